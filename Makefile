@@ -1,0 +1,65 @@
+# Everything a developer or a newcomer types. Each target sets up what it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv --quiet
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The emulator's dummy credentials and endpoint are set by "iot" itself; nothing here talks to AWS.
+
+.PHONY: help setup demo test check lock down format clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.installed: requirements.txt pyproject.toml
+	@echo "• Python environment (.venv)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.x")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.txt)"
+	@$(UV) pip sync --python $(BIN)/python requirements.txt
+	@$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-emulator/.installed: local/requirements.txt .venv/.installed
+	@echo "• Emulator environment (.venv-emulator)"
+	@test -x .venv-emulator/bin/python || $(UV) venv --python $(BIN)/python .venv-emulator
+	@$(UV) pip sync --python .venv-emulator/bin/python local/requirements.txt
+	@touch $@
+
+node_modules/.installed: package-lock.json .venv/.installed
+	@echo "• CDK command line (node_modules)"
+	@npm ci --silent --no-audit --no-fund --no-update-notifier
+	@touch $@
+
+setup: .venv/.installed .venv-emulator/.installed node_modules/.installed ## Install everything into this folder
+
+demo: setup ## The whole way of a reading on this machine: alerts, tables, audit
+	@iot demo
+
+down: setup ## Stop the local AWS
+	@iot down
+
+test: setup ## Run every test tier
+	@pytest
+
+check: setup ## Lint, types and import contracts, as CI runs them
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+
+format: setup ## Format and fix what can be fixed
+	@ruff check --fix .
+	@ruff format .
+
+lock: .venv/.installed ## Update the locked requirements and the CDK command line's lock
+	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --group dev pyproject.toml -o requirements.txt
+	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.13 --python-platform aarch64-manylinux2014 lambdas/detector/requirements.in -o lambdas/detector/requirements.txt
+	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.9 --python-platform x86_64-manylinux_2_28 glue_jobs/curate/requirements.in -o glue_jobs/curate/requirements.txt
+	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 local/requirements.in -o local/requirements.txt
+	@npm install --package-lock-only --silent
+
+clean: ## Remove everything that was built or installed here
+	@rm -rf .venv .venv-emulator node_modules build cdk.out

@@ -1,0 +1,1 @@
+"""Stacks: wiring only."""

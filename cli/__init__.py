@@ -1,0 +1,1 @@
+"""The `iot` command: thin verbs over functions that live elsewhere."""

@@ -1,0 +1,1 @@
+"""What people look at: CloudWatch now, Grafana and Streamlit to come."""

@@ -1,0 +1,1 @@
+"""The curate job: raw lines in, curated tables out."""

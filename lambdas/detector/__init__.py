@@ -1,0 +1,1 @@
+"""The detector: readings in, alerts out."""

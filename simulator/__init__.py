@@ -1,0 +1,1 @@
+"""A fleet of devices behind gateways, and where its batches go."""

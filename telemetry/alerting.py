@@ -1,0 +1,122 @@
+"""From readings to alerts, as one pure function over the state of one gateway.
+
+The gateway is the unit of order (its id is the partition key), so it is the unit of state too. An alert
+is one (device, rule): it fires once when the rule's condition holds and resolves once when the clear
+condition holds. Event time decides: a reading at or before an alert's last change is not looked at
+again, so a redelivered or duplicated batch changes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from telemetry.reading import MAX_LATENESS, Reading
+from telemetry.rules import Rule, RuleSet
+
+AlertStatus = Literal["firing", "resolved"]
+
+
+class AlertState(msgspec.Struct, frozen=True):
+    """Where one alert stands.
+
+    ``started_at`` is the event time at which it fired, ``changed_at`` and ``changed_seq`` those of the
+    reading that last changed it. A resolved alert is kept for as long as a reading may be late, so that
+    one delivered again does not fire it again.
+    """
+
+    status: AlertStatus
+    started_at: dt.datetime
+    changed_at: dt.datetime
+    changed_seq: int
+
+
+class GatewayState(msgspec.Struct, frozen=True):
+    """The alerts of one gateway's devices, by device and then by rule. Inactive ones are absent."""
+
+    gateway: str
+    alerts: dict[str, dict[str, AlertState]] = {}
+
+
+class Transition(NamedTuple):
+    """An alert that fired or resolved, and the reading that made it."""
+
+    alert_id: str
+    rule: Rule
+    gateway: str
+    reading: Reading
+    value: float
+    state: AlertState
+
+
+class Evaluation(NamedTuple):
+    """The new state (the same object where nothing changed) and what happened on the way, in order."""
+
+    state: GatewayState
+    transitions: list[Transition]
+
+
+def evaluate(rules: RuleSet, state: GatewayState, readings: Iterable[Reading], now: dt.datetime) -> Evaluation:
+    """Carry one gateway's readings through the rules.
+
+    ``now`` (UTC) only bounds how long a resolved alert is remembered.
+    """
+    alerts = {device: dict(by_rule) for device, by_rule in state.alerts.items()}
+    watching: dict[tuple[str, str], list[Rule]] = {}
+    transitions: list[Transition] = []
+    for reading in sorted(readings, key=_event_order):
+        source = (reading.device_id, reading.site)
+        rules_here = watching.get(source)
+        if rules_here is None:
+            rules_here = watching[source] = [rule for rule in rules.rules if rule.matches(*source)]
+        for rule in rules_here:
+            value = getattr(reading, rule.when.metric)
+            if value is None:
+                continue
+            changed = _step(rule, alerts.get(reading.device_id, {}).get(rule.name), reading, value)
+            if changed:
+                alerts.setdefault(reading.device_id, {})[rule.name] = changed
+                alert_id = _alert_id(rule.name, state.gateway, reading.device_id, changed.started_at)
+                transitions.append(Transition(alert_id, rule, state.gateway, reading, value, changed))
+    if not transitions:
+        return Evaluation(state, transitions)
+    return Evaluation(GatewayState(state.gateway, _remembered(alerts, now)), transitions)
+
+
+def _event_order(reading: Reading) -> tuple[dt.datetime, int]:
+    return reading.ts, reading.seq
+
+
+def _step(rule: Rule, alert: AlertState | None, reading: Reading, value: float) -> AlertState | None:
+    """The alert's next state, or None if this reading does not change it."""
+    if alert and _event_order(reading) <= (alert.changed_at, alert.changed_seq):
+        return None
+    if alert and alert.status == "firing":
+        if rule.clear.holds(value):
+            return AlertState("resolved", alert.started_at, reading.ts, reading.seq)
+        return None
+    if rule.when.holds(value):
+        return AlertState("firing", reading.ts, reading.ts, reading.seq)
+    return None
+
+
+def _remembered(alerts: dict[str, dict[str, AlertState]], now: dt.datetime) -> dict[str, dict[str, AlertState]]:
+    """The alerts without those resolved so long ago that no reading can still come before them."""
+    horizon = now - MAX_LATENESS
+    kept = {
+        device: {
+            name: alert for name, alert in by_rule.items() if alert.status == "firing" or alert.changed_at > horizon
+        }
+        for device, by_rule in alerts.items()
+    }
+    return {device: by_rule for device, by_rule in kept.items() if by_rule}
+
+
+def _alert_id(rule: str, gateway: str, device: str, started_at: dt.datetime) -> str:
+    """The same id for the same alert however often it is worked out: 80 bits of SHA-256, in hexadecimal."""
+    identity = "\0".join((rule, gateway, device, started_at.astimezone(dt.timezone.utc).isoformat()))
+    return hashlib.sha256(identity.encode()).hexdigest()[:20]

@@ -1,0 +1,124 @@
+"""The tables of the lake: names, columns, types and meaning, in one place.
+
+The Glue catalog, the curation job and the tests read them here. What can be derived from
+:class:`~telemetry.reading.Reading` is derived.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from telemetry.fields import FIELDS, METRICS, Kind
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column; ``type`` is Athena's (Hive's) name for it."""
+
+    name: str
+    type: str
+    comment: str
+
+
+class Table(msgspec.Struct, frozen=True):
+    """One table. The partition keys stand in the path as ``key=value`` folders, in this order."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    partition_keys: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns in the files: without the partition keys."""
+        return tuple(column.name for column in self.columns)
+
+
+ATHENA_TYPES: dict[Kind, str] = {"string": "string", "timestamp": "timestamp", "integer": "bigint", "number": "double"}
+
+_MEANINGS = {
+    "device_id": "Device, unique in the fleet",
+    "site": "Where the device stands",
+    "ts": "Event time set by the device, UTC",
+    "seq": "Counts up by one for each reading of a device",
+    "temperature": "Temperature, degrees Celsius",
+    "humidity": "Relative humidity, percent",
+    "battery": "Battery voltage, volts",
+    "status": "The device's own verdict: ok, degraded or fault",
+}
+
+
+def _by(what: str) -> tuple[Column, ...]:
+    return (
+        Column("dt", "string", f"Date of {what}, UTC, YYYY-MM-DD"),
+        Column("hour", "string", f"Hour of {what}, UTC, 00 to 23"),
+    )
+
+
+_STATISTICS = (
+    ("count", "bigint", "Readings with a value of"),
+    ("min", "double", "Smallest"),
+    ("mean", "double", "Arithmetic mean of"),
+    ("max", "double", "Largest"),
+    ("p95", "double", "95th percentile, interpolated, of"),
+    ("stddev", "double", "Sample standard deviation of"),
+)
+
+_READING_COLUMNS = tuple(
+    Column(field.name, ATHENA_TYPES[field.kind], _MEANINGS.get(field.name, field.name)) for field in FIELDS
+)
+_STATUSES = next(field.choices for field in FIELDS if field.name == "status")
+
+RAW = Table(
+    "raw",
+    "Every line as it arrived, by arrival time; the schema of a good line",
+    # Raw JSON times are text: Hive's timestamp does not parse RFC 3339.
+    tuple(msgspec.structs.replace(c, type="string") if c.type == "timestamp" else c for c in _READING_COLUMNS),
+    _by("arrival"),
+)
+
+READINGS = Table(
+    "readings",
+    "Valid readings, each (device_id, seq) once: the first to arrive",
+    (
+        *_READING_COLUMNS,
+        Column("raw_object", "string", "Key of the raw object the reading came in"),
+        Column("raw_line", "bigint", "Its line there, from 1"),
+    ),
+    _by("the event time"),
+)
+
+READINGS_HOURLY = Table(
+    "readings_hourly",
+    "One row a device and hour of event time",
+    (
+        Column("device_id", "string", _MEANINGS["device_id"]),
+        Column("site", "string", "Where the device stood at its last reading of the hour"),
+        Column("hour_start", "timestamp", "Start of the hour, UTC"),
+        Column("received", "bigint", "Readings, each once"),
+        Column("expected", "bigint", "Readings that should be there by seq: last - first + 1"),
+        Column("duplicates", "bigint", "Readings that arrived again and were removed"),
+        *(Column(f"status_{status}", "bigint", f"Readings with status {status}") for status in sorted(_STATUSES)),
+        *(
+            Column(f"{metric}_{name}", kind, f"{meaning} {metric}")
+            for metric in METRICS
+            for name, kind, meaning in _STATISTICS
+        ),
+    ),
+    _by("the event time"),
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    "Every line that is no reading, with the reason",
+    (
+        Column("reason", "string", "Why it is no reading: one of telemetry.codec.Reason"),
+        Column("detail", "string", "The field at fault, where there is one"),
+        Column("line", "string", "The line; bytes that are not UTF-8 stand as \\xNN"),
+        Column("raw_object", "string", "Key of the raw object it came in"),
+        Column("raw_line", "bigint", "Its line there, from 1"),
+    ),
+    _by("arrival"),
+)
+
+#: What the curation job writes.
+CURATED = (READINGS, READINGS_HOURLY, QUARANTINE)
