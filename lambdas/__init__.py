@@ -1,1 +1,1 @@
-"""One folder a function."""
+"""One folder a function: handler.py parses and returns, the rest does one thing each."""

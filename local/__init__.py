@@ -1,1 +1,1 @@
-"""The embedded AWS on this machine."""
+"""The embedded AWS on this machine: an emulator on the loopback interface, and the CDK deployed to it."""

@@ -45,12 +45,13 @@ def _field(field: inspect.Field) -> Field:
     )
 
 
-def _fields() -> tuple[Field, ...]:
-    return tuple(_field(field) for field in cast("inspect.StructType", inspect.type_info(Reading)).fields)
+def fields_of(reading: type[Reading]) -> tuple[Field, ...]:
+    """The fields of ``Reading`` or of a subclass of it, in the order they are declared and encoded."""
+    return tuple(_field(field) for field in cast("inspect.StructType", inspect.type_info(reading)).fields)
 
 
-#: The fields of a reading, in the order they are declared and encoded.
-FIELDS = _fields()
+#: The fields of a reading.
+FIELDS = fields_of(Reading)
 
 #: The names of what a device measures: the numbers that may be null.
 METRICS = tuple(field.name for field in FIELDS if field.kind == "number")

@@ -1,1 +1,1 @@
-"""The detector: readings in, alerts out."""
+"""The detector: readings from the stream in, alerts to SNS out."""

@@ -1,0 +1,254 @@
+"""The ``iot`` command."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import boto3
+import msgspec
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli import output, target
+from local import cdk, demo, emulator, endpoint
+from pipeline import athena, deployment, etl
+from pipeline.audit import audit
+from pipeline.deployment import Deployment
+from pipeline.errors import PipelineError
+from pipeline.inbox import open_inbox
+from simulator.cli import simulate
+from simulator.run import Manifest
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="""An IoT pipeline on AWS, or on this machine.
+
+    [bold]Try it:[/]  iot demo
+
+    [bold]Step by step, on this machine:[/]
+
+      iot up                                     start the local AWS
+
+      iot deploy                                 deploy the stacks to it
+
+      iot alerts tail &                          show alerts as they come
+
+      iot simulate --rate 1000 --duration 30s --sink kinesis --faults 3
+
+      iot etl run                                curate what arrived
+
+      iot query "SELECT count(*) FROM readings"
+
+      iot down                                   stop it again
+
+    Every command talks to the local AWS. To work with your own account, deploy with "cdk deploy"
+    and write "iot --aws" in front of a verb.
+    """,
+)
+alerts_app = typer.Typer(no_args_is_help=True, help="Look at alerts.")
+etl_app = typer.Typer(no_args_is_help=True, help="Run the batch jobs.")
+app.add_typer(alerts_app, name="alerts")
+app.add_typer(etl_app, name="etl")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+
+
+class Choice(msgspec.Struct):
+    """What the options before the verb chose."""
+
+    aws: bool
+    stage: str
+
+
+@app.callback()
+def choose(
+    context: typer.Context,
+    *,
+    aws: Annotated[bool, typer.Option("--aws", help="Use your AWS account, not the local AWS.")] = False,
+    stage: Annotated[str, typer.Option(help="Which deployment.")] = "dev",
+) -> None:
+    """Keep what was chosen for the verb."""
+    context.obj = Choice(aws, stage)
+
+
+def _deployed(context: typer.Context) -> tuple[boto3.Session, Deployment]:
+    choice: Choice = context.obj
+    session = target.connect(aws=choice.aws)
+    return session, deployment.find(session, choice.stage)
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="The port on 127.0.0.1; a free one by default.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Start the local AWS. It runs until "iot down"; its data lives as long as it runs."""
+    instance = emulator.start(port)
+    if as_json:
+        output.print_json({"endpoint": instance.endpoint, "pid": instance.pid})
+    else:
+        output.out.print(f"the local AWS is up at {instance.endpoint}; next: iot deploy")
+
+
+@app.command()
+def down() -> None:
+    """Stop the local AWS and everything it runs; its data is gone then."""
+    output.out.print("the local AWS is down" if emulator.stop() else "no local AWS was running")
+
+
+@app.command()
+def status(context: typer.Context, *, as_json: Json = False) -> None:
+    """Show where the local AWS is and what is deployed."""
+    session, deployed = _deployed(context)
+    facts = {"endpoint": session.client("sts").meta.endpoint_url, **msgspec.to_builtins(deployed)}
+    if as_json:
+        output.print_json(facts)
+        return
+    for name, value in facts.items():
+        output.out.print(f"{name:<24} {value}")
+
+
+@app.command()
+def deploy(context: typer.Context) -> None:
+    """Deploy the stacks to the local AWS with the CDK command line."""
+    choice: Choice = context.obj
+    if choice.aws:
+        raise PipelineError("to deploy to your AWS account, use the CDK itself: npx cdk deploy --all")
+    target.connect(aws=False)
+    demo.deploy(choice.stage, output.err)
+
+
+app.command("simulate")(simulate)
+
+
+@etl_app.command("run")
+def etl_run(
+    context: typer.Context,
+    window_from: Annotated[
+        str, typer.Option("--from", help="Start of the window, by arrival: 2026-11-23T12:00:00Z. Default: two hours ago.")
+    ] = "",
+    window_to: Annotated[str, typer.Option("--to", help="Its end. Default: now.")] = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Curate what arrived in a window of time, and wait for the end.
+
+    Running a window again gives the same rows.
+
+      iot etl run
+
+      iot etl run --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z
+    """
+    session, deployed = _deployed(context)
+    arguments = {"window_from": window_from, "window_to": window_to}
+    with output.err.status("starting the curate job") as state:
+        run = etl.run_job(
+            session.client("glue"),
+            deployed.curate_job_name,
+            {name: value for name, value in arguments.items() if value},
+            on_state=lambda name: state.update(f"the curate job is {name.lower()}"),
+        )
+    if as_json:
+        output.print_json({"id": run["Id"], "state": run["JobRunState"], "seconds": run.get("ExecutionTime")})
+    else:
+        output.out.print(f"curated: run {run['Id']} took {run.get('ExecutionTime', 0)} s")
+
+
+@app.command()
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(help="One SELECT; tables: readings, readings_hourly, quarantine, raw.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Ask Athena.
+
+      iot query "SELECT site, avg(temperature) AS mean FROM readings GROUP BY site"
+
+      iot query --json "SELECT reason, count(*) AS lines FROM quarantine GROUP BY reason"
+    """
+    session, deployed = _deployed(context)
+    frame = athena.query(session, deployed, sql)
+    if as_json:
+        sys.stdout.write(frame.to_json(orient="records", date_format="iso") + "\n")
+    else:
+        output.print_frame(frame)
+
+
+@alerts_app.command("tail")
+def alerts_tail(context: typer.Context, *, as_json: Json = False) -> None:
+    """Show alerts as they arrive, until Ctrl-C. With --json: one object a line."""
+    session, deployed = _deployed(context)
+    with open_inbox(session, deployed.alerts_topic_arn) as inbox:
+        output.err.print("waiting for alerts; Ctrl-C ends", style="dim")
+        while True:
+            for received in inbox.receive(wait_seconds=10):
+                if as_json:
+                    sys.stdout.write(msgspec.json.encode(received.message).decode() + "\n")
+                    sys.stdout.flush()
+                else:
+                    output.print_alert(received)
+
+
+@app.command("audit")
+def audit_command(
+    context: typer.Context,
+    manifest: Annotated[Path, typer.Option(help="What the simulator wrote with --manifest.")] = demo.MANIFEST,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Compare what a simulation sent with what is in the lake; exit code 1 if it does not add up.
+
+    Counts everything of the hours of the run, so nobody else may have been sending. Run "iot etl run" first.
+    """
+    session, deployed = _deployed(context)
+    try:
+        run = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise PipelineError(f"{manifest} is no manifest of a simulation: {error}") from error
+    result = audit(session, deployed, sent=run.sent, started_at=run.started_at, ended_at=run.ended_at)
+    if as_json:
+        output.print_json(msgspec.to_builtins(result) | {"lost": result.lost, "adds_up": result.adds_up})
+    else:
+        demo.print_audit(result, output.out)
+    raise typer.Exit(0 if result.adds_up else 1)
+
+
+@app.command("demo")
+def demo_command(
+    *,
+    started_at: Annotated[float | None, typer.Option(hidden=True, help="When make started, Unix time.")] = None,
+) -> None:
+    """Show the whole way of a reading on this machine, and prove that it adds up.
+
+    Starts from an empty local AWS: what an earlier one held is gone.
+    """
+    raise typer.Exit(0 if demo.run(output.out, started_at=started_at) else 1)
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except (PipelineError, endpoint.LocalError, cdk.DeployError) as error:
+        output.err.print(f"iot: {error}", style="red", markup=False)
+        sys.exit(1)
+    except (BotoCoreError, ClientError) as error:
+        output.err.print(f"iot: AWS answered: {error}", style="red", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is one line and exit code 1."""
+    with _one_line_errors():
+        app(standalone_mode=True)

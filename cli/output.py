@@ -1,0 +1,47 @@
+"""How results look: a table for a person, one JSON value for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.inbox import Received
+
+#: Results go to standard output, everything about how they come about to standard error.
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, indented, on standard output."""
+    json.dump(value, sys.stdout, indent=2, default=str)
+    sys.stdout.write("\n")
+
+
+def print_frame(frame: pd.DataFrame, *, title: str = "", console: Console = out) -> None:
+    """A data frame as a table; numbers rounded for reading."""
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in frame.columns:
+        table.add_column(str(column), justify="right" if frame[column].dtype.kind in "if" else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+    console.print(table)
+
+
+def print_alert(received: Received, *, console: Console = out) -> None:
+    """An alert on one line."""
+    message = received.message
+    style = "green" if message.state == "resolved" else _STYLES[message.severity]
+    console.print(
+        f"{received.received_at:%H:%M:%S}  [{style}]{message.state:<8} {message.severity:<8}[/] "
+        f"{message.summary}  [dim]{message.rule}, {received.latency_ms:.0f} ms[/]"
+    )

@@ -1,0 +1,33 @@
+"""Which AWS a command talks to: this machine's, unless the real one is asked for by name."""
+
+from __future__ import annotations
+
+import os
+
+import boto3
+
+from local import emulator, endpoint
+from pipeline.errors import PipelineError
+
+
+def connect(*, aws: bool) -> boto3.Session:
+    """A session with the chosen target; the whole process is turned to it.
+
+    Without ``aws``: ``AWS_ENDPOINT_URL`` if it is set (it must lead to the loopback interface), otherwise
+    the local AWS of this clone. Raises :class:`PipelineError` or :class:`~local.endpoint.LocalError`
+    with what to do if there is none.
+    """
+    url = os.environ.get("AWS_ENDPOINT_URL", "")
+    if aws:
+        if url:
+            raise PipelineError(f"--aws means your AWS account, but AWS_ENDPOINT_URL is {url}; unset one of them")
+        return boto3.Session()
+    if not url:
+        instance = emulator.running()
+        if instance is None:
+            raise PipelineError(
+                "no local AWS is running: start one with 'iot up' and 'iot deploy', or see everything at once with "
+                "'make demo'; to use your AWS account, write 'iot --aws ...'"
+            )
+        url = instance.endpoint
+    return endpoint.enter(url)

@@ -1,0 +1,246 @@
+"""Starts, finds, resets and stops the embedded AWS: MiniStack, in an environment and processes of its own.
+
+Everything an instance has lies in one folder, its home, so that each clone of the repository has its own.
+Data lives in memory and only as long as the instance runs.
+
+``instance.json`` in the home names the process and the port. The instance holds a lock on that file for as
+long as it lives: the kernel releases it with the process, so that a file left over from a crash or a reboot
+is never mistaken for a running instance, nor another process for ours.
+"""
+
+import collections
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from local.endpoint import DUMMY_AWS, LocalError
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / "build" / "local"
+PYTHON = ROOT / ".venv-emulator" / "bin" / "python3"
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_HOST = "127.0.0.1"
+
+#: What the emulator gets of our environment. Everything else could change what it does.
+_INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+class Instance(NamedTuple):
+    """A running emulator: its first process, which leads the process group of all others, and its port."""
+
+    pid: int
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for ``AWS_ENDPOINT_URL``."""
+        return f"http://{_HOST}:{self.port}"
+
+
+def start(port: int | None = None, home: Path = HOME) -> Instance:
+    """The instance of ``home``, started unless it runs, answering requests.
+
+    ``port`` is a free one by default. Raises :class:`LocalError` if the port is in use, if the instance
+    runs on another one, or if it does not come up; no process is left then.
+    """
+    if not PYTHON.exists():
+        raise LocalError(f"the emulator is not installed ({PYTHON} is missing): run 'make setup'")
+    home.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        with _try_lock(home) as lock:
+            if lock:
+                return _launch(lock, port, home, deadline)
+        instance = running(home)
+        if instance and port not in (None, instance.port):
+            raise LocalError(f"the emulator already runs at {instance.endpoint}: stop it with 'iot down' first")
+        if instance and is_healthy(instance):
+            return instance
+        time.sleep(0.05)
+    raise LocalError(f"the emulator runs but does not answer: run 'iot down', or see {log_file(home)}")
+
+
+def running(home: Path = HOME) -> Instance | None:
+    """The instance of ``home``, whether it answers yet or not; None if there is none."""
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError), _try_lock(home, fcntl.LOCK_SH) as lock:
+        if lock is None:
+            return Instance(**json.loads(_instance_file(home).read_text()))
+    return None
+
+
+def reset(home: Path = HOME) -> None:
+    """Delete every resource and all data of the running instance. Raises :class:`LocalError` without one."""
+    instance = running(home)
+    if instance is None:
+        raise LocalError("no emulator runs here: start one with 'iot up'")
+    if _request(instance, "POST", "/_ministack/reset", seconds=30) != http.HTTPStatus.OK:
+        raise LocalError(
+            f"the emulator at {instance.endpoint} does not answer: run 'iot down', or see {log_file(home)}"
+        )
+
+
+def stop(home: Path = HOME) -> bool:
+    """End the instance of ``home`` with all its functions and jobs; False if there was none."""
+    instance = running(home)
+    if instance is None:
+        return False
+    _end(instance.pid, home)
+    return True
+
+
+def is_healthy(instance: Instance) -> bool:
+    """Whether the instance answers."""
+    return _request(instance, "GET", "/_ministack/health", seconds=2) == http.HTTPStatus.OK
+
+
+def log_file(home: Path = HOME) -> Path:
+    """Where the instance of ``home`` writes its log."""
+    return home / "emulator.log"
+
+
+def environment(port: int, home: Path = HOME) -> dict[str, str]:
+    """The whole environment of an instance; its functions and jobs inherit it."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {
+        **inherited,
+        **DUMMY_AWS,
+        "AWS_ENDPOINT_URL": Instance(0, port).endpoint,
+        "BIND_HOST": _HOST,
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",  # its MQTT port listens on every interface
+        "PATH": os.pathsep.join((str(PYTHON.parent), os.environ.get("PATH", os.defpath))),  # jobs run "python3"
+        "PYTHONUNBUFFERED": "1",
+        "S3_DATA_DIR": str(home / "s3"),
+        "STATE_DIR": str(home / "state"),
+        "TMPDIR": str(home / "tmp"),
+    }
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _request(instance: Instance, method: str, path: str, seconds: float) -> int | None:
+    """The status of an answer without asking any proxy, or None if there is none in that time."""
+    connection = http.client.HTTPConnection(_HOST, instance.port, timeout=seconds)
+    try:
+        connection.request(method, path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _instance_file(home: Path) -> Path:
+    return home / "instance.json"
+
+
+@contextlib.contextmanager
+def _try_lock(home: Path, kind: int = fcntl.LOCK_EX) -> Iterator[IO[bytes] | None]:
+    """The instance's file if no instance holds it, else None. A child that inherits it keeps the lock."""
+    with _instance_file(home).open("ab" if kind == fcntl.LOCK_EX else "rb") as file:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield file
+
+
+def _launch(lock: IO[bytes], port: int | None, home: Path, deadline: float) -> Instance:
+    """Start a process that takes over the lock, and wait until it answers."""
+    if port is None:
+        port = free_port()
+    else:
+        _require_free(port)
+    lock.truncate(0)
+    for folder in ("s3", "state", "tmp"):
+        shutil.rmtree(home / folder, ignore_errors=True)
+        (home / folder).mkdir()
+    with log_file(home).open("wb") as log:
+        process = subprocess.Popen(
+            [PYTHON, "-m", "local.launch", str(lock.fileno())],
+            cwd=ROOT,
+            env=environment(port, home),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+    instance = Instance(process.pid, port)
+    try:
+        while not is_healthy(instance):
+            _require_starting(process, home, deadline)
+            time.sleep(0.02)
+    except BaseException:
+        lock.close()
+        _end(process.pid, home)
+        raise
+    return instance
+
+
+def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: float) -> None:
+    if process.poll() is not None:
+        raise LocalError(f"the emulator ended while starting:\n{_last_lines(home)}")
+    if time.monotonic() > deadline:
+        raise LocalError(f"the emulator did not answer in {_START_SECONDS:.0f} s:\n{_last_lines(home)}")
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise LocalError(
+                f"port {port} cannot be used ({reason}): choose another, or none for a free one"
+            ) from error
+
+
+def _last_lines(home: Path) -> str:
+    with log_file(home).open(errors="replace") as log:
+        return "".join(collections.deque(log, maxlen=10)) + f"(all of it: {log_file(home)})"
+
+
+def _end(group: int, home: Path) -> None:
+    """End a process group of ours and wait until it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(group, 0)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while running(home) or _is_alive(group):
+        if time.monotonic() > deadline:
+            raise LocalError(f"the emulator (process group {group}) does not end: see {log_file(home)}")
+        time.sleep(0.01)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of the group still lives. Linux only: elsewhere the lock has to be proof enough.
+
+    ``killpg(group, 0)`` cannot tell: it counts the dead too, for as long as init does not collect them.
+    """
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _parent, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return False

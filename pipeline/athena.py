@@ -1,0 +1,32 @@
+"""Queries on the curated tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import awswrangler as wr
+from awswrangler.exceptions import QueryFailed
+from botocore.exceptions import ClientError
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    import boto3
+    import pandas as pd
+
+    from pipeline.deployment import Deployment
+
+
+def query(session: boto3.Session, deployment: Deployment, sql: str) -> pd.DataFrame:
+    """Run ``sql`` in the deployment's workgroup; raises :class:`PipelineError` with Athena's reason if it fails."""
+    try:
+        return wr.athena.read_sql_query(
+            sql,
+            database=deployment.database_name,
+            workgroup=deployment.work_group_name,
+            # Plain results: no table is created on the side, and the workgroup says where they go.
+            ctas_approach=False,
+            boto3_session=session,
+        )
+    except (QueryFailed, ClientError) as error:
+        raise PipelineError(f"Athena refused the query: {error}") from error

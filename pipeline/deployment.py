@@ -1,0 +1,48 @@
+"""What is deployed for a stage, read from the outputs of its stacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    import boto3
+
+
+class Deployment(msgspec.Struct, frozen=True, rename="pascal"):
+    """The names and addresses of one stage's resources, as the stacks give them out."""
+
+    stream_name: str
+    raw_bucket_name: str
+    delivery_stream_name: str
+    alerts_topic_arn: str
+    state_table_name: str
+    config_bucket_name: str
+    rules_key: str
+    detector_function_name: str
+    failure_queue_url: str
+    lake_bucket_name: str
+    database_name: str
+    work_group_name: str
+    query_results_bucket_name: str
+    curate_job_name: str
+    dashboard_name: str
+
+
+def find(session: boto3.Session, stage: str) -> Deployment:
+    """The deployment of ``stage``; raises :class:`PipelineError` where there is none or only a part of it."""
+    prefix = f"iot-{stage}-"
+    outputs: dict[str, str] = {}
+    pages = session.client("cloudformation").get_paginator("describe_stacks").paginate()
+    for stack in (stack for page in pages for stack in page["Stacks"]):
+        if stack["StackName"].startswith(prefix):
+            outputs |= {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    if not outputs:
+        raise PipelineError(f"no stack {prefix}* is deployed here; run 'iot deploy', or 'make demo' for everything")
+    try:
+        return msgspec.convert(outputs, Deployment)
+    except msgspec.ValidationError as error:
+        raise PipelineError(f"the stacks {prefix}* are incomplete ({error}); deploy them again") from error

@@ -1,0 +1,147 @@
+"""One invocation: order, at-least-once, and failures that stay with their gateway."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from lambdas.detector.detect import Detection, EarlierRecordFailedError
+from lambdas.detector.states import StateConflictError, VersionedState
+from telemetry.alerting import GatewayState
+from telemetry.codec import encode_batch
+from telemetry.message import AlertMessage
+from telemetry.reading import Reading
+from telemetry.rules import parse_rules
+
+NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+RULES = parse_rules("rules: [{name: too-hot, when: temperature > 40, clear: temperature < 38, severity: critical}]")
+
+
+class MemoryStates:
+    """States as DynamoDB would keep them; ``broken`` gateways cannot be written."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, VersionedState] = {}
+        self.broken: set[str] = set()
+
+    def load(self, gateways: Iterable[str]) -> dict[str, VersionedState]:
+        return {key: self.stored.get(key, VersionedState(GatewayState(key), 0)) for key in gateways}
+
+    def commit(self, state: GatewayState, expected_version: int) -> VersionedState:
+        stored = self.load([state.gateway])[state.gateway]
+        if state.gateway in self.broken:
+            raise ConnectionError("throttled")
+        if stored.version != expected_version:
+            raise StateConflictError(state.gateway)
+        self.stored[state.gateway] = VersionedState(state, expected_version + 1)
+        return self.stored[state.gateway]
+
+
+class Inbox:
+    """Messages as a subscriber receives them; refuses everything while ``closed``."""
+
+    def __init__(self) -> None:
+        self.messages: list[AlertMessage] = []
+        self.closed = False
+
+    def publish(self, messages: Sequence[AlertMessage]) -> None:
+        if self.closed:
+            raise ConnectionError("no topic")
+        self.messages += messages
+
+
+@pytest.fixture
+def states() -> MemoryStates:
+    return MemoryStates()
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+def detection(states: MemoryStates, inbox: Inbox) -> Detection:
+    return Detection(rules=RULES, states=states, alerts=inbox, gateways=["a", "b"], clock=lambda: NOW)
+
+
+def batch(*readings: tuple[int, float], device: str = "d") -> bytes:
+    return encode_batch(
+        Reading(
+            device_id=device,
+            site="s",
+            ts=NOW - dt.timedelta(seconds=60 - seq),
+            seq=seq,
+            temperature=temperature,
+            status="ok",
+        )
+        for seq, temperature in readings
+    )
+
+
+def test_should_alert_once_across_records_and_invocations(states: MemoryStates, inbox: Inbox) -> None:
+    for records in ([batch((1, 41)), batch((2, 42))], [batch((3, 43), (4, 20))]):
+        run = detection(states, inbox)
+        for record in records:
+            run.record("a", record, NOW)
+    assert [(message.state, message.value) for message in inbox.messages] == [("firing", 41), ("resolved", 20)]
+
+
+def test_should_publish_again_with_the_same_id_after_a_crash_before_the_commit(
+    states: MemoryStates, inbox: Inbox
+) -> None:
+    states.broken = {"a"}
+    with pytest.raises(ConnectionError):
+        detection(states, inbox).record("a", batch((1, 41)), NOW)
+    states.broken = set()
+    detection(states, inbox).record("a", batch((1, 41)), NOW)
+    first, again = inbox.messages
+    assert first.alert_id == again.alert_id
+    detection(states, inbox).record("a", batch((1, 41)), NOW)
+    assert len(inbox.messages) == 2
+
+
+def test_should_not_commit_what_could_not_be_published(states: MemoryStates, inbox: Inbox) -> None:
+    inbox.closed = True
+    with pytest.raises(ConnectionError):
+        detection(states, inbox).record("a", batch((1, 41)), NOW)
+    assert states.stored == {}
+
+
+def test_should_hold_back_a_gateways_later_records_after_a_failure_and_no_others(
+    states: MemoryStates, inbox: Inbox
+) -> None:
+    run = detection(states, inbox)
+    states.broken = {"a"}
+    with pytest.raises(ConnectionError):
+        run.record("a", batch((1, 41)), NOW)
+    with pytest.raises(EarlierRecordFailedError):
+        run.record("a", batch((2, 20)), NOW)
+    run.record("b", batch((1, 41)), NOW)
+    assert states.stored.keys() == {"b"}
+
+
+def test_should_not_overwrite_a_state_that_another_execution_wrote(states: MemoryStates, inbox: Inbox) -> None:
+    slow = detection(states, inbox)
+    detection(states, inbox).record("a", batch((1, 41)), NOW)
+    with pytest.raises(StateConflictError):
+        slow.record("a", batch((2, 42)), NOW)
+
+
+def test_should_count_what_it_saw(states: MemoryStates, inbox: Inbox) -> None:
+    run = detection(states, inbox)
+    run.record("a", batch((1, 41), (2, 20)) + b"nonsense\n\n", NOW)
+    run.record("b", b"", NOW)
+    tally = run.tally
+    assert (tally.records, tally.readings) == (2, 2)
+    assert tally.rejected == {"not_json": 1, "empty": 2}
+    assert (tally.firing, tally.resolved) == ({"critical": 1}, {"critical": 1})
+    assert tally.newest == NOW - dt.timedelta(seconds=58)
+
+
+def test_should_let_no_reading_from_the_future_near_an_alert(states: MemoryStates, inbox: Inbox) -> None:
+    run = detection(states, inbox)
+    run.record("a", batch((3600, 99)), NOW)
+    assert run.tally.rejected == {"from_future": 1}
+    assert inbox.messages == []

@@ -1,0 +1,131 @@
+"""The handler as Lambda calls it, on moto's DynamoDB, SNS and S3."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+CONTEXT = SimpleNamespace(
+    function_name="detector",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:::detector",
+    aws_request_id="1",
+)
+
+
+@pytest.fixture
+def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The freshly imported handler, deployed as the CDK app does it."""
+    with mock_aws():
+        boto3.client("dynamodb").create_table(
+            TableName="states",
+            KeySchema=[{"AttributeName": "gateway", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "gateway", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        boto3.client("s3").create_bucket(Bucket="rules-bucket")
+        topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+        for name, value in {
+            "STAGE": "dev",
+            "STATE_TABLE": "states",
+            "ALERTS_TOPIC_ARN": topic,
+            "CONFIG_BUCKET": "rules-bucket",
+            "RULES_KEY": "rules.yaml",
+            "POWERTOOLS_SERVICE_NAME": "detector",
+            "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
+        }.items():
+            monkeypatch.setenv(name, value)
+        (tmp_path / "rules.yaml").write_text("rules: [{name: too-hot, when: temperature > 40, severity: critical}]")
+        monkeypatch.chdir(tmp_path)
+        yield importlib.import_module("lambdas.detector.handler").handler
+        for name in [name for name in sys.modules if name.startswith("lambdas.")]:
+            del sys.modules[name]
+
+
+def record(sequence: int, *lines: str, gateway: str = "gw") -> dict[str, Any]:
+    return {
+        "eventSource": "aws:kinesis",
+        "eventID": f"shardId-0:{sequence}",
+        "kinesis": {
+            "partitionKey": gateway,
+            "sequenceNumber": str(sequence),
+            "approximateArrivalTimestamp": time.time(),
+            "data": base64.b64encode("".join(line + "\n" for line in lines).encode()).decode(),
+        },
+    }
+
+
+def line(seq: int, temperature: float) -> str:
+    ts = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return json.dumps({"device_id": "d", "site": "s", "ts": ts, "seq": seq, "temperature": temperature, "status": "ok"})
+
+
+def metrics(output: str) -> dict[str, float]:
+    """The totals in the EMF lines of a function's output (those with a reason or severity of their own apart)."""
+    totals: dict[str, float] = {}
+    for blob in (json.loads(text) for text in output.splitlines() if '"_aws"' in text):
+        if {"reason", "severity"} & blob.keys():
+            continue
+        for definition in blob["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+            (totals[definition["Name"]],) = blob[definition["Name"]]
+    return totals
+
+
+def test_should_alert_and_report_nothing_to_retry(handler, capsys: pytest.CaptureFixture[str]) -> None:
+    response = handler({"Records": [record(1, line(1, 41), "nonsense"), record(2, line(2, 20))]}, CONTEXT)
+    assert response == {"batchItemFailures": []}
+    seen = metrics(capsys.readouterr().out)
+    assert seen["Records"] == 2
+    assert seen["Readings"] == 2
+    assert seen["RejectedReadings"] == 1
+    assert (seen["AlertsFiring"], seen["AlertsResolved"]) == (1, 1)
+    assert seen["RulesRejected"] == 0
+
+
+def test_should_name_the_record_to_deliver_again(handler) -> None:
+    table = boto3.client("dynamodb")
+    table.put_item(TableName="states", Item={"gateway": {"S": "gw"}, "version": {"N": "1"}, "state": {"B": b"x\x9c"}})
+    broken = record(1, line(1, 41))
+    with pytest.raises(Exception, match="incomplete or truncated stream"):
+        handler({"Records": [broken]}, CONTEXT)
+
+
+def test_should_retry_only_the_failed_gateway(handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["lambdas.detector.handler"]
+
+    class RefusingTopic:
+        """Refuses one site."""
+
+        def publish(self, messages: Any) -> None:
+            if any(message.gateway == "bad" for message in messages):
+                raise ConnectionError("refused")
+
+    monkeypatch.setattr(module, "alerts", RefusingTopic())
+    records = [record(1, line(1, 41)), record(2, line(1, 41), gateway="bad"), record(3, line(2, 20), gateway="bad")]
+    response = handler({"Records": records}, CONTEXT)
+    assert response == {"batchItemFailures": [{"itemIdentifier": "2"}, {"itemIdentifier": "3"}]}
+
+
+def test_should_say_that_the_rules_are_broken(handler, capsys: pytest.CaptureFixture[str]) -> None:
+    boto3.client("s3").put_object(Bucket="rules-bucket", Key="rules.yaml", Body=b"rules: 7")
+    assert handler({"Records": [record(1, line(1, 41))]}, CONTEXT) == {"batchItemFailures": []}
+    seen = metrics(capsys.readouterr().out)
+    assert (seen["RulesRejected"], seen["AlertsFiring"]) == (1, 1)
+
+
+def test_should_count_an_empty_record_and_go_on(handler, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = record(1)
+    assert empty["kinesis"]["data"] == ""
+    assert handler({"Records": [empty, record(2, line(1, 41))]}, CONTEXT) == {"batchItemFailures": []}
+    seen = metrics(capsys.readouterr().out)
+    assert (seen["RejectedReadings"], seen["AlertsFiring"]) == (1, 1)
