@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv --quiet
+STARTED := $(shell date +%s)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The emulator's dummy credentials and endpoint are set by "iot" itself; nothing here talks to AWS.
 
@@ -36,7 +37,7 @@ node_modules/.installed: package-lock.json .venv/.installed
 setup: .venv/.installed .venv-emulator/.installed node_modules/.installed ## Install everything into this folder
 
 demo: setup ## The whole way of a reading on this machine: alerts, tables, audit
-	@iot demo
+	@iot demo --started-at "$(STARTED)"
 
 down: setup ## Stop the local AWS
 	@iot down

@@ -6,22 +6,25 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import boto3
 import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import output, target
-from local import cdk, demo, emulator, endpoint
-from pipeline import athena, deployment, etl
+from cli import target
+from local import demo, emulator, endpoint
+from pipeline import athena, deployment, etl, show
 from pipeline.audit import audit
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
 from pipeline.inbox import open_inbox
-from simulator.cli import simulate
+from simulator.cli import OPEN_STREAM, simulate
 from simulator.run import Manifest
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,12 +79,20 @@ def choose(
 ) -> None:
     """Keep what was chosen for the verb."""
     context.obj = Choice(aws, stage)
+    context.meta[OPEN_STREAM] = lambda stream: _open_stream(context, stream)
 
 
 def _deployed(context: typer.Context) -> tuple[boto3.Session, Deployment]:
     choice: Choice = context.obj
     session = target.connect(aws=choice.aws)
     return session, deployment.find(session, choice.stage)
+
+
+def _open_stream(context: typer.Context, stream: str) -> tuple[KinesisClient, str]:
+    """Where ``iot simulate --sink kinesis`` puts its records: the deployment's stream unless another is named."""
+    choice: Choice = context.obj
+    session = target.connect(aws=choice.aws)
+    return session.client("kinesis"), stream or deployment.find(session, choice.stage).stream_name
 
 
 @app.command()
@@ -93,15 +104,15 @@ def up(
     """Start the local AWS. It runs until "iot down"; its data lives as long as it runs."""
     instance = emulator.start(port)
     if as_json:
-        output.print_json({"endpoint": instance.endpoint, "pid": instance.pid})
+        show.print_json({"endpoint": instance.endpoint, "pid": instance.pid})
     else:
-        output.out.print(f"the local AWS is up at {instance.endpoint}; next: iot deploy")
+        show.out.print(f"the local AWS is up at {instance.endpoint}; next: iot deploy")
 
 
 @app.command()
 def down() -> None:
     """Stop the local AWS and everything it runs; its data is gone then."""
-    output.out.print("the local AWS is down" if emulator.stop() else "no local AWS was running")
+    show.out.print("the local AWS is down" if emulator.stop() else "no local AWS was running")
 
 
 @app.command()
@@ -110,10 +121,10 @@ def status(context: typer.Context, *, as_json: Json = False) -> None:
     session, deployed = _deployed(context)
     facts = {"endpoint": session.client("sts").meta.endpoint_url, **msgspec.to_builtins(deployed)}
     if as_json:
-        output.print_json(facts)
+        show.print_json(facts)
         return
     for name, value in facts.items():
-        output.out.print(f"{name:<24} {value}")
+        show.out.print(f"{name:<24} {value}")
 
 
 @app.command()
@@ -122,8 +133,7 @@ def deploy(context: typer.Context) -> None:
     choice: Choice = context.obj
     if choice.aws:
         raise PipelineError("to deploy to your AWS account, use the CDK itself: npx cdk deploy --all")
-    target.connect(aws=False)
-    demo.deploy(choice.stage, output.err)
+    demo.deploy(target.connect(aws=False), choice.stage, show.err)
 
 
 app.command("simulate")(simulate)
@@ -133,7 +143,8 @@ app.command("simulate")(simulate)
 def etl_run(
     context: typer.Context,
     window_from: Annotated[
-        str, typer.Option("--from", help="Start of the window, by arrival: 2026-11-23T12:00:00Z. Default: two hours ago.")
+        str,
+        typer.Option("--from", help="Start of the window, by arrival: 2026-11-23T12:00:00Z. Default: two hours ago."),
     ] = "",
     window_to: Annotated[str, typer.Option("--to", help="Its end. Default: now.")] = "",
     *,
@@ -149,7 +160,7 @@ def etl_run(
     """
     session, deployed = _deployed(context)
     arguments = {"window_from": window_from, "window_to": window_to}
-    with output.err.status("starting the curate job") as state:
+    with show.err.status("starting the curate job") as state:
         run = etl.run_job(
             session.client("glue"),
             deployed.curate_job_name,
@@ -157,9 +168,9 @@ def etl_run(
             on_state=lambda name: state.update(f"the curate job is {name.lower()}"),
         )
     if as_json:
-        output.print_json({"id": run["Id"], "state": run["JobRunState"], "seconds": run.get("ExecutionTime")})
+        show.print_json({"id": run["Id"], "state": run["JobRunState"], "seconds": run.get("ExecutionTime")})
     else:
-        output.out.print(f"curated: run {run['Id']} took {run.get('ExecutionTime', 0)} s")
+        show.out.print(f"curated: run {run['Id']} took {run.get('ExecutionTime', 0)} s")
 
 
 @app.command()
@@ -171,16 +182,16 @@ def query(
 ) -> None:
     """Ask Athena.
 
-      iot query "SELECT site, avg(temperature) AS mean FROM readings GROUP BY site"
+    iot query "SELECT site, avg(temperature) AS mean FROM readings GROUP BY site"
 
-      iot query --json "SELECT reason, count(*) AS lines FROM quarantine GROUP BY reason"
+    iot query --json "SELECT reason, count(*) AS lines FROM quarantine GROUP BY reason"
     """
     session, deployed = _deployed(context)
     frame = athena.query(session, deployed, sql)
     if as_json:
         sys.stdout.write(frame.to_json(orient="records", date_format="iso") + "\n")
     else:
-        output.print_frame(frame)
+        show.print_frame(frame)
 
 
 @alerts_app.command("tail")
@@ -188,14 +199,14 @@ def alerts_tail(context: typer.Context, *, as_json: Json = False) -> None:
     """Show alerts as they arrive, until Ctrl-C. With --json: one object a line."""
     session, deployed = _deployed(context)
     with open_inbox(session, deployed.alerts_topic_arn) as inbox:
-        output.err.print("waiting for alerts; Ctrl-C ends", style="dim")
+        show.err.print("waiting for alerts; Ctrl-C ends", style="dim")
         while True:
             for received in inbox.receive(wait_seconds=10):
                 if as_json:
                     sys.stdout.write(msgspec.json.encode(received.message).decode() + "\n")
                     sys.stdout.flush()
                 else:
-                    output.print_alert(received)
+                    show.print_alert(received)
 
 
 @app.command("audit")
@@ -216,9 +227,9 @@ def audit_command(
         raise PipelineError(f"{manifest} is no manifest of a simulation: {error}") from error
     result = audit(session, deployed, sent=run.sent, started_at=run.started_at, ended_at=run.ended_at)
     if as_json:
-        output.print_json(msgspec.to_builtins(result) | {"lost": result.lost, "adds_up": result.adds_up})
+        show.print_json(msgspec.to_builtins(result) | {"lost": result.lost, "adds_up": result.adds_up})
     else:
-        demo.print_audit(result, output.out)
+        show.print_audit(result)
     raise typer.Exit(0 if result.adds_up else 1)
 
 
@@ -231,18 +242,18 @@ def demo_command(
 
     Starts from an empty local AWS: what an earlier one held is gone.
     """
-    raise typer.Exit(0 if demo.run(output.out, started_at=started_at) else 1)
+    raise typer.Exit(0 if demo.run(show.out, started_at=started_at) else 1)
 
 
 @contextlib.contextmanager
 def _one_line_errors() -> Iterator[None]:
     try:
         yield
-    except (PipelineError, endpoint.LocalError, cdk.DeployError) as error:
-        output.err.print(f"iot: {error}", style="red", markup=False)
+    except (PipelineError, endpoint.LocalError) as error:
+        show.err.print(f"iot: {error}", style="red", markup=False)
         sys.exit(1)
     except (BotoCoreError, ClientError) as error:
-        output.err.print(f"iot: AWS answered: {error}", style="red", markup=False)
+        show.err.print(f"iot: AWS answered: {error}", style="red", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -15,7 +15,6 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -24,13 +23,13 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from local.endpoint import DUMMY_AWS, LocalError
+from local.processes import end_group
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "local"
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python3"
 
 _START_SECONDS = 60.0
-_STOP_SECONDS = 10.0
 _HOST = "127.0.0.1"
 
 #: What the emulator gets of our environment. Everything else could change what it does.
@@ -221,26 +220,5 @@ def _last_lines(home: Path) -> str:
 
 
 def _end(group: int, home: Path) -> None:
-    """End a process group of ours and wait until it is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(group, 0)
-    deadline = time.monotonic() + _STOP_SECONDS
-    while running(home) or _is_alive(group):
-        if time.monotonic() > deadline:
-            raise LocalError(f"the emulator (process group {group}) does not end: see {log_file(home)}")
-        time.sleep(0.01)
-
-
-def _is_alive(group: int) -> bool:
-    """Whether a process of the group still lives. Linux only: elsewhere the lock has to be proof enough.
-
-    ``killpg(group, 0)`` cannot tell: it counts the dead too, for as long as init does not collect them.
-    """
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, _parent, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-            if int(its_group) == group and state not in "ZX":
-                return True
-    return False
+    if not end_group(group):
+        raise LocalError(f"the emulator (process group {group}) does not end: see {log_file(home)}")

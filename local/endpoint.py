@@ -41,13 +41,23 @@ def require_loopback(url: str) -> str:
         raise LocalError(f"{refused} ({error})") from error
     if parts.scheme != "http" or not host:
         raise LocalError(refused)
-    try:
-        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError) as error:
-        raise LocalError(f"{refused} ({host} has no address here)") from error
+    addresses = _addresses(host, port)
+    if not addresses:
+        raise LocalError(f"{refused} ({host} has no address here)")
     if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
         raise LocalError(f"{refused} ({host} is {', '.join(sorted(addresses))})")
     return url.rstrip("/")
+
+
+def _addresses(host: str, port: int) -> set[str]:
+    try:
+        return {str(ipaddress.ip_address(host))}
+    except ValueError:
+        pass  # a name
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return set()
 
 
 def local_environment(endpoint: str) -> dict[str, str]:

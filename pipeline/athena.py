@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import awswrangler as wr
-from awswrangler.exceptions import QueryFailed
 from botocore.exceptions import ClientError
 
 from pipeline.errors import PipelineError
@@ -19,6 +17,10 @@ if TYPE_CHECKING:
 
 def query(session: boto3.Session, deployment: Deployment, sql: str) -> pd.DataFrame:
     """Run ``sql`` in the deployment's workgroup; raises :class:`PipelineError` with Athena's reason if it fails."""
+    # Takes more than a second, and most commands do not query.
+    import awswrangler as wr  # noqa: PLC0415
+    from awswrangler.exceptions import QueryFailed  # noqa: PLC0415
+
     try:
         return wr.athena.read_sql_query(
             sql,

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
+from botocore.config import Config
 
 from pipeline.athena import query
 
 if TYPE_CHECKING:
     import boto3
-    from mypy_boto3_s3 import S3Client
 
     from pipeline.deployment import Deployment
 
@@ -58,15 +58,16 @@ def audit(
 
     return Audit(
         sent=sent,
-        raw=count_raw_lines(session.client("s3"), deployment.raw_bucket_name, started_at, ended_at),
+        raw=count_raw_lines(session, deployment.raw_bucket_name, started_at, ended_at),
         curated=number("count(*)", "readings"),
         duplicates=number("coalesce(sum(duplicates), 0)", "readings_hourly"),
         quarantined=number("count(*)", "quarantine"),
     )
 
 
-def count_raw_lines(s3: S3Client, bucket: str, started_at: dt.datetime, ended_at: dt.datetime) -> int:
+def count_raw_lines(session: boto3.Session, bucket: str, started_at: dt.datetime, ended_at: dt.datetime) -> int:
     """The lines in the raw zone that arrived in the hours between two times (UTC)."""
+    s3 = session.client("s3", config=Config(max_pool_connections=_FETCHERS))
     keys = [
         entry["Key"]
         for hour in _hours(started_at, ended_at)

@@ -66,7 +66,13 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
 def alert_message(transition: Transition, published_at: dt.datetime) -> AlertMessage:
     """The message for a transition."""
     rule, reading = transition.rule, transition.reading
-    condition = rule.when if transition.state.status == "firing" else rule.clear
+    condition, summary = rule.when, summarize(rule, device=reading.device_id, site=reading.site, value=transition.value)
+    if transition.state.status == "resolved":
+        # A rule's summary says what is wrong; what is over needs other words.
+        condition = rule.clear
+        summary = (
+            f"{rule.name} is over at {reading.device_id}, {reading.site}: {rule.clear.metric} is {transition.value:g}"
+        )
     return AlertMessage(
         alert_id=transition.alert_id,
         state=transition.state.status,
@@ -79,7 +85,7 @@ def alert_message(transition: Transition, published_at: dt.datetime) -> AlertMes
         value=transition.value,
         condition=str(condition),
         threshold=condition.threshold,
-        summary=summarize(rule, device=reading.device_id, site=reading.site, value=transition.value),
+        summary=summary,
         runbook=rule.runbook,
         started_at=_utc(transition.state.started_at),
         changed_at=_utc(reading.ts),

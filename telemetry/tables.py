@@ -66,7 +66,8 @@ _STATISTICS = (
 _READING_COLUMNS = tuple(
     Column(field.name, ATHENA_TYPES[field.kind], _MEANINGS.get(field.name, field.name)) for field in FIELDS
 )
-_STATUSES = next(field.choices for field in FIELDS if field.name == "status")
+#: What a device says of itself.
+STATUSES = next(field.choices for field in FIELDS if field.name == "status")
 
 RAW = Table(
     "raw",
@@ -97,7 +98,7 @@ READINGS_HOURLY = Table(
         Column("received", "bigint", "Readings, each once"),
         Column("expected", "bigint", "Readings that should be there by seq: last - first + 1"),
         Column("duplicates", "bigint", "Readings that arrived again and were removed"),
-        *(Column(f"status_{status}", "bigint", f"Readings with status {status}") for status in sorted(_STATUSES)),
+        *(Column(f"status_{status}", "bigint", f"Readings with status {status}") for status in sorted(STATUSES)),
         *(
             Column(f"{metric}_{name}", kind, f"{meaning} {metric}")
             for metric in METRICS
@@ -112,10 +113,10 @@ QUARANTINE = Table(
     "Every line that is no reading, with the reason",
     (
         Column("reason", "string", "Why it is no reading: one of telemetry.codec.Reason"),
-        Column("detail", "string", "The field at fault, where there is one"),
+        Column("detail", "string", "What is wrong and in which field, in the decoder's words"),
         Column("line", "string", "The line; bytes that are not UTF-8 stand as \\xNN"),
         Column("raw_object", "string", "Key of the raw object it came in"),
-        Column("raw_line", "bigint", "Its line there, from 1"),
+        Column("raw_line", "bigint", "Its line there, from 1; 0 for the whole object"),
     ),
     _by("arrival"),
 )

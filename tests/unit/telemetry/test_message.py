@@ -38,6 +38,8 @@ def test_should_tell_what_fired_and_what_resolved_it() -> None:
     firing, resolved = messages()
     assert (firing.state, firing.value, firing.condition, firing.threshold) == ("firing", 41.5, "temperature > 40", 40)
     assert (resolved.state, resolved.value, resolved.condition) == ("resolved", 30, "temperature < 38")
+    assert firing.summary == "d at s: temperature is 41.5, limit > 40"
+    assert resolved.summary == "too-hot is over at d, s: temperature is 30"
     assert firing.alert_id == resolved.alert_id
     assert firing.started_at == resolved.started_at == firing.changed_at
 

@@ -12,6 +12,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.audit import Audit
     from pipeline.inbox import Received
 
 #: Results go to standard output, everything about how they come about to standard error.
@@ -45,3 +46,24 @@ def print_alert(received: Received, *, console: Console = out) -> None:
         f"{received.received_at:%H:%M:%S}  [{style}]{message.state:<8} {message.severity:<8}[/] "
         f"{message.summary}  [dim]{message.rule}, {received.latency_ms:.0f} ms[/]"
     )
+
+
+def print_audit(result: Audit, console: Console = out) -> None:
+    """The audit as a sum."""
+    rows = (
+        ("sent", result.sent, ""),
+        ("in the raw zone", result.raw, "should be all that was sent"),
+        ("curated", result.curated, "each reading once"),
+        ("duplicates", result.duplicates, "removed"),
+        ("quarantined", result.quarantined, "kept with the reason"),
+        ("lost", result.lost, "sent, and in none of the three"),
+    )
+    table = Table(title="Audit", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for name, lines, meaning in rows:
+        table.add_row(name, f"{lines:,}", meaning)
+    console.print(table)
+    verdict = "[green]it adds up[/]" if result.adds_up else "[bold red]it does not add up[/]"
+    console.print(f"{verdict}: sent = curated + duplicates + quarantined, and all of it is in the raw zone")

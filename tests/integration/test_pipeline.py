@@ -1,0 +1,265 @@
+"""The whole way of a reading on the embedded AWS, deployed with the real CDK command line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pandas as pd
+import pytest
+
+from pipeline import athena, etl
+from pipeline.audit import Audit, audit
+from pipeline.deployment import Deployment
+from pipeline.inbox import Inbox, open_inbox
+from simulator.fleet import FleetConfig
+from simulator.kinesis import KinesisSink
+from simulator.run import Mischief, simulate
+from telemetry.message import AlertMessage
+from tests.waiting import wait_for
+
+UTC = dt.UTC
+
+
+class Pipeline:
+    """A deployed pipeline, as a gateway, a subscriber and an analyst see it."""
+
+    def __init__(self, session: boto3.Session, deployed: Deployment, inbox: Inbox) -> None:
+        self.session = session
+        self.deployed = deployed
+        self.inbox = inbox
+        self.received: list[AlertMessage] = []
+
+    def put(self, *records: bytes, gateway: str = "gw-test") -> None:
+        kinesis = self.session.client("kinesis")
+        for record in records:
+            kinesis.put_record(StreamName=self.deployed.stream_name, PartitionKey=gateway, Data=record)
+
+    def alerts_of(self, device: str, count: int) -> list[AlertMessage]:
+        """The first ``count`` alerts of a device."""
+
+        def arrived() -> list[AlertMessage]:
+            self.received += [received.message for received in self.inbox.receive(wait_seconds=1)]
+            found = [message for message in self.received if message.device == device]
+            return found if len(found) >= count else []
+
+        return wait_for(arrived, f"{count} alerts of {device}")
+
+    def curate(self) -> None:
+        etl.run_job(self.session.client("glue"), self.deployed.curate_job_name, {})
+
+    def query(self, sql: str) -> pd.DataFrame:
+        return athena.query(self.session, self.deployed, sql)
+
+    def emf(self) -> list[dict[str, Any]]:
+        """What the detector has emitted as metrics."""
+        pages = (
+            self.session.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/{self.deployed.detector_function_name}")
+        )
+        messages = [event["message"] for page in pages for event in page["events"]]
+        return [json.loads(message) for message in messages if message.startswith("{") and '"_aws"' in message]
+
+
+@pytest.fixture
+def pipeline(aws: boto3.Session, deployed: Deployment) -> Iterator[Pipeline]:
+    with open_inbox(aws, deployed.alerts_topic_arn) as inbox:
+        yield Pipeline(aws, deployed, inbox)
+
+
+@pytest.fixture
+def device() -> str:
+    return f"device-{uuid.uuid4().hex[:8]}"
+
+
+def reading(device: str, seq: int, temperature: Any = 21.0, *, ago: float = 60.0, **more: Any) -> bytes:
+    ts = dt.datetime.now(UTC) - dt.timedelta(seconds=ago - seq)
+    fields = {"device_id": device, "site": "site-1", "ts": ts.isoformat(), "seq": seq, "status": "ok"}
+    return json.dumps(fields | {"temperature": temperature} | more).encode() + b"\n"
+
+
+def test_should_bring_a_reading_to_a_subscriber_the_raw_zone_and_a_table(pipeline: Pipeline, device: str) -> None:
+    lines = reading(device, 1, 41.5) + reading(device, 2, 42.0) + reading(device, 3, 20.25, humidity=55.5, battery=3.0)
+    pipeline.put(lines)
+
+    firing, resolved = pipeline.alerts_of(device, 2)
+    assert (firing.state, firing.rule, firing.severity, firing.value) == ("firing", "too-hot", "critical", 41.5)
+    assert (resolved.state, resolved.value, resolved.alert_id) == ("resolved", 20.25, firing.alert_id)
+
+    s3, bucket = pipeline.session.client("s3"), pipeline.deployed.raw_bucket_name
+    now = dt.datetime.now(UTC)
+
+    def in_the_raw_zone() -> bool:
+        listing = s3.list_objects_v2(Bucket=bucket, Prefix=f"raw/dt={now:%Y-%m-%d}/hour={now:%H}/")
+        keys = [entry["Key"] for entry in listing.get("Contents", [])]
+        return any(s3.get_object(Bucket=bucket, Key=key)["Body"].read() == lines for key in keys)
+
+    wait_for(in_the_raw_zone, "the record in the raw zone")
+    pipeline.curate()
+    table = pipeline.query(f"SELECT temperature, humidity, ts FROM readings WHERE device_id = '{device}' ORDER BY seq")
+    assert table["temperature"].tolist() == [41.5, 42.0, 20.25]
+    assert table["humidity"].isna().tolist() == [True, True, False]
+    assert table["ts"].is_monotonic_increasing
+    (hourly,) = pipeline.query(f"SELECT * FROM readings_hourly WHERE device_id = '{device}'").to_dict("records")
+    assert (hourly["received"], hourly["expected"], hourly["duplicates"]) == (3, 3, 0)
+    assert (hourly["temperature_min"], hourly["temperature_max"], hourly["humidity_count"]) == (20.25, 42.0, 1)
+
+
+def test_should_keep_each_reading_once_however_often_the_window_is_run(pipeline: Pipeline, device: str) -> None:
+    pipeline.put(reading(device, 1) + reading(device, 2), reading(device, 1) + reading(device, 2) + reading(device, 4))
+    counts = (
+        "SELECT (SELECT count(*) FROM readings) AS readings, (SELECT count(*) FROM quarantine) AS quarantined, "
+        "(SELECT sum(duplicates) FROM readings_hourly) AS duplicates"
+    )
+    pipeline.curate()
+    first = pipeline.query(counts).to_dict("records")
+    pipeline.curate()
+    assert pipeline.query(counts).to_dict("records") == first
+    (hourly,) = pipeline.query(
+        f"SELECT received, expected, duplicates FROM readings_hourly WHERE device_id = '{device}'"
+    ).to_dict("records")
+    assert hourly["received"] == 3
+    assert hourly["expected"] == 4
+
+
+def test_should_register_every_partition_it_writes(pipeline: Pipeline, device: str) -> None:
+    pipeline.put(reading(device, 1))
+    pipeline.curate()
+    glue, s3 = pipeline.session.client("glue"), pipeline.session.client("s3")
+    for table in ("readings", "readings_hourly"):
+        partitions = glue.get_partitions(DatabaseName=pipeline.deployed.database_name, TableName=table)["Partitions"]
+        assert partitions
+        for partition in partitions:
+            bucket, _, prefix = partition["StorageDescriptor"]["Location"].removeprefix("s3://").partition("/")
+            day, hour = partition["Values"]
+            assert prefix.startswith(f"{table}/dt={day}/hour={hour}/")
+            assert s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"] > 0
+
+
+#: A line that is no reading, and the reason that the quarantine gives.
+BAD_LINES: dict[str, bytes] = {
+    "not_json": b'{"device_id": "cut o\n',
+    "not_utf8": b'{"note": "\xff\xfe"}\n',
+    "missing_field": b'{"device_id": "d", "site": "s"}\n',
+    "wrong_type": reading("bad", 1, "warm"),
+    "out_of_bounds": reading("bad", 2, 999),
+    "from_future": reading("bad", 3, ago=-7 * 86_400),
+    "too_late": reading("bad", 4, ago=40 * 86_400),
+    "empty": b"\n",
+}
+
+
+def test_should_count_and_quarantine_bad_lines_and_leave_the_rest_alone(pipeline: Pipeline, device: str) -> None:
+    for reason, line in BAD_LINES.items():
+        batch = reading(f"{device}-{reason}", 1, 41) + line + reading(f"{device}-{reason}", 2, 20)
+        pipeline.put(batch, gateway=f"gw-{device}-{reason}")
+    for reason in BAD_LINES:
+        assert [alert.state for alert in pipeline.alerts_of(f"{device}-{reason}", 2)] == ["firing", "resolved"]
+    wait_for(lambda: {blob.get("reason") for blob in pipeline.emf()} >= BAD_LINES.keys(), "a metric for each reason")
+
+    pipeline.curate()
+    good = pipeline.query(
+        f"SELECT device_id, count(*) AS n FROM readings WHERE device_id LIKE '{device}-%' GROUP BY device_id"
+    )
+    assert dict(zip(good["device_id"], good["n"], strict=True)) == {f"{device}-{reason}": 2 for reason in BAD_LINES}
+    bad = pipeline.query(
+        "SELECT DISTINCT readings.device_id, quarantine.reason, quarantine.raw_line FROM readings "
+        f"JOIN quarantine ON readings.raw_object = quarantine.raw_object WHERE readings.device_id LIKE '{device}-%'"
+    )
+    assert sorted(bad.itertuples(index=False, name=None)) == sorted(
+        (f"{device}-{reason}", reason, 2) for reason in BAD_LINES
+    )
+
+
+def test_should_take_a_device_it_has_never_seen_and_a_metric_that_is_null(pipeline: Pipeline, device: str) -> None:
+    pipeline.put(reading(device, 1, None, humidity=None) + reading(device, 2, 41))
+    pipeline.alerts_of(device, 1)
+    pipeline.curate()
+    (hourly,) = pipeline.query(f"SELECT * FROM readings_hourly WHERE device_id = '{device}'").to_dict("records")
+    assert (hourly["received"], hourly["temperature_count"], hourly["humidity_count"]) == (2, 1, 0)
+
+
+def test_should_count_an_empty_record_and_a_record_of_one_mebibyte(pipeline: Pipeline, device: str) -> None:
+    gateway = f"gw-{uuid.uuid4().hex}"
+    huge = b"x" * (2**20 - len(gateway) - 1) + b"\n"
+    pipeline.put(b"", huge, reading(device, 1, 41), gateway=gateway)
+    pipeline.alerts_of(device, 1)
+    pipeline.curate()
+    assert len(pipeline.query(f"SELECT * FROM readings WHERE device_id = '{device}'")) == 1
+    sizes = pipeline.query("SELECT reason, max(length(line)) AS size FROM quarantine GROUP BY reason")
+    assert dict(zip(sizes["reason"], sizes["size"], strict=True))["not_json"] == len(huge) - 1
+    assert 0 in pipeline.query("SELECT length(line) AS size FROM quarantine WHERE reason = 'empty'")["size"].tolist()
+
+
+def test_should_use_edited_rules_without_a_deployment_and_keep_them_when_an_edit_is_broken(
+    pipeline: Pipeline, device: str
+) -> None:
+    s3, bucket, key = pipeline.session.client("s3"), pipeline.deployed.config_bucket_name, pipeline.deployed.rules_key
+    rule = f"{{name: quite-humid, when: humidity > 70, match: {{device: {device}}}}}"
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=f"rules: [{rule}]".encode())
+        seq = 0
+
+        def fires() -> bool:
+            nonlocal seq
+            seq += 1
+            pipeline.put(reading(device, seq, humidity=71 if seq % 2 else 50))
+            pipeline.received += [received.message for received in pipeline.inbox.receive(wait_seconds=1)]
+            return any(message.rule == "quite-humid" for message in pipeline.received)
+
+        wait_for(fires, "an alert by the edited rule", seconds=60)
+        s3.put_object(Bucket=bucket, Key=key, Body=b"rules: [{name: quite-humid}]")
+
+        def reported() -> bool:
+            pipeline.put(reading(device, 0))
+            return any(blob.get("RulesRejected") == [1.0] for blob in pipeline.emf())
+
+        wait_for(reported, "the metric for broken rules", seconds=60)
+        before = len([message for message in pipeline.received if message.rule == "quite-humid"])
+        seq += 100
+        pipeline.put(reading(device, seq, humidity=71, ago=0) + reading(device, seq + 1, humidity=50, ago=0))
+        pipeline.alerts_of(device, before + 1)
+    finally:
+        for version in s3.list_object_versions(Bucket=bucket, Prefix=key).get("Versions", []):
+            s3.delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
+
+    def back_to_the_default_rules() -> bool:
+        pipeline.put(reading(f"{device}-after", 1, 41, ago=0))
+        pipeline.received += [received.message for received in pipeline.inbox.receive(wait_seconds=1)]
+        return any(message.rule == "too-hot" for message in pipeline.received)
+
+    wait_for(back_to_the_default_rules, "an alert by the default rules", seconds=60)
+
+
+def test_should_account_for_every_line_and_alert_of_a_fleet(pipeline: Pipeline) -> None:
+    def totals() -> Audit:
+        pipeline.curate()
+        now = dt.datetime.now(UTC)
+        return audit(pipeline.session, pipeline.deployed, sent=0, started_at=started_at, ended_at=now)
+
+    started_at = dt.datetime.now(UTC)
+    before = totals()
+    manifest = simulate(
+        FleetConfig(devices=100, gateways=10, interval=0.1, seed=7),
+        KinesisSink(pipeline.session.client("kinesis"), pipeline.deployed.stream_name),
+        readings=5_000,
+        mischief=Mischief(faults=8, malformed=24, duplicates=40),
+    )
+    expected = {(fault.device, fault.rule, state) for fault in manifest.faults for state in ("firing", "resolved")}
+
+    def seen() -> set[tuple[str, str, str]]:
+        pipeline.received += [received.message for received in pipeline.inbox.receive(wait_seconds=1)]
+        return {(message.device, message.rule, message.state) for message in pipeline.received}
+
+    wait_for(lambda: seen() >= expected, "every expected alert")
+    after = totals()
+    assert after.raw - before.raw == manifest.sent == 5_064
+    assert after.curated - before.curated == 5_000
+    assert after.duplicates - before.duplicates == manifest.duplicates == 40
+    assert after.quarantined - before.quarantined == manifest.malformed == 24
+    assert seen() == expected
