@@ -1,0 +1,163 @@
+"""The ``iot`` command as a person types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+import local.emulator
+from cli import main, target
+from local.emulator import Instance
+from pipeline.deployment import Deployment
+from pipeline.errors import PipelineError
+from tests.waiting import wait_for
+
+IOT = Path(sys.executable).with_name("iot")
+
+
+def iot(*words: str, endpoint: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | variables
+    if endpoint:
+        environment["AWS_ENDPOINT_URL"] = endpoint
+    return subprocess.run([IOT, *words], env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def said(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a failed command says, and nothing else."""
+    assert result.returncode == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.strip().splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--help",), ("simulate", "--help"), ("query", "--help"), ("etl", "run", "--help"), ("audit", "--help")],
+)
+def test_should_teach_by_help(words: tuple[str, ...]) -> None:
+    shown = iot(*words)
+    assert "Usage: iot" in shown.stdout + shown.stderr
+
+
+def test_should_go_from_simulation_to_query(emulator: Instance, deployed: Deployment, tmp_path: Path) -> None:
+    def run(*words: str) -> Any:
+        result = iot(*words, endpoint=emulator.endpoint)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout) if "--json" in words else result.stdout
+
+    assert run("status", "--json")["StreamName"] == deployed.stream_name
+    manifest = tmp_path / "run.json"
+    fleet = ("--devices", "20", "--gateways", "2", "--seed", "99")
+    run("simulate", "--sink", "kinesis", *fleet, "--rate", "200", "--duration", "2s", "--manifest", str(manifest))
+    assert json.loads(manifest.read_text())["sent"] == 400
+    assert run("etl", "run", "--json")["state"] == "SUCCEEDED"
+    sql = f"SELECT count(*) AS n FROM readings WHERE ts >= TIMESTAMP '{manifest_start(manifest)}'"
+    assert run("query", "--json", sql)[0]["n"] >= 400
+    assert "readings" in run("query", "SELECT count(*) AS readings FROM readings")
+
+
+def manifest_start(manifest: Path) -> str:
+    return str(json.loads(manifest.read_text())["started_at"]).replace("T", " ").removesuffix("Z")
+
+
+def test_should_fail_an_audit_that_does_not_add_up(emulator: Instance, deployed: Deployment, tmp_path: Path) -> None:
+    manifest = tmp_path / "run.json"
+    fleet = ("--devices", "20", "--gateways", "2", "--seed", "98")
+    sent = iot("simulate", *fleet, "--count", "40", "--no-pace", "--sink", "file", "--path", f"{tmp_path}/lines",
+               "--manifest", str(manifest))  # fmt: skip
+    assert sent.returncode == 0, sent.stderr
+    claimed = json.loads(manifest.read_text()) | {"sent": 10_000_000}
+    manifest.write_text(json.dumps(claimed))
+    iot("etl", "run", endpoint=emulator.endpoint)
+    result = iot("audit", "--manifest", str(manifest), "--json", endpoint=emulator.endpoint)
+    assert result.returncode == 1
+    found = json.loads(result.stdout)
+    assert found["lost"] == 10_000_000 - found["curated"] - found["duplicates"] - found["quarantined"] > 0
+    assert found["adds_up"] is False
+
+
+def test_should_show_alerts_until_interrupted_and_leave_no_queue_behind(
+    emulator: Instance, deployed: Deployment, aws: boto3.Session
+) -> None:
+    environment = os.environ | {"AWS_ENDPOINT_URL": emulator.endpoint}
+    with subprocess.Popen(
+        [IOT, "alerts", "tail", "--json"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as tail:
+        sns, sqs = aws.client("sns"), aws.client("sqs")
+        wait_for(
+            lambda: sns.list_subscriptions_by_topic(TopicArn=deployed.alerts_topic_arn)["Subscriptions"],
+            "the subscription",
+        )
+        fleet = ("--devices", "20", "--gateways", "2", "--seed", "97", "--rate", "200", "--duration", "2s")
+        sent = iot("simulate", "--sink", "kinesis", *fleet, "--faults", "1", endpoint=emulator.endpoint)
+        assert sent.returncode == 0, sent.stderr
+        assert tail.stdout is not None
+        states = [json.loads(tail.stdout.readline())["state"] for _ in range(2)]
+        assert states == ["firing", "resolved"]
+        tail.send_signal(signal.SIGINT)
+        assert tail.wait(timeout=30) == 130
+    assert not [url for url in sqs.list_queues().get("QueueUrls", []) if "iot-inbox" in url]
+    assert sns.list_subscriptions_by_topic(TopicArn=deployed.alerts_topic_arn)["Subscriptions"] == []
+
+
+def test_should_say_what_to_do_before_anything_is_deployed(tmp_path: Path) -> None:
+    fresh = local.emulator.start(home=tmp_path)
+    try:
+        line = said(iot("query", "SELECT 1", endpoint=fresh.endpoint))
+    finally:
+        local.emulator.stop(tmp_path)
+    assert line == "iot: no stack iot-dev-* is deployed here; run 'iot deploy', or 'make demo' for everything"
+
+
+def test_should_say_what_to_do_when_no_local_aws_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(local.emulator, "running", lambda: None)
+    with pytest.raises(PipelineError, match="'iot up' and 'iot deploy', or see everything at once with 'make demo'"):
+        target.connect(aws=False)
+
+
+@pytest.mark.parametrize("endpoint", ["http://10.0.0.1:4566", "https://sts.amazonaws.com", "http://example.invalid"])
+def test_should_refuse_an_endpoint_off_this_machine(endpoint: str) -> None:
+    assert "local commands talk to this machine only" in said(iot("status", endpoint=endpoint))
+
+
+def test_should_say_that_nothing_answers() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        assert endpoint in said(iot("query", "SELECT 1", endpoint=endpoint))
+
+
+def test_should_not_mix_up_the_account_and_the_local_aws() -> None:
+    assert "unset one of them" in said(iot("--aws", "status", endpoint="http://127.0.0.1:1"))
+
+
+def test_should_leave_deploying_to_an_account_to_the_cdk() -> None:
+    assert "npx cdk deploy --all" in said(iot("--aws", "deploy"))
+
+
+def test_should_give_athenas_reason(emulator: Instance, deployed: Deployment) -> None:
+    result = iot("query", "SELECT nonsense FROM readings", endpoint=emulator.endpoint)
+    assert result.returncode == 1
+    assert result.stderr.startswith("iot: Athena refused the query: ")
+    assert "nonsense" in result.stderr
+
+
+def test_should_say_that_a_file_is_no_manifest(emulator: Instance, deployed: Deployment, tmp_path: Path) -> None:
+    missing = tmp_path / "none.json"
+    line = said(iot("audit", "--manifest", str(missing), endpoint=emulator.endpoint))
+    assert line.startswith(f"iot: {missing} is no manifest of a simulation")
+
+
+def test_should_end_by_a_signal_as_by_the_keyboard() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        main._interrupt(signal.SIGTERM, None)

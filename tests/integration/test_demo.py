@@ -1,0 +1,98 @@
+"""The demo: adds up when it should, fails when it should, and leaves nothing behind when interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from local import demo, emulator
+from tests.waiting import wait_for
+
+SUMMARY_KEYS = [
+    "sent", "raw", "curated", "duplicates", "quarantined", "lost", "alerts_expected", "alerts_received",
+    "alert_latency_ms", "seconds",
+]  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    emulator.stop(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _own_files_and_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setattr(demo, "FOLDER", tmp_path / "demo")
+    monkeypatch.setattr(demo, "MANIFEST", tmp_path / "demo" / "manifest.json")
+    monkeypatch.setattr(demo, "SUMMARY", tmp_path / "demo" / "summary.json")
+    monkeypatch.setattr(demo, "SECONDS", 6)
+    before = dict(os.environ)
+    yield
+    # The demo turns its process to its own AWS.
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_should_account_for_every_line_and_alert(home: Path) -> None:
+    shown = io.StringIO()
+    assert demo.run(Console(file=shown, width=120), home=home)
+    summary = json.loads(demo.SUMMARY.read_text())
+    assert list(summary) == SUMMARY_KEYS
+    assert list(summary["alert_latency_ms"]) == ["p50", "p95", "max"]
+    assert list(summary["seconds"]) == ["setup", "deploy", "simulate", "etl", "total"]
+    assert summary["sent"] == summary["raw"] == 6_000 + demo.MALFORMED + demo.DUPLICATES
+    assert (summary["curated"], summary["duplicates"], summary["quarantined"]) == (6_000, 60, 30)
+    assert (summary["lost"], summary["alerts_expected"], summary["alerts_received"]) == (0, 16, 16)
+    for words in ("The five hottest devices", "By the hour", "Quarantine by reason", "it adds up", "make down"):
+        assert words in shown.getvalue()
+    assert emulator.running(home), "left up for a look around"
+
+
+RUN = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from local import demo
+demo.run(Console(force_terminal=False), home=Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("moment", ["deploying", "simulating"])
+def test_should_leave_no_process_when_interrupted(moment: str, home: Path) -> None:
+    output = home / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen([sys.executable, "-c", RUN, str(home)], stdout=file, stderr=file)
+    try:
+        if moment == "deploying":
+            wait_for((home / "deploy.log").exists, "the deployment", seconds=60)
+        else:
+            wait_for(lambda: "firing" in output.read_text(), "an alert", seconds=120)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+    assert "KeyboardInterrupt" in output.read_text()
+    assert emulator.running(home) is None
+    wait_for(lambda: not processes_of(home), "the end of every process")
+
+
+def processes_of(home: Path) -> list[str]:
+    """The command lines of processes that have to do with this run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            environment = (folder / "environ").read_bytes().decode(errors="replace")
+            if str(home) in command or str(home) in environment:
+                found.append(command)
+    return found
