@@ -1,0 +1,5 @@
+"""``python -m simulator``: the simulator alone."""
+
+from simulator.cli import main
+
+main()
