@@ -1,1 +1,1 @@
-"""The infrastructure as code."""
+"""The infrastructure as a CDK app: settings, names, bundles, constructs and stacks."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -80,21 +81,21 @@ class Summary(msgspec.Struct):
     seconds: dict[str, float]
 
 
-def run(console: Console, *, started_at: float | None = None) -> bool:
+def run(console: Console, *, started_at: float | None = None, home: Path = emulator.HOME) -> bool:
     """Run the demo; whether everything added up. ``started_at`` (Unix time) is when its set-up began.
 
-    Starts from an empty local AWS and leaves it up; interrupted, it leaves no process.
+    Starts from an empty local AWS, the one of ``home``, and leaves it up; interrupted, it leaves no process.
     """
     began = started_at or time.time()
     seconds = {"setup": time.time() - began}
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        instance = emulator.start()
-        emulator.reset()
+        instance = emulator.start(home=home)
+        emulator.reset(home)
         session = endpoint.enter(instance.endpoint)
         console.print(f"[bold]Local AWS[/] at {instance.endpoint}")
         with _timed(seconds, "deploy"):
-            deploy(session, STAGE, console)
+            deploy(session, STAGE, console, home=home)
         deployed = deployment.find(session, STAGE)
         with _timed(seconds, "simulate"):
             manifest, received = _simulate_and_listen(session, deployed, console)
@@ -111,7 +112,7 @@ def run(console: Console, *, started_at: float | None = None) -> bool:
             session, deployed, sent=manifest.sent, started_at=manifest.started_at, ended_at=manifest.ended_at
         )
     except KeyboardInterrupt:
-        emulator.stop()
+        emulator.stop(home)
         raise
     seconds["total"] = time.time() - began
     expected, seen = _expected_alerts(manifest), _distinct_alerts(received)
@@ -124,7 +125,7 @@ def run(console: Console, *, started_at: float | None = None) -> bool:
     return result.adds_up and alerts_match
 
 
-def deploy(session: boto3.Session, stage: str, console: Console) -> None:
+def deploy(session: boto3.Session, stage: str, console: Console, *, home: Path = emulator.HOME) -> None:
     """Deploy the stacks to the local AWS and show a bar for each."""
     columns = (
         SpinnerColumn(finished_text="✓"),
@@ -148,7 +149,7 @@ def deploy(session: boto3.Session, stage: str, console: Console) -> None:
             else:
                 progress.update(task, total=event.total, completed=event.done)
 
-        local_deployment.deploy(session.client("cloudformation"), stage, advance)
+        local_deployment.deploy(session.client("cloudformation"), stage, advance, home=home)
 
 
 @contextmanager
@@ -244,14 +245,16 @@ def _summary(result: Audit, expected: int, seen: int, received: list[Received], 
         lost=result.lost,
         alerts_expected=expected,
         alerts_received=seen,
-        alert_latency_ms=Latency(p50=_quantile(latencies, 0.5), p95=_quantile(latencies, 0.95), max=latencies[-1]),
+        alert_latency_ms=Latency(
+            p50=_quantile(latencies, 0.5), p95=_quantile(latencies, 0.95), max=_quantile(latencies, 1)
+        ),
         seconds={name: round(value, 1) for name, value in seconds.items()},
     )
 
 
 def _quantile(ordered: list[float], q: float) -> float:
     """The smallest value that at least the share ``q`` of all does not exceed (nearest rank)."""
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+    return round(ordered[max(0, math.ceil(q * len(ordered)) - 1)], 1)
 
 
 def _print_alert_audit(summary: Summary, console: Console, *, match: bool) -> None:
@@ -271,6 +274,6 @@ def _print_next_steps(url: str, deployed: Deployment, console: Console) -> None:
   tables      database {deployed.database_name}: readings, readings_hourly, quarantine
               .venv/bin/iot query "{_EXAMPLE}"
   dashboard   {deployed.dashboard_name}: stored here, drawn by CloudWatch on AWS
-  summary     {SUMMARY.relative_to(emulator.ROOT)}
+  summary     {SUMMARY}
   commands    .venv/bin/iot --help"""
     )

@@ -92,12 +92,12 @@ def test_should_alert_and_report_nothing_to_retry(handler, capsys: pytest.Captur
     assert seen["RulesRejected"] == 0
 
 
-def test_should_name_the_record_to_deliver_again(handler) -> None:
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_should_fail_the_whole_batch_when_a_state_cannot_be_read(handler) -> None:
     table = boto3.client("dynamodb")
     table.put_item(TableName="states", Item={"gateway": {"S": "gw"}, "version": {"N": "1"}, "state": {"B": b"x\x9c"}})
-    broken = record(1, line(1, 41))
     with pytest.raises(Exception, match="incomplete or truncated stream"):
-        handler({"Records": [broken]}, CONTEXT)
+        handler({"Records": [record(1, line(1, 41))]}, CONTEXT)
 
 
 def test_should_retry_only_the_failed_gateway(handler, monkeypatch: pytest.MonkeyPatch) -> None:

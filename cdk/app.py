@@ -1,0 +1,72 @@
+"""The CDK app: settings and target in, stacks out. The CDK command line runs it: see cdk.json."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from aws_cdk import App, Tags
+
+from cdk.naming import Names
+from cdk.settings import Settings, SettingsError, load
+from cdk.stacks.alerts import AlertsStack
+from cdk.stacks.batch import BatchStack
+from cdk.stacks.ingest import IngestStack
+from cdk.stacks.lake import LakeStack
+from cdk.stacks.monitoring import MonitoringStack
+from cdk.target import Target, TargetError, detect
+
+
+def build(app: App, settings: Settings, target: Target) -> None:
+    """Put the stacks into ``app``, wired to each other."""
+    names = Names(settings.stage)
+    ingest = IngestStack(app, settings=settings, names=names, target=target)
+    alerts = AlertsStack(
+        app, settings=settings, names=names, target=target, stream=ingest.stream, access_logs=ingest.access_logs
+    )
+    lake = LakeStack(
+        app,
+        settings=settings,
+        names=names,
+        target=target,
+        raw_bucket=ingest.raw_bucket,
+        access_logs=ingest.access_logs,
+    )
+    BatchStack(
+        app,
+        settings=settings,
+        names=names,
+        target=target,
+        raw_bucket=ingest.raw_bucket,
+        lake_bucket=lake.bucket,
+    )
+    MonitoringStack(
+        app,
+        settings=settings,
+        names=names,
+        target=target,
+        stream=ingest.stream,
+        alerts=alerts,
+    )
+    Tags.of(app).add("project", "iot-pipeline")
+    Tags.of(app).add("stage", settings.stage)
+
+
+def main(environ: Mapping[str, str] = os.environ) -> int:
+    """Synthesize; returns the exit code. What a person got wrong is one line on standard error."""
+    try:
+        target = detect(environ)
+        # The check of the templates against CloudFormation's rules takes seconds, and is about AWS.
+        app = App(builtin_cloud_formation_validation=target == "aws")
+        settings = load(app.node.get_all_context(), environ)
+    except (SettingsError, TargetError) as error:
+        print(f"cdk: {error}", file=sys.stderr)
+        return 1
+    build(app, settings, target)
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

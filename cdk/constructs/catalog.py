@@ -1,0 +1,113 @@
+"""The lake's tables in the Glue catalog, derived from ``telemetry.tables``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aws_cdk import Aws
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk.naming import RAW_PREFIX
+from telemetry.tables import CURATED, RAW, Column, Table
+
+_TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
+_TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+_JSON_SERDE = "org.openx.data.jsonserde.JsonSerDe"
+_PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+_PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+_PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+
+
+class Catalog(Construct):
+    """The database, the raw table and the curated tables.
+
+    Raw partitions are projected: Firehose makes a new folder each hour and registers nothing. Curated ones
+    are registered: a run swaps a whole partition by pointing its entry at new files.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        database_name: str,
+        raw_bucket: s3.IBucket,
+        raw_retention_days: int,
+        lake_bucket: s3.IBucket,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.database = glue.CfnDatabase(
+            self,
+            "Database",
+            catalog_id=Aws.ACCOUNT_ID,
+            database_name=database_name,
+            database_input=glue.CfnDatabase.DatabaseInputProperty(
+                name=database_name, description="Readings of the fleet, raw and curated"
+            ),
+        )
+        self._table(
+            RAW,
+            glue.CfnTable.StorageDescriptorProperty(
+                columns=_columns(RAW.columns),
+                location=raw_bucket.s3_url_for_object(RAW_PREFIX),
+                input_format=_TEXT_INPUT,
+                output_format=_TEXT_OUTPUT,
+                serde_info=glue.CfnTable.SerdeInfoProperty(
+                    serialization_library=_JSON_SERDE,
+                    # A malformed line is a row of nulls and not the end of the query.
+                    parameters={"ignore.malformed.json": "true", "case.insensitive": "true"},
+                ),
+            ),
+            {
+                "classification": "json",
+                "projection.enabled": "true",
+                "projection.dt.type": "date",
+                "projection.dt.format": "yyyy-MM-dd",
+                "projection.dt.range": f"NOW-{raw_retention_days}DAYS,NOW",
+                "projection.dt.interval": "1",
+                "projection.dt.interval.unit": "DAYS",
+                "projection.hour.type": "integer",
+                "projection.hour.range": "0,23",
+                "projection.hour.digits": "2",
+                "storage.location.template": raw_bucket.s3_url_for_object(f"{RAW_PREFIX}dt=${{dt}}/hour=${{hour}}"),
+            },
+        )
+        for table in CURATED:
+            self._table(
+                table,
+                glue.CfnTable.StorageDescriptorProperty(
+                    columns=_columns(table.columns),
+                    location=lake_bucket.s3_url_for_object(f"{table.name}/"),
+                    input_format=_PARQUET_INPUT,
+                    output_format=_PARQUET_OUTPUT,
+                    serde_info=glue.CfnTable.SerdeInfoProperty(
+                        serialization_library=_PARQUET_SERDE, parameters={"serialization.format": "1"}
+                    ),
+                ),
+                {"classification": "parquet", "parquet.compression": "ZSTD"},
+            )
+
+    def _table(
+        self, table: Table, storage: glue.CfnTable.StorageDescriptorProperty, parameters: dict[str, str]
+    ) -> None:
+        resource = glue.CfnTable(
+            self,
+            "".join(word.capitalize() for word in table.name.split("_")),
+            catalog_id=Aws.ACCOUNT_ID,
+            database_name=str(self.database.database_name),
+            table_input=glue.CfnTable.TableInputProperty(
+                name=table.name,
+                description=table.comment,
+                table_type="EXTERNAL_TABLE",
+                partition_keys=_columns(table.partition_keys),
+                parameters={"EXTERNAL": "TRUE", **parameters},
+                storage_descriptor=storage,
+            ),
+        )
+        resource.add_resource_dependency(self.database)
+
+
+def _columns(columns: Iterable[Column]) -> list[glue.CfnTable.ColumnProperty]:
+    return [glue.CfnTable.ColumnProperty(name=c.name, type=c.type, comment=c.comment) for c in columns]

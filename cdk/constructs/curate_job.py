@@ -1,0 +1,219 @@
+"""The curation job: a Glue Python shell job and its schedule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from aws_cdk import ArnFormat, FileAssetPackaging, RemovalPolicy, Stack, Stage
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from cdk.bundling import CURATE_SCRIPT, curate_modules, curate_wheel
+from cdk.constructs.roles import ServiceRole, allow
+from cdk.limits import supports
+from cdk.naming import METRICS_NAMESPACE, RAW_PREFIX, Names
+from cdk.settings import Settings
+from cdk.target import Target
+from telemetry.tables import CURATED
+
+#: One DPU is 4 vCPU and 16 GB, which DuckDB uses; the other size a Python shell job comes in has 1 GB.
+_DPU = 1.0
+
+#: In minutes. MiniStack reads it as seconds.
+_TIMEOUT_MINUTES = 60
+
+#: How long the files of a replaced partition stay for the queries that are reading them. Nobody is on an emulator.
+_GRACE_SECONDS = 3600
+
+
+class CurateJob(Construct):
+    """The job, its role, its schedule and, on AWS, the encryption of its logs."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        settings: Settings,
+        target: Target,
+        database_name: str,
+        raw_bucket: s3.IBucket,
+        lake_bucket: s3.IBucket,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        script = assets.Asset(self, "Script", path=str(CURATE_SCRIPT))
+        wheel = _wheel_object(Stack.of(self))
+        key, security = None, None
+        if supports(self, target, "AWS::Glue::SecurityConfiguration"):
+            key, security = self._encryption(names)
+        code = [script.bucket.arn_for_objects(name) for name in (script.s3_object_key, wheel)]
+        raw_objects = raw_bucket.arn_for_objects(f"{RAW_PREFIX}*")
+        curated = [lake_bucket.arn_for_objects(f"{table.name}/*") for table in CURATED]
+        role = ServiceRole(
+            self,
+            "Role",
+            service="glue.amazonaws.com",
+            description="Curation job: reads the raw zone, writes the curated tables",
+            statements={
+                "ReadCode": [allow("s3:GetObject", on=code)],
+                "ReadRawZone": [
+                    allow("s3:ListBucket", on=[raw_bucket.bucket_arn], conditions=_prefix(RAW_PREFIX)),
+                    allow("s3:GetObject", on=[raw_objects]),
+                ],
+                "ReplacePartitions": [
+                    allow("s3:ListBucket", on=[lake_bucket.bucket_arn]),
+                    allow(
+                        "s3:AbortMultipartUpload",
+                        "s3:DeleteObject",
+                        "s3:PutObject",
+                        on=curated,
+                    ),
+                    allow(
+                        "glue:BatchCreatePartition",
+                        "glue:BatchUpdatePartition",
+                        "glue:GetPartitions",
+                        "glue:GetTable",
+                        on=self._catalog_arns(database_name),
+                    ),
+                ],
+                "Report": _reporting(self),
+                **({"EncryptLogs": _encryption_use(key)} if key else {}),
+            },
+            wildcards={
+                raw_objects: "Firehose makes up the names of raw objects",
+                **dict.fromkeys(curated, "a run's folder is in the names of what it writes"),
+                _log_groups(self): "Glue makes up the names of its log groups and streams",
+                "*": "CloudWatch metrics have no ARN; a condition allows our namespace alone",
+            },
+        )
+        self.job = glue.CfnJob(
+            self,
+            "Job",
+            name=names.curate_job,
+            description="Raw JSON lines to curated Parquet tables, a whole partition at a time",
+            role=role.role_arn,
+            command=glue.CfnJob.JobCommandProperty(
+                name="pythonshell", python_version="3.9", script_location=script.s3_object_url
+            ),
+            glue_version="3.0",
+            max_capacity=_DPU,
+            timeout=_TIMEOUT_MINUTES,
+            max_retries=0,
+            # Two runs over one window would race for its partitions.
+            execution_property=glue.CfnJob.ExecutionPropertyProperty(max_concurrent_runs=1),
+            security_configuration=security.name if security else None,
+            default_arguments={
+                "--raw_bucket": raw_bucket.bucket_name,
+                "--lake_bucket": lake_bucket.bucket_name,
+                "--database": database_name,
+                "--stage": settings.stage,
+                "--grace_seconds": str(_GRACE_SECONDS if target == "aws" else 0),
+                "--extra-py-files": script.bucket.s3_url_for_object(wheel),
+                "--additional-python-modules": curate_modules(),
+                "library-set": "none",
+            },
+        )
+        if security:
+            self.job.add_resource_dependency(security)
+        glue.CfnTrigger(
+            self,
+            "Schedule",
+            name=names.curate_trigger,
+            type="SCHEDULED",
+            schedule=settings.curate_schedule,
+            start_on_creation=True,
+            actions=[glue.CfnTrigger.ActionProperty(job_name=names.curate_job)],
+        ).add_resource_dependency(self.job)
+
+    def _encryption(self, names: Names) -> tuple[kms.Key, glue.CfnSecurityConfiguration]:
+        key = kms.Key(
+            self,
+            "Key",
+            description="Encrypts the curation job's logs",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(f"logs.{Stack.of(self).region}.amazonaws.com")],
+                actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": _log_groups(self)}},
+            )
+        )
+        security = glue.CfnSecurityConfiguration(
+            self,
+            "Encryption",
+            name=names.curate_security,
+            encryption_configuration=glue.CfnSecurityConfiguration.EncryptionConfigurationProperty(
+                s3_encryptions=[glue.CfnSecurityConfiguration.S3EncryptionProperty(s3_encryption_mode="SSE-S3")],
+                cloud_watch_encryption=glue.CfnSecurityConfiguration.CloudWatchEncryptionProperty(
+                    cloud_watch_encryption_mode="SSE-KMS", kms_key_arn=key.key_arn
+                ),
+                job_bookmarks_encryption=glue.CfnSecurityConfiguration.JobBookmarksEncryptionProperty(
+                    job_bookmarks_encryption_mode="CSE-KMS", kms_key_arn=key.key_arn
+                ),
+            ),
+        )
+        return key, security
+
+    def _catalog_arns(self, database_name: str) -> list[str]:
+        stack = Stack.of(self)
+
+        def arn(resource: str, name: str | None) -> str:
+            return stack.format_arn(
+                service="glue",
+                resource=resource,
+                resource_name=name,
+                arn_format=ArnFormat.SLASH_RESOURCE_NAME if name else ArnFormat.NO_RESOURCE_NAME,
+            )
+
+        tables = [arn("table", f"{database_name}/{table.name}") for table in CURATED]
+        return [arn("catalog", None), arn("database", database_name), *tables]
+
+
+def _wheel_object(stack: Stack) -> str:
+    """Have the wheel uploaded and return its key.
+
+    An Asset's key is a bare hash, which pip refuses as a wheel's name; asked directly, the synthesizer
+    names the object as we say.
+    """
+    wheel = curate_wheel(Path(cast("Stage", Stage.of(stack)).asset_outdir))
+    location = stack.synthesizer.add_file_asset(
+        source_hash=wheel.stem, file_name=wheel.name, packaging=FileAssetPackaging.FILE
+    )
+    return location.object_key
+
+
+def _prefix(prefix: str) -> dict[str, dict[str, str]]:
+    return {"StringLike": {"s3:prefix": f"{prefix}*"}}
+
+
+def _log_groups(scope: Construct) -> str:
+    return Stack.of(scope).format_arn(
+        service="logs", resource="log-group", resource_name="/aws-glue/*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )
+
+
+def _reporting(scope: Construct) -> list[iam.PolicyStatement]:
+    return [
+        allow(
+            "cloudwatch:PutMetricData",
+            on=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
+        ),
+        allow("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", on=[_log_groups(scope)]),
+    ]
+
+
+def _encryption_use(key: kms.Key) -> list[iam.PolicyStatement]:
+    return [
+        allow("logs:AssociateKmsKey", on=[_log_groups(key)]),
+        allow("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", on=[key.key_arn]),
+    ]

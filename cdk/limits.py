@@ -1,0 +1,22 @@
+"""What an emulator's CloudFormation refuses: left out there by name, and said so at synth."""
+
+from __future__ import annotations
+
+from aws_cdk import Annotations
+from constructs import Construct
+
+from cdk.target import Target
+
+#: MiniStack refuses a whole stack for one of these.
+_MINISTACK = {
+    "AWS::Glue::SecurityConfiguration": "the curation job's logs are not encrypted with a key of ours",
+    "alarms on metric math": "there is no alarm rejected-readings",
+}
+
+
+def supports(scope: Construct, target: Target, feature: str) -> bool:
+    """Whether ``target`` takes ``feature``; where it does not, the synth notes what that leaves out."""
+    if target != "ministack":
+        return True
+    Annotations.of(scope).add_info(f"left out, because MiniStack refuses {feature}: {_MINISTACK[feature]}")
+    return False

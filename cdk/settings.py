@@ -1,0 +1,109 @@
+"""What a person may set for a deployment, typed and checked at synth.
+
+From CDK context (``cdk deploy -c stage=prod``) and from environment variables (``IOT_PIPELINE_STAGE=prod``);
+context wins. A key that is not known, a value that is out of bounds and a half-set combination are errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aws_cdk import RemovalPolicy
+
+from telemetry.reading import MAX_LATENESS
+
+Stage = Literal["dev", "staging", "prod"]
+Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]
+#: A late reading makes its hour be computed anew from the raw zone: all of that hour must still be there.
+RawDays = Annotated[int, msgspec.Meta(ge=MAX_LATENESS.days + 2, le=36500)]
+Email = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+#: The retentions CloudWatch Logs takes, in days:
+#: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+LogRetention = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+
+#: A run curates the two hours before it, so a rarer schedule would leave hours out.
+CurateSchedule = Annotated[str, msgspec.Meta(pattern=r"^cron\([0-9,/*-]+ \* \* \* \? \*\)$")]
+
+_ENVIRONMENT_PREFIX = "IOT_PIPELINE_"
+_LISTS = ("alert_emails", "operations_emails")
+
+#: What a stage means where nothing else is said.
+STAGE_DEFAULTS: dict[str, dict[str, int]] = {
+    "dev": {"raw_retention_days": 35, "log_retention_days": 14, "raw_buffer_seconds": 60},
+    "staging": {"raw_retention_days": 90, "log_retention_days": 30, "raw_buffer_seconds": 300},
+    "prod": {"raw_retention_days": 365, "log_retention_days": 90, "raw_buffer_seconds": 300},
+}
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the message says which, why, and what can be written."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One deployment's settings. Durations carry their unit in the name.
+
+    ``curated_retention_days`` unset keeps the curated tables for ever. ``delete_data_on_destroy`` is the
+    second, explicit word without which ``cdk destroy`` leaves every bucket and table with data in place.
+    """
+
+    stage: Stage = "dev"
+    stream_mode: Literal["on_demand", "provisioned"] = "on_demand"
+    shards: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    stream_retention_hours: Annotated[int, msgspec.Meta(ge=24, le=8760)] = 24
+    alert_emails: tuple[Email, ...] = ()
+    operations_emails: tuple[Email, ...] = ()
+    raw_buffer_seconds: Annotated[int, msgspec.Meta(ge=60, le=900)]
+    raw_retention_days: RawDays
+    curated_retention_days: Days | None = None
+    query_results_retention_days: Days = 7
+    log_retention_days: LogRetention
+    curate_schedule: CurateSchedule = "cron(10 * * * ? *)"
+    athena_scan_limit_gb: Annotated[float, msgspec.Meta(ge=0.01, le=100_000)] = 10.0
+    delete_data_on_destroy: bool = False
+
+    def __post_init__(self) -> None:
+        if self.stream_mode == "provisioned" and self.shards is None:
+            raise ValueError("stream_mode=provisioned needs shards, such as shards=2")
+        if self.stream_mode == "on_demand" and self.shards is not None:
+            raise ValueError("shards goes with stream_mode=provisioned; an on-demand stream scales by itself")
+        if self.stage == "prod" and self.delete_data_on_destroy:
+            raise ValueError("delete_data_on_destroy is refused for stage=prod; empty and delete its buckets by hand")
+
+    @property
+    def data_removal(self) -> RemovalPolicy:
+        """What becomes of data when its stack is destroyed."""
+        # Retained, but not where the very creation of the stack failed: there is nothing in it yet.
+        return RemovalPolicy.DESTROY if self.delete_data_on_destroy else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+
+
+def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """The settings in ``context`` and ``environ``; raises :class:`SettingsError`."""
+    given: dict[str, Any] = {
+        key.removeprefix(_ENVIRONMENT_PREFIX).lower(): value
+        for key, value in environ.items()
+        if key.startswith(_ENVIRONMENT_PREFIX)
+    }
+    given |= {key: value for key, value in context.items() if not _is_cdks(key)}
+    known = Settings.__struct_fields__
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise SettingsError(f"unknown setting {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+    given = {key: value for key, value in given.items() if value not in ("", None)}
+    for key in _LISTS:
+        if isinstance(given.get(key), str):
+            given[key] = [item.strip() for item in given[key].split(",") if item.strip()]
+    defaults = STAGE_DEFAULTS.get(str(given.get("stage", "dev")), STAGE_DEFAULTS["dev"])
+    try:
+        return msgspec.convert({**defaults, **given}, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings: {error} (set with -c key=value or {_ENVIRONMENT_PREFIX}KEY=value)") from None
+
+
+def _is_cdks(key: str) -> bool:
+    """Whether a context key is the CDK's own: feature flags, look-ups, the command line's."""
+    return ":" in key or "/" in key or key.startswith(("@", "aws-cdk", "cdk-"))

@@ -1,0 +1,43 @@
+"""Readings come in: the stream, and everything that arrives kept in the raw zone."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from cdk.constructs.raw_delivery import RawDelivery
+from cdk.constructs.readings_stream import ReadingsStream
+from cdk.constructs.storage import AccessLogs, Bucket
+from cdk.naming import Names
+from cdk.settings import Settings
+from cdk.target import Target
+
+
+class IngestStack(Stack):
+    """The stream, the raw bucket with Firehose before it, and the access logs of all buckets."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, names: Names, target: Target) -> None:
+        super().__init__(scope, names.stack("ingest"), description="IoT pipeline: the stream and the raw zone")
+        self.access_logs = AccessLogs(
+            self,
+            "AccessLogs",
+            sources=names.prefix,
+            retention_days=settings.log_retention_days,
+            removal=settings.data_removal,
+            target=target,
+        )
+        self.raw_bucket = Bucket(
+            self,
+            "Raw",
+            access_logs=self.access_logs,
+            retention_days=settings.raw_retention_days,
+            removal=settings.data_removal,
+            target=target,
+        )
+        self.stream = ReadingsStream(self, "Stream", name=names.stream, settings=settings)
+        delivery = RawDelivery(
+            self, "Delivery", names=names, settings=settings, stream=self.stream, bucket=self.raw_bucket
+        )
+        CfnOutput(self, "StreamName", value=self.stream.stream_name)
+        CfnOutput(self, "RawBucketName", value=self.raw_bucket.bucket_name)
+        CfnOutput(self, "DeliveryStreamName", value=delivery.delivery_stream.ref)

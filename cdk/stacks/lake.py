@@ -1,0 +1,61 @@
+"""Every reading in a table: the lake's bucket, its catalog and the way to query it."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk.constructs.catalog import Catalog
+from cdk.constructs.query_workgroup import QueryWorkGroup
+from cdk.constructs.storage import AccessLogs, Bucket
+from cdk.naming import Names
+from cdk.settings import Settings
+from cdk.target import Target
+
+
+class LakeStack(Stack):
+    """The lake bucket, the tables over it and over the raw zone, and the Athena workgroup."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        settings: Settings,
+        names: Names,
+        target: Target,
+        raw_bucket: s3.IBucket,
+        access_logs: AccessLogs,
+    ) -> None:
+        super().__init__(scope, names.stack("lake"), description="IoT pipeline: the tables and how to query them")
+        self.bucket = Bucket(
+            self,
+            "Lake",
+            access_logs=access_logs,
+            retention_days=settings.curated_retention_days,
+            removal=settings.data_removal,
+            target=target,
+        )
+        results = Bucket(
+            self,
+            "QueryResults",
+            access_logs=access_logs,
+            retention_days=settings.query_results_retention_days,
+            removal=settings.data_removal,
+            target=target,
+        )
+        self.catalog = Catalog(
+            self,
+            "Catalog",
+            database_name=names.database,
+            raw_bucket=raw_bucket,
+            raw_retention_days=settings.raw_retention_days,
+            lake_bucket=self.bucket,
+        )
+        workgroup = QueryWorkGroup(
+            self, "Queries", name=names.workgroup, results=results, scan_limit_gb=settings.athena_scan_limit_gb
+        )
+        CfnOutput(self, "LakeBucketName", value=self.bucket.bucket_name)
+        CfnOutput(self, "DatabaseName", value=self.catalog.database.ref)
+        CfnOutput(self, "WorkGroupName", value=workgroup.ref)
+        CfnOutput(self, "QueryResultsBucketName", value=results.bucket_name)

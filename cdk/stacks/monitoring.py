@@ -1,0 +1,69 @@
+"""Is the pipeline itself well: the operations topic, the alarms and the dashboard."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk.aws_cloudwatch import Metric
+from constructs import Construct
+
+from cdk.constructs.detector import TIMEOUT
+from cdk.constructs.job_failures import JobFailures
+from cdk.constructs.notifications import NotificationTopic
+from cdk.limits import supports
+from cdk.naming import Names
+from cdk.settings import Settings
+from cdk.stacks.alerts import AlertsStack
+from cdk.target import Target
+from dashboards.alarms import alarm_specs, create_alarms
+from dashboards.cloudwatch import create_dashboard
+from dashboards.metrics import Watched
+
+
+class MonitoringStack(Stack):
+    """What watches every part, and who is told."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        settings: Settings,
+        names: Names,
+        target: Target,
+        stream: kinesis.IStream,
+        alerts: AlertsStack,
+    ) -> None:
+        super().__init__(scope, names.stack("monitoring"), description="IoT pipeline: alarms and dashboard")
+        # Apart from the device alerts: other people, and it must work when the alerts are what is broken.
+        operations = NotificationTopic(
+            self,
+            "Operations",
+            name=names.operations_topic,
+            display_name=f"IoT pipeline operations ({settings.stage})",
+            key=alerts.key,
+            emails=settings.operations_emails or settings.alert_emails,
+        )
+        operations.let_alarms_publish()
+        JobFailures(
+            self,
+            "CurateFailures",
+            name=names.curate_failures_rule,
+            job_name=names.curate_job,
+            topic=operations,
+        )
+        watched = Watched(
+            stage=settings.stage,
+            stream=stream,
+            delivery_stream_name=names.delivery_stream,
+            detector=alerts.detector.function,
+            detector_timeout=TIMEOUT,
+            failure_queue=alerts.failure_queue,
+            alerts_topic=alerts.topic,
+            curate_failures_rule=names.curate_failures_rule,
+        )
+        specs = alarm_specs(watched)
+        if not supports(self, target, "alarms on metric math"):
+            specs = [spec for spec in specs if isinstance(spec.metric, Metric)]
+        alarms = create_alarms(self, specs, topic=operations, name=names.alarm)
+        create_dashboard(self, watched, alarms, name=names.dashboard)
+        CfnOutput(self, "DashboardName", value=names.dashboard)

@@ -1,0 +1,184 @@
+"""The CloudWatch alarms, as data over the resources to watch.
+
+They are about symptoms and end-to-end freshness rather than every cause. Each names its runbook,
+``docs/runbooks/<alarm>.md``, in its description, which is what CloudWatch puts into the notification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk.aws_cloudwatch import IMetric, TreatMissingData
+from constructs import Construct
+
+from dashboards import metrics
+from dashboards.metrics import FIVE_MINUTES, MINUTE, Watched
+
+#: Of all lines; a device's bad line now and then stays below it.
+_REJECTED_PERCENT = 1.0
+
+#: Healthy runs come each hour and find readings that are minutes old.
+_STALE_SECONDS = 2 * 3600
+
+#: The longest buffering a deployment can choose is 900 s; twice that is late under any.
+_LATE_DELIVERY_SECONDS = 1800
+
+
+class AlarmSpec(NamedTuple):
+    """An alarm: breached when ``datapoints`` of the last ``periods`` values reach ``threshold``."""
+
+    name: str
+    severity: Literal["warning", "critical"]
+    meaning: str
+    metric: IMetric
+    threshold: float
+    datapoints: int = 1
+    periods: int = 1
+    missing: TreatMissingData = TreatMissingData.NOT_BREACHING
+
+
+def alarm_specs(watched: Watched) -> list[AlarmSpec]:
+    """What is alarmed on, in the order of a reading's way."""
+    detector = watched.detector
+    half_timeout = watched.detector_timeout.to_milliseconds() / 2
+    return [
+        AlarmSpec(
+            "stream-throttled",
+            "warning",
+            "The stream refuses records; gateways retry, and lose readings when they give up",
+            metrics.of_stream(watched, "WriteProvisionedThroughputExceeded"),
+            threshold=1,
+            datapoints=3,
+            periods=5,
+        ),
+        AlarmSpec(
+            "detector-behind",
+            "critical",
+            "The detector reads the stream a minute late or more, so alerts are late",
+            detector.metric("IteratorAge", statistic="Maximum", period=MINUTE),
+            threshold=60_000,
+            datapoints=5,
+            periods=5,
+        ),
+        AlarmSpec(
+            "detector-errors",
+            "critical",
+            "The detector fails on whole batches; they are tried again and hold up their shard",
+            detector.metric_errors(period=FIVE_MINUTES),
+            threshold=1,
+            datapoints=2,
+            periods=3,
+        ),
+        AlarmSpec(
+            "detector-throttled",
+            "warning",
+            "Lambda refuses to run the detector: the account's concurrency is used up",
+            detector.metric_throttles(period=MINUTE),
+            threshold=1,
+            datapoints=3,
+            periods=5,
+        ),
+        AlarmSpec(
+            "detector-slow",
+            "warning",
+            "A batch takes the detector half its time-out; the next step is batches that never finish",
+            detector.metric_duration(statistic="p95", period=FIVE_MINUTES),
+            threshold=half_timeout,
+            datapoints=3,
+            periods=3,
+        ),
+        AlarmSpec(
+            "detector-gave-up",
+            "critical",
+            "Batches were given up after all retries: their readings were never checked against the rules",
+            metrics.given_up(watched),
+            threshold=1,
+        ),
+        AlarmSpec(
+            "rejected-readings",
+            "warning",
+            f"{_REJECTED_PERCENT:g} % or more of the lines are no readings; they are quarantined, not checked",
+            metrics.rejected_percent(watched),
+            threshold=_REJECTED_PERCENT,
+            datapoints=3,
+            periods=3,
+        ),
+        AlarmSpec(
+            "rules-rejected",
+            "critical",
+            "The rules in the config bucket cannot be used; the last good ones stay in force",
+            metrics.from_detector(watched, "RulesRejected", statistic="Maximum"),
+            threshold=1,
+            # Without readings the detector does not look at the rules: what was wrong still is.
+            missing=TreatMissingData.IGNORE,
+        ),
+        AlarmSpec(
+            "alert-storm",
+            "warning",
+            "100 critical alerts or more fired in five minutes: one common cause, or a rule set too tight",
+            metrics.from_detector(watched, "AlertsFiring", severity="critical"),
+            threshold=100,
+        ),
+        AlarmSpec(
+            "alerts-undelivered",
+            "critical",
+            "SNS could not deliver alerts to a subscriber",
+            watched.alerts_topic.metric_number_of_notifications_failed(period=FIVE_MINUTES),
+            threshold=1,
+        ),
+        AlarmSpec(
+            "raw-delivery-late",
+            "critical",
+            "Readings reach the raw zone half an hour late or more",
+            metrics.of_delivery(watched, "DeliveryToS3.DataFreshness", statistic="Maximum"),
+            threshold=_LATE_DELIVERY_SECONDS,
+            datapoints=3,
+            periods=3,
+        ),
+        AlarmSpec(
+            "curate-failed",
+            "warning",
+            "A run of the curation job failed; the next one curates the same hours again",
+            metrics.curate_failures(watched),
+            threshold=1,
+        ),
+        AlarmSpec(
+            "curated-data-stale",
+            "critical",
+            "For three hours no run has left readings younger than two hours in the curated tables",
+            metrics.from_curate(watched, "NewestReadingAge", statistic="Maximum"),
+            threshold=_STALE_SECONDS,
+            # Two whole runs may fail; the third does not.
+            datapoints=3,
+            periods=3,
+            missing=TreatMissingData.BREACHING,
+        ),
+    ]
+
+
+def create_alarms(
+    scope: Construct, specs: Sequence[AlarmSpec], *, topic: sns.ITopic, name: Callable[[str], str]
+) -> list[cloudwatch.Alarm]:
+    """Make the alarms; each tells ``topic`` when it goes off and when it is over."""
+    alarms = []
+    for spec in specs:
+        alarm = cloudwatch.Alarm(
+            scope,
+            "".join(word.capitalize() for word in spec.name.split("-")),
+            alarm_name=name(spec.name),
+            alarm_description=f"[{spec.severity}] {spec.meaning}. Runbook: docs/runbooks/{spec.name}.md",
+            metric=spec.metric,
+            threshold=spec.threshold,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            datapoints_to_alarm=spec.datapoints,
+            evaluation_periods=spec.periods,
+            treat_missing_data=spec.missing,
+        )
+        alarm.add_alarm_action(actions.SnsAction(topic))
+        alarm.add_ok_action(actions.SnsAction(topic))
+        alarms.append(alarm)
+    return alarms

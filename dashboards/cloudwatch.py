@@ -1,0 +1,125 @@
+"""The CloudWatch dashboard: alarms first, then a row for each part of a reading's way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from aws_cdk import Duration
+from aws_cdk.aws_cloudwatch import (
+    Alarm,
+    AlarmStatusWidget,
+    Dashboard,
+    GraphWidget,
+    IWidget,
+    Metric,
+    TextWidget,
+)
+from constructs import Construct
+
+from dashboards.metrics import (
+    FIVE_MINUTES,
+    MINUTE,
+    Watched,
+    curate_failures,
+    from_curate,
+    from_detector,
+    given_up,
+    of_delivery,
+    of_stream,
+    rejected_percent,
+)
+from telemetry.codec import Reason
+from telemetry.rules import Severity
+
+#: A dashboard is 24 units wide: four graphs a row.
+_WIDTH = 24
+
+
+def create_dashboard(scope: Construct, watched: Watched, alarms: Sequence[Alarm], *, name: str) -> Dashboard:
+    """Make the dashboard over what is watched."""
+    rows: list[list[IWidget]] = [[AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_WIDTH, height=4)]]
+    for title, graphs in (
+        ("Ingest: from the gateways to the stream and the raw zone", _ingest(watched)),
+        ("Detection: from the stream to an alert", _detection(watched)),
+        ("Alerts", _alerts(watched)),
+        ("Quality: lines that are no readings", _quality(watched)),
+        ("Lake: from raw lines to tables", _lake(watched)),
+    ):
+        rows += [[TextWidget(markdown=f"## {title}", width=_WIDTH, height=1)], graphs]
+    return Dashboard(scope, "Dashboard", dashboard_name=name, default_interval=Duration.hours(3), widgets=rows)
+
+
+def _ingest(watched: Watched) -> list[IWidget]:
+    return [
+        _graph("Records", incoming=of_stream(watched, "IncomingRecords")),
+        _graph("Bytes", incoming=of_stream(watched, "IncomingBytes")),
+        _graph(
+            "Throttled",
+            writes=of_stream(watched, "WriteProvisionedThroughputExceeded"),
+            reads=of_stream(watched, "ReadProvisionedThroughputExceeded"),
+        ),
+        _graph(
+            "Oldest record not in the raw zone yet (s)",
+            age=of_delivery(watched, "DeliveryToS3.DataFreshness", statistic="Maximum"),
+        ),
+    ]
+
+
+def _detection(watched: Watched) -> list[IWidget]:
+    detector = watched.detector
+    return [
+        _graph(
+            "From a reading to its evaluation (ms)",
+            **{s: from_detector(watched, "DetectionDelay", statistic=s) for s in ("p50", "p95", "Maximum")},
+        ),
+        _graph("Behind the stream (ms)", age=detector.metric("IteratorAge", statistic="Maximum", period=MINUTE)),
+        _graph(
+            "Invocations that went wrong",
+            errors=detector.metric_errors(period=MINUTE),
+            throttles=detector.metric_throttles(period=MINUTE),
+            given_up=given_up(watched),
+        ),
+        _graph(
+            "A batch's duration (ms)",
+            **{s: detector.metric_duration(statistic=s, period=MINUTE) for s in ("p50", "p95", "Maximum")},
+        ),
+    ]
+
+
+def _alerts(watched: Watched) -> list[IWidget]:
+    topic = watched.alerts_topic
+    return [
+        _graph("Fired", **{s: from_detector(watched, "AlertsFiring", severity=s) for s in get_args(Severity)}),
+        _graph("Resolved", **{s: from_detector(watched, "AlertsResolved", severity=s) for s in get_args(Severity)}),
+        _graph(
+            "Notifications",
+            delivered=topic.metric_number_of_notifications_delivered(period=FIVE_MINUTES),
+            failed=topic.metric_number_of_notifications_failed(period=FIVE_MINUTES),
+        ),
+        _graph("Rules refused", refused=from_detector(watched, "RulesRejected", statistic="Maximum")),
+    ]
+
+
+def _quality(watched: Watched) -> list[IWidget]:
+    return [
+        GraphWidget(title="Share of all lines", left=[rejected_percent(watched)], width=_WIDTH // 4),
+        _graph("By reason", **{r: from_detector(watched, "RejectedReadings", reason=r) for r in get_args(Reason)}),
+        _graph("Quarantined by the curation", lines=from_curate(watched, "QuarantinedLines")),
+        _graph("Duplicates removed by the curation", readings=from_curate(watched, "DuplicateReadings")),
+    ]
+
+
+def _lake(watched: Watched) -> list[IWidget]:
+    return [
+        _graph("Readings curated", readings=from_curate(watched, "CuratedReadings")),
+        _graph("Runs", succeeded=from_curate(watched, "CurateRuns"), failed=curate_failures(watched)),
+        _graph(
+            "Age of the newest curated reading (s)", age=from_curate(watched, "NewestReadingAge", statistic="Maximum")
+        ),
+    ]
+
+
+def _graph(title: str, **series: Metric) -> GraphWidget:
+    lines = [metric.with_(label=label) for label, metric in series.items()]
+    return GraphWidget(title=title, left=lines, width=_WIDTH // 4)

@@ -1,0 +1,102 @@
+"""The metrics of the pipeline, as functions over the resources that emit them.
+
+They carry no labels, which the dashboard adds: in an alarm's template a label makes a plain metric an
+expression, and MiniStack refuses those.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aws_cdk import Duration
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from aws_cdk.aws_cloudwatch import IMetric, MathExpression, Metric
+
+MINUTE = Duration.minutes(1)
+FIVE_MINUTES = Duration.minutes(5)
+HOUR = Duration.hours(1)
+
+_NAMESPACE = "IoTPipeline"
+
+
+class Watched(NamedTuple):
+    """The resources of one stage. ``curate_failures_rule`` is the EventBridge rule that sees the job fail."""
+
+    stage: str
+    stream: kinesis.IStream
+    delivery_stream_name: str
+    detector: lambda_.IFunction
+    detector_timeout: Duration
+    failure_queue: sqs.IQueue
+    alerts_topic: sns.ITopic
+    curate_failures_rule: str
+
+
+def of_stream(watched: Watched, name: str) -> Metric:
+    """A metric of the stream, summed by the minute."""
+    return watched.stream.metric(name, statistic="Sum", period=MINUTE)
+
+
+def of_delivery(watched: Watched, name: str, *, statistic: str) -> Metric:
+    """A metric of the Firehose delivery stream."""
+    return Metric(
+        namespace="AWS/Firehose",
+        metric_name=name,
+        dimensions_map={"DeliveryStreamName": watched.delivery_stream_name},
+        statistic=statistic,
+        period=FIVE_MINUTES,
+    )
+
+
+def from_detector(watched: Watched, name: str, *, statistic: str = "Sum", **dimension: str) -> Metric:
+    """A metric that the detector emits; with ``severity`` or ``reason``, the part of it with that value."""
+    return Metric(
+        namespace=_NAMESPACE,
+        metric_name=name,
+        dimensions_map={"service": "detector", "stage": watched.stage, **dimension},
+        statistic=statistic,
+        period=FIVE_MINUTES,
+    )
+
+
+def rejected_percent(watched: Watched) -> IMetric:
+    """The share of lines that are no readings, in percent of all lines."""
+    return MathExpression(
+        expression="100 * rejected / (readings + rejected)",
+        using_metrics={
+            "rejected": from_detector(watched, "RejectedReadings"),
+            "readings": from_detector(watched, "Readings"),
+        },
+        period=FIVE_MINUTES,
+        label="rejected (%)",
+    )
+
+
+def given_up(watched: Watched) -> Metric:
+    """Batches that the detector was not able to process, waiting in the failure queue."""
+    return watched.failure_queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=FIVE_MINUTES)
+
+
+def from_curate(watched: Watched, name: str, *, statistic: str = "Sum") -> Metric:
+    """A metric that a run of the curation job emits."""
+    return Metric(
+        namespace=_NAMESPACE,
+        metric_name=name,
+        dimensions_map={"service": "curate", "stage": watched.stage},
+        statistic=statistic,
+        period=HOUR,
+    )
+
+
+def curate_failures(watched: Watched) -> Metric:
+    """Runs that failed. Glue has no metric for it: this counts how often the rule on failed runs matched."""
+    return Metric(
+        namespace="AWS/Events",
+        metric_name="Invocations",
+        dimensions_map={"RuleName": watched.curate_failures_rule},
+        statistic="Sum",
+        period=HOUR,
+    )

@@ -1,0 +1,55 @@
+"""One synthesis for the whole tier, without bundling: the templates are what is looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Template
+
+from cdk.app import build
+from cdk.settings import load
+from cdk.target import Target
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def app_for(target: Target = "aws", *, validated: bool = False, **settings: str) -> App:
+    """The app with the context of ``cdk.json``, nothing bundled; ``validated`` by CloudFormation's rules at synth."""
+    context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = App(
+        context={**context, "aws:cdk:bundling-stacks": []},
+        analytics_reporting=False,
+        builtin_cloud_formation_validation=validated,
+    )
+    build(app, load(settings, {}), target)
+    return app
+
+
+def templates_for(app: App) -> dict[str, Template]:
+    """The app's templates, by the part of the stack's name that follows the stage."""
+    stacks = [stack for stack in app.node.children if isinstance(stack, Stack)]
+    return {stack.stack_name.rpartition("-")[2]: Template.from_stack(stack) for stack in stacks}
+
+
+def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
+    """The template's resources of a type, by logical id."""
+    return {key: dict(value) for key, value in template.find_resources(kind).items()}
+
+
+@pytest.fixture(scope="session")
+def app() -> App:
+    return app_for(validated=True)
+
+
+@pytest.fixture(scope="session")
+def templates(app: App) -> dict[str, Template]:
+    return templates_for(app)
+
+
+@pytest.fixture(scope="session")
+def ministack_templates() -> dict[str, Template]:
+    return templates_for(app_for("ministack"))

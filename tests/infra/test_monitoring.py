@@ -1,0 +1,107 @@
+"""Every alarm tells somebody something that helps."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Template
+
+from tests.infra.conftest import ROOT, resources
+
+RUNBOOKS = ROOT / "docs" / "runbooks"
+SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
+
+
+@pytest.fixture(scope="module")
+def alarms(templates: dict[str, Template]) -> dict[str, dict[str, Any]]:
+    found = resources(templates["monitoring"], "AWS::CloudWatch::Alarm").values()
+    return {alarm["Properties"]["AlarmName"].removeprefix("iot-dev-"): alarm["Properties"] for alarm in found}
+
+
+def test_should_alarm_on_every_part_of_a_readings_way(alarms: dict[str, dict[str, Any]]) -> None:
+    assert set(alarms) == {
+        "stream-throttled",
+        "detector-behind",
+        "detector-errors",
+        "detector-throttled",
+        "detector-slow",
+        "detector-gave-up",
+        "rejected-readings",
+        "rules-rejected",
+        "alert-storm",
+        "alerts-undelivered",
+        "raw-delivery-late",
+        "curate-failed",
+        "curated-data-stale",
+    }
+
+
+def test_should_tell_operations_when_an_alarm_starts_and_ends(
+    templates: dict[str, Template], alarms: dict[str, dict[str, Any]]
+) -> None:
+    (topic,) = resources(templates["monitoring"], "AWS::SNS::Topic")
+
+    assert all(alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}] for alarm in alarms.values())
+
+
+def test_should_let_alarms_and_failed_runs_reach_the_encrypted_topic(templates: dict[str, Template]) -> None:
+    def services(policy: dict[str, Any]) -> set[str]:
+        allowed = [s["Principal"] for s in policy["Statement"] if s["Effect"] == "Allow"]
+        named = [principal["Service"] for principal in allowed if "Service" in principal]
+        return {service for some in named for service in (some if isinstance(some, list) else [some])}
+
+    (key,) = resources(templates["alerts"], "AWS::KMS::Key").values()
+    (topic,) = resources(templates["monitoring"], "AWS::SNS::TopicPolicy").values()
+    publishers = {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+
+    assert services(topic["Properties"]["PolicyDocument"]) == publishers
+    assert services(key["Properties"]["KeyPolicy"]) == publishers
+
+
+def test_should_have_a_runbook_for_every_alarm_and_an_alarm_for_every_runbook(
+    alarms: dict[str, dict[str, Any]],
+) -> None:
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(alarms)
+    for name, alarm in alarms.items():
+        assert alarm["AlarmDescription"].endswith(f"Runbook: docs/runbooks/{name}.md")
+        text = (RUNBOOKS / f"{name}.md").read_text()
+        assert text.startswith(f"# {name}\n")
+        assert [line for line in text.splitlines() if line.startswith("## ")] == list(SECTIONS)
+        diagnosis = text.split("## Diagnosis")[1].split("## Mitigation")[0]
+        assert "```" in diagnosis, f"{name}: no command to diagnose it with"
+
+
+def test_should_alarm_on_stale_tables_after_two_whole_runs_and_on_silence(
+    alarms: dict[str, dict[str, Any]],
+) -> None:
+    stale = alarms["curated-data-stale"]
+
+    assert stale["TreatMissingData"] == "breaching"
+    assert (stale["Period"], stale["EvaluationPeriods"], stale["DatapointsToAlarm"]) == (3600, 3, 3)
+
+
+def test_should_watch_the_metrics_the_programs_emit(templates: dict[str, Template]) -> None:
+    emitted = {
+        name
+        for source in ("lambdas/detector/handler.py", "glue_jobs/curate/main.py")
+        for name in re.findall(r'"([A-Z]\w+)"', (ROOT / source).read_text())
+    }
+    (dashboard,) = resources(templates["monitoring"], "AWS::CloudWatch::Dashboard").values()
+    body = json.dumps(dashboard["Properties"]["DashboardBody"])
+    watched = set(re.findall(r'\\"IoTPipeline\\",\\"(\w+)\\"', body))
+
+    assert {"RulesRejected", "AlertsFiring", "NewestReadingAge", "CurateRuns"} <= watched
+    assert watched <= emitted
+
+
+def test_should_hear_of_failed_and_timed_out_runs_of_our_job(templates: dict[str, Template]) -> None:
+    (rule,) = resources(templates["monitoring"], "AWS::Events::Rule").values()
+
+    assert rule["Properties"]["EventPattern"] == {
+        "source": ["aws.glue"],
+        "detail-type": ["Glue Job State Change"],
+        "detail": {"jobName": ["iot-dev-curate"], "state": ["FAILED", "TIMEOUT"]},
+    }

@@ -1,0 +1,88 @@
+"""Settings from context and environment, and what is said about those that cannot be used."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from aws_cdk import RemovalPolicy
+
+from cdk.settings import STAGE_DEFAULTS, Settings, SettingsError, Stage, load
+
+
+def test_should_deploy_to_dev_where_nothing_is_set() -> None:
+    settings = load({}, {})
+
+    assert (settings.stage, settings.stream_mode, settings.raw_retention_days) == ("dev", "on_demand", 35)
+
+
+@pytest.mark.parametrize("stage", get_args(Stage))
+def test_should_have_defaults_for_every_stage(stage: str) -> None:
+    assert set(STAGE_DEFAULTS[stage]) <= set(Settings.__struct_fields__)
+    assert load({"stage": stage}, {}).log_retention_days == STAGE_DEFAULTS[stage]["log_retention_days"]
+
+
+def test_should_prefer_context_to_the_environment_and_both_to_the_stage() -> None:
+    environ = {
+        "IOT_PIPELINE_STAGE": "prod",
+        "IOT_PIPELINE_RAW_RETENTION_DAYS": "500",
+        "IOT_PIPELINE_LOG_RETENTION_DAYS": "30",
+    }
+
+    settings = load({"raw_retention_days": "700"}, environ)
+
+    assert (settings.stage, settings.raw_retention_days, settings.log_retention_days) == ("prod", 700, 30)
+
+
+def test_should_read_a_list_of_addresses() -> None:
+    settings = load({"alert_emails": "a@example.com, b@example.com"}, {})
+
+    assert settings.alert_emails == ("a@example.com", "b@example.com")
+
+
+def test_should_take_an_empty_value_as_not_set() -> None:
+    assert load({"shards": "", "alert_emails": ""}, {"IOT_PIPELINE_STAGE": ""}) == load({}, {})
+
+
+def test_should_leave_the_cdks_own_context_and_others_variables_alone() -> None:
+    context = {"@aws-cdk/core:flag": True, "aws:cdk:bundling-stacks": [], "aws-cdk:x": 1, "cdk-migrate": True}
+
+    assert load(context, {"IOT_MTLS_ENABLED": "0", "HOME": "/root"}) == load({}, {})
+
+
+def test_should_refuse_a_variable_that_is_no_setting() -> None:
+    with pytest.raises(SettingsError, match=r"unknown setting stge; there are: "):
+        load({}, {"IOT_PIPELINE_STGE": "prod"})
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        ({"stge": "prod"}, r"unknown setting stge; there are: .*alert_emails.*stage"),
+        ({"stage": "production"}, r"production.*stage"),
+        ({"stream_mode": "provisioned"}, r"needs shards, such as shards=2"),
+        ({"shards": "2"}, r"shards goes with stream_mode=provisioned"),
+        ({"shards": "0", "stream_mode": "provisioned"}, r">= 1.*shards"),
+        ({"stream_retention_hours": "23"}, r">= 24.*stream_retention_hours"),
+        ({"stream_retention_hours": "8761"}, r"<= 8760.*stream_retention_hours"),
+        ({"raw_retention_days": "ten"}, r"raw_retention_days"),
+        ({"raw_retention_days": "30"}, r">= 32.*raw_retention_days"),
+        ({"log_retention_days": "15"}, r"15.*log_retention_days"),
+        ({"alert_emails": "nobody"}, r"alert_emails"),
+        ({"curate_schedule": "rate(1 hour)"}, r"curate_schedule"),
+        ({"curate_schedule": "cron(10 3 * * ? *)"}, r"curate_schedule"),
+        ({"athena_scan_limit_gb": "0.001"}, r">= 0.01.*athena_scan_limit_gb"),
+        ({"delete_data_on_destroy": "yes please"}, r"delete_data_on_destroy"),
+        ({"stage": "prod", "delete_data_on_destroy": "true"}, r"refused for stage=prod"),
+    ],
+)
+def test_should_say_what_is_wrong_with_a_setting(context: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as error:
+        load(context, {})
+
+    assert "\n" not in str(error.value)
+
+
+def test_should_delete_data_with_its_stack_only_on_the_second_word() -> None:
+    assert load({}, {}).data_removal == RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+    assert load({"delete_data_on_destroy": "true"}, {}).data_removal == RemovalPolicy.DESTROY
