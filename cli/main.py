@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import boto3
 import msgspec
@@ -21,10 +22,8 @@ from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
 from pipeline.inbox import open_inbox
 from simulator.cli import OPEN_STREAM, simulate
+from simulator.kinesis import KinesisSink
 from simulator.run import Manifest
-
-if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -88,16 +87,18 @@ def _deployed(context: typer.Context) -> tuple[boto3.Session, Deployment]:
     return session, deployment.find(session, choice.stage)
 
 
-def _open_stream(context: typer.Context, stream: str) -> tuple[KinesisClient, str]:
+def _open_stream(context: typer.Context, stream: str) -> KinesisSink:
     """Where ``iot simulate --sink kinesis`` puts its records: the deployment's stream unless another is named."""
     choice: Choice = context.obj
     session = target.connect(aws=choice.aws)
-    return session.client("kinesis"), stream or deployment.find(session, choice.stage).stream_name
+    return KinesisSink(session.client("kinesis"), stream or deployment.find(session, choice.stage).stream_name)
 
 
 @app.command()
 def up(
-    port: Annotated[int | None, typer.Option(help="The port on 127.0.0.1; a free one by default.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The port on 127.0.0.1; a free one by default.")
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -250,16 +251,22 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (PipelineError, endpoint.LocalError) as error:
-        show.err.print(f"iot: {error}", style="red", markup=False)
+        show.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except (BotoCoreError, ClientError) as error:
-        show.err.print(f"iot: AWS answered: {error}", style="red", markup=False)
+        show.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line; what a person can mend is one line and exit code 1."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)  # as Ctrl-C: what was started is ended
     with _one_line_errors():
         app(standalone_mode=True)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from pipeline.deployment import Deployment
 
+#: How often to ask whether a query has ended.
+_POLL_SECONDS = 0.2
+
 
 def query(session: boto3.Session, deployment: Deployment, sql: str) -> pd.DataFrame:
     """Run ``sql`` in the deployment's workgroup; raises :class:`PipelineError` with Athena's reason if it fails."""
@@ -28,6 +31,7 @@ def query(session: boto3.Session, deployment: Deployment, sql: str) -> pd.DataFr
             workgroup=deployment.work_group_name,
             # Plain results: no table is created on the side, and the workgroup says where they go.
             ctas_approach=False,
+            athena_query_wait_polling_delay=_POLL_SECONDS,
             boto3_session=session,
         )
     except (QueryFailed, ClientError) as error:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from pipeline.audit import Audit
     from pipeline.inbox import Received
 
+#: Columns where there is no terminal to say how many it has.
+_PIPE_WIDTH = 120
+
 #: Results go to standard output, everything about how they come about to standard error.
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
 
 _STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -34,7 +38,7 @@ def print_frame(frame: pd.DataFrame, *, title: str = "", console: Console = out)
     for column in frame.columns:
         table.add_column(str(column), justify="right" if frame[column].dtype.kind in "if" else "left")
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else escape(str(value)) for value in row))
     console.print(table)
 
 
@@ -44,7 +48,8 @@ def print_alert(received: Received, *, console: Console = out) -> None:
     style = "green" if message.state == "resolved" else _STYLES[message.severity]
     console.print(
         f"{received.received_at:%H:%M:%S}  [{style}]{message.state:<8} {message.severity:<8}[/] "
-        f"{message.summary}  [dim]{message.rule}, {received.latency_ms:.0f} ms[/]"
+        f"{escape(message.summary)}  [dim]{message.rule}, {received.latency_ms:.0f} ms[/]",
+        soft_wrap=True,
     )
 
 
