@@ -15,7 +15,6 @@ import msgspec
 from telemetry.reading import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
 
 #: Why a line is no reading. The same words stand in the detector's metric and in the quarantine table.
-#: ``corrupt_object`` is curation's own: a raw object of which no line can be read.
 Reason = Literal[
     "empty",
     "not_utf8",
@@ -25,7 +24,6 @@ Reason = Literal[
     "out_of_bounds",
     "from_future",
     "too_late",
-    "corrupt_object",
 ]
 
 

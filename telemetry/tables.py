@@ -112,7 +112,7 @@ QUARANTINE = Table(
     "quarantine",
     "Every line that is no reading, with the reason",
     (
-        Column("reason", "string", "Why it is no reading: one of telemetry.codec.Reason"),
+        Column("reason", "string", "Why it is no reading: one of telemetry.codec.Reason, or corrupt_object"),
         Column("detail", "string", "What is wrong and in which field, in the decoder's words"),
         Column("line", "string", "The line; bytes that are not UTF-8 stand as \\xNN"),
         Column("raw_object", "string", "Key of the raw object it came in"),

@@ -1,0 +1,67 @@
+"""The job's arguments, from the command line on AWS and from the environment on the emulator."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NoReturn, Optional
+
+import msgspec
+
+from glue_jobs.curate.errors import CurateError
+from glue_jobs.curate.partition import HOUR, start_of_hour
+
+#: How far back the window begins where nobody says.
+DEFAULT_WINDOW = 2 * HOUR
+
+_Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Arguments(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is told. The window is of arrival time; ``grace_seconds`` is how long replaced files stay."""
+
+    raw_bucket: _Text
+    lake_bucket: _Text
+    database: _Text
+    stage: _Text
+    window_from: Optional[_Moment] = None
+    window_to: Optional[_Moment] = None
+    grace_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    def window(self, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+        """The arrival hours to curate, [from, to), in UTC and widened to whole hours."""
+        end = start_of_hour((self.window_to or now) - dt.datetime.resolution) + HOUR
+        start = start_of_hour(self.window_from or (self.window_to or now) - DEFAULT_WINDOW)
+        if start >= end:
+            raise CurateError(f"window_from {self.window_from} must lie before window_to {self.window_to or now}")
+        return start, end
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CurateError(message)
+
+
+def parse_arguments(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
+    """The arguments in ``argv`` (without the script's name), each else from ``environ`` under the same name.
+
+    Others are left alone: Glue adds its own. Raises :class:`CurateError` for one missing or unusable.
+    """
+    parser = _Parser(allow_abbrev=False, add_help=False)
+    for name in Arguments.__struct_fields__:
+        parser.add_argument(f"--{name}", default=environ.get(name))
+    known, _ = parser.parse_known_args(argv)
+    given = {name: value for name, value in vars(known).items() if value}
+    missing = [name for name in Arguments.__struct_fields__ if name not in given]
+    required = [field.name for field in msgspec.structs.fields(Arguments) if field.required]
+    if set(missing) & set(required):
+        names = ", ".join(f"--{name}" for name in required if name in missing)
+        raise CurateError(f"missing job argument {names} (on an emulator: environment variables of that name)")
+    try:
+        return msgspec.convert(given, Arguments, strict=False)
+    except msgspec.ValidationError as error:
+        raise CurateError(
+            f"job arguments: {error}; times are RFC 3339 with an offset, seconds a whole number"
+        ) from error

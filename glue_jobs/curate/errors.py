@@ -1,0 +1,21 @@
+"""What ends a run that cannot go on: one line for a person."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class CurateError(Exception):
+    """The run cannot go on; the message says what could not be done, where, and why."""
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Turn AWS's refusal of ``what`` (as in "list s3://bucket/raw/") into a :class:`CurateError`."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise CurateError(f"cannot {what}: {error}") from error

@@ -1,0 +1,65 @@
+"""The edge of the job: arguments, clients, metrics, exit code."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import boto3
+import msgspec
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from glue_jobs.curate.arguments import parse_arguments
+from glue_jobs.curate.curate import Summary, curate
+from glue_jobs.curate.errors import CurateError, doing
+from glue_jobs.curate.raw import CONCURRENCY
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.client import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+
+_NAMESPACE = "IoTPipeline"
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the job and return its exit code; the summary is the last line of standard output, as JSON.
+
+    Standard error holds nothing but the line that says why a run failed.
+    """
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        arguments = parse_arguments(argv, environ)
+        config = Config(max_pool_connections=CONCURRENCY, retries={"mode": "standard", "max_attempts": 5})
+        s3, glue = boto3.client("s3", config=config), boto3.client("glue", config=config)
+        summary = curate(s3, glue, arguments, dt.datetime.now(dt.timezone.utc))
+        publish(boto3.client("cloudwatch", config=config), arguments.stage, summary, dt.datetime.now(dt.timezone.utc))
+    except (CurateError, BotoCoreError) as error:
+        sys.stderr.write(f"curate: {error}\n")
+        return 1
+    sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+    return 0
+
+
+def publish(cloudwatch: CloudWatchClient, stage: str, summary: Summary, now: dt.datetime) -> None:
+    """Put the run's metrics; the age of the newest reading only where there is one."""
+    values: dict[str, float] = {
+        "CuratedReadings": summary.readings,
+        "DuplicateReadings": summary.duplicates,
+        "QuarantinedLines": summary.quarantined,
+        "CurateRuns": 1,
+    }
+    data: list[MetricDatumTypeDef] = [
+        {"MetricName": name, "Value": value, "Unit": "Count"} for name, value in values.items()
+    ]
+    if summary.newest_reading:
+        age = (now - summary.newest_reading).total_seconds()
+        data.append({"MetricName": "NewestReadingAge", "Value": age, "Unit": "Seconds"})
+    for datum in data:
+        datum["Dimensions"] = [{"Name": "stage", "Value": stage}, {"Name": "service", "Value": "curate"}]
+        datum["Timestamp"] = now
+    with doing(f"put metrics into the namespace {_NAMESPACE}"):
+        cloudwatch.put_metric_data(Namespace=_NAMESPACE, MetricData=data)

@@ -1,0 +1,35 @@
+"""The hour of UTC as a partition: what the raw zone and every curated table are cut into."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+
+HOUR = timedelta(hours=1)
+
+
+class Partition(NamedTuple):
+    """The values of the partition keys, as they stand in paths and in the catalog."""
+
+    dt: str
+    hour: str
+
+    @property
+    def path(self) -> str:
+        """The folders of the partition below its table, without slashes at the ends."""
+        return f"dt={self.dt}/hour={self.hour}"
+
+    @property
+    def start(self) -> datetime:
+        """When the hour begins; raises ValueError where the values name no hour."""
+        return datetime.strptime(f"{self.dt} {self.hour} +0000", "%Y-%m-%d %H %z")
+
+
+def start_of_hour(moment: datetime) -> datetime:
+    """The whole hour of UTC that ``moment`` lies in."""
+    return moment.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+
+
+def partition_at(moment: datetime) -> Partition:
+    """The partition that ``moment`` lies in."""
+    return Partition(*start_of_hour(moment).strftime("%Y-%m-%d %H").split())

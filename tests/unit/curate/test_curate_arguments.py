@@ -1,0 +1,75 @@
+"""The job's arguments: from either place, checked, with a window of whole hours."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from glue_jobs.curate.arguments import Arguments, parse_arguments
+from glue_jobs.curate.errors import CurateError
+
+REQUIRED: dict[str, Any] = {"raw_bucket": "raw", "lake_bucket": "lake", "database": "iot", "stage": "dev"}
+NOW = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
+
+
+def hour(number: int) -> dt.datetime:
+    return dt.datetime(2026, 11, 23, number, tzinfo=dt.UTC)
+
+
+def test_should_read_the_command_line_and_leave_glue_its_own_arguments() -> None:
+    argv = ["--job-language", "python", *(part for name in REQUIRED for part in (f"--{name}", REQUIRED[name]))]
+    argv += ["--grace_seconds", "60", "--enable-metrics", "--TempDir", "s3://t"]
+    assert parse_arguments(argv, {}) == Arguments(**REQUIRED, grace_seconds=60)
+
+
+def test_should_read_the_environment_where_there_is_no_command_line() -> None:
+    environ = {**REQUIRED, "window_from": "2026-11-23T10:00:00Z", "window_to": "", "PATH": "/bin"}
+    assert parse_arguments([], environ) == Arguments(**REQUIRED, window_from=hour(10))
+
+
+def test_should_name_every_missing_argument_in_one_line() -> None:
+    with pytest.raises(CurateError, match=r"^missing job argument --lake_bucket, --stage [^\n]*$"):
+        parse_arguments(["--raw_bucket", "raw"], {"database": "iot"})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"grace_seconds": "-1"},
+        {"grace_seconds": "soon"},
+        {"window_from": "yesterday"},
+        {"window_to": "2026-11-23T10:00:00"},
+    ],
+)
+def test_should_say_which_argument_cannot_be_used(wrong: dict[str, str]) -> None:
+    with pytest.raises(CurateError, match=f"{next(iter(wrong))}`.*RFC 3339"):
+        parse_arguments([], {**REQUIRED, **wrong})
+
+
+def test_should_refuse_an_argument_without_its_value() -> None:
+    with pytest.raises(CurateError, match="--stage"):
+        parse_arguments(["--stage"], REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "window"),
+    [
+        (None, None, (hour(10), hour(13))),
+        (hour(8), None, (hour(8), hour(13))),
+        (None, hour(9), (hour(7), hour(9))),
+        (hour(8), hour(9), (hour(8), hour(9))),
+        (hour(8) + dt.timedelta(minutes=59), hour(9) + dt.timedelta(microseconds=1), (hour(8), hour(10))),
+        (hour(8).astimezone(dt.timezone(dt.timedelta(hours=-7))), hour(9), (hour(8), hour(9))),
+    ],
+)
+def test_should_widen_the_window_to_whole_hours(
+    start: dt.datetime | None, end: dt.datetime | None, window: tuple[dt.datetime, dt.datetime]
+) -> None:
+    assert Arguments(**REQUIRED, window_from=start, window_to=end).window(NOW) == window
+
+
+def test_should_refuse_a_window_that_ends_before_it_begins() -> None:
+    with pytest.raises(CurateError, match="must lie before"):
+        Arguments(**REQUIRED, window_from=hour(12), window_to=hour(10)).window(NOW)

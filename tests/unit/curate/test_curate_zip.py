@@ -1,0 +1,78 @@
+"""The job's code as it travels: from an archive, with nothing else of ours in reach."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+_PROGRAM = """
+import datetime as dt, json, sys, tempfile
+from contextlib import closing
+from pathlib import Path
+sys.path[:] = [path for path in sys.path if "work" not in Path(path).parts or "site-packages" in path]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
+sys.path.insert(0, sys.argv[1])
+import telemetry
+from glue_jobs.curate.raw import raw_object
+from glue_jobs.curate.transform import Transform
+from telemetry.tables import CURATED
+import pyarrow.parquet as pq
+assert telemetry.__file__.startswith(sys.argv[1]), telemetry.__file__
+found = raw_object("raw/dt=2026-11-23/hour=12/a", 1, dt.datetime(2026, 11, 23, 13, tzinfo=dt.timezone.utc))
+with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder))) as transform:
+    transform.read_window([(found, sys.argv[2].encode())])
+    transform.build()
+    for table in CURATED:
+        for partition in transform.partitions(table):
+            transform.write(table, partition, Path(folder) / "0.parquet")
+            rows = pq.read_table(Path(folder) / "0.parquet").to_pylist()
+            print(json.dumps([table.name, rows], default=str))
+"""
+
+
+def _archive(path: Path, *, with_metric: str = "") -> Path:
+    """The packages the job's wheel holds, the reading with one more line if asked."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for package in ("telemetry", "glue_jobs"):
+            for file in sorted((ROOT / package).rglob("*")):
+                if file.suffix in (".py", ".sql"):
+                    text = file.read_text(encoding="utf-8")
+                    if file.name == "reading.py" and with_metric:
+                        text = text.replace("    status: Status\n", f"    {with_metric}\n    status: Status\n")
+                    archive.writestr(str(file.relative_to(ROOT)), text)
+    return path
+
+
+def _curate(archive: Path, lines: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", _PROGRAM, str(archive), lines],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=archive.parent,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+LINE = '{"device_id":"d","site":"s","ts":"2026-11-23T12:00:00Z","seq":1,"status":"ok"}'
+
+
+def test_should_run_from_an_archive(tmp_path: Path) -> None:
+    tables = _curate(_archive(tmp_path / "job.zip"), f"{LINE}\noops")
+    assert [line.split('"')[1] for line in tables.splitlines()] == ["readings", "readings_hourly", "quarantine"]
+
+
+def test_should_curate_a_new_metric_after_one_line_in_the_reading(tmp_path: Path) -> None:
+    metric = "pressure: Optional[Annotated[float, msgspec.Meta(ge=300.0, le=1100.0)]] = None"
+    archive = _archive(tmp_path / "job.zip", with_metric=metric)
+    good, bad = (LINE.replace("}", f',"pressure":{value}}}') for value in (1013, 1200))
+    readings, hourly, quarantine = _curate(archive, f"{good}\n{bad}").splitlines()
+    assert '"pressure": 1013.0' in readings
+    assert '"pressure_p95": 1013.0' in hourly
+    assert '"out_of_bounds"' in quarantine
+    assert "1200" in quarantine
