@@ -1,7 +1,8 @@
 """Newline-delimited JSON batches to readings and back.
 
 A batch is what one gateway sends in one stream record: UTF-8 JSON, one reading a line, each line ended
-by ``\\n``. A line that is no reading never stops the others: it comes back with the reason.
+by ``\\n``. A line that is no reading never stops the others: it comes back with the reason. Blank lines are
+nothing: Firehose puts one after each record that ends its last line itself.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ def decode_batch(data: bytes, arrived: Optional[dt.datetime] = None) -> Batch:
     """Split ``data`` into readings and rejected lines; never raises, whatever the bytes.
 
     With ``arrived`` (UTC), a reading whose event time lies more than ``MAX_CLOCK_SKEW`` after it or more
-    than ``MAX_LATENESS`` before it is rejected too. A record with nothing in it is one rejected line.
+    than ``MAX_LATENESS`` before it is rejected too. A record without a line is one rejected empty line.
     """
     readings: list[Reading] = []
     rejected: list[Rejected] = []
-    lines = data.split(b"\n")
-    if len(lines) > 1 and not lines[-1]:
-        lines.pop()
+    lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+    if not lines:
+        rejected.append(Rejected(data, "empty", "there is no line in it"))
     # The decoder skips the fields it does not know unread, so the encoding is checked apart: once for the
     # whole record, and line by line only where that fails.
     checked = _is_utf8(data)
@@ -72,7 +73,7 @@ def decode_batch(data: bytes, arrived: Optional[dt.datetime] = None) -> Batch:
         try:
             reading = _decoder.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
-            rejected.append(Rejected(line, _reason(line, error), str(error)))
+            rejected.append(Rejected(line, _reason(error), str(error)))
             continue
         untimely = arrived and _untimely(reading.ts, arrived)
         if untimely:
@@ -102,10 +103,8 @@ def _untimely(ts: dt.datetime, arrived: dt.datetime) -> Optional[Reason]:
 _BOUNDS_MESSAGES = (" <= ", " >= ", "of length", "Invalid enum value", "out of range")
 
 
-def _reason(line: bytes, error: Exception) -> Reason:
+def _reason(error: Exception) -> Reason:
     """Say why a line failed; only rejected lines pay for this."""
-    if not line.strip():
-        return "empty"
     if not isinstance(error, msgspec.ValidationError):
         return "not_json"
     message = str(error)
