@@ -63,4 +63,5 @@ lock: .venv/.installed ## Update the locked requirements and the CDK command lin
 	@npm install --package-lock-only --silent
 
 clean: ## Remove everything that was built or installed here
+	@test ! -x $(BIN)/iot || $(BIN)/iot down
 	@rm -rf .venv .venv-emulator node_modules build cdk.out

@@ -24,6 +24,7 @@ from pipeline.inbox import open_inbox
 from simulator.cli import OPEN_STREAM, simulate
 from simulator.kinesis import KinesisSink
 from simulator.run import Manifest
+from simulator.sinks import SinkError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -219,7 +220,8 @@ def audit_command(
 ) -> None:
     """Compare what a simulation sent with what is in the lake; exit code 1 if it does not add up.
 
-    Counts everything of the hours of the run, so nobody else may have been sending. Run "iot etl run" first.
+    Counts everything of the hours of the run, so nobody else may have been sending. On AWS, wait until Firehose has
+    delivered (raw_buffer_seconds, and a minute more), then run "iot etl run", then this.
     """
     session, deployed = _deployed(context)
     try:
@@ -250,7 +252,7 @@ def demo_command(
 def _one_line_errors() -> Iterator[None]:
     try:
         yield
-    except (PipelineError, endpoint.LocalError) as error:
+    except (PipelineError, endpoint.LocalError, SinkError) as error:
         show.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except (BotoCoreError, ClientError) as error:

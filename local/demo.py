@@ -122,7 +122,9 @@ def run(console: Console, *, started_at: float | None = None, home: Path = emula
     alerts_match = expected == sorted(seen.values())
     _print_alert_audit(summary, console, match=alerts_match)
     _print_next_steps(instance.endpoint, deployed, console)
-    return result.adds_up and alerts_match
+    if manifest.refused:
+        console.print(f"[bold red]{manifest.refused:,} lines could not be sent[/]: {manifest.refusal}")
+    return result.adds_up and alerts_match and not manifest.refused
 
 
 def deploy(session: boto3.Session, stage: str, console: Console, *, home: Path = emulator.HOME) -> None:

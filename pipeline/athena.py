@@ -22,7 +22,7 @@ def query(session: boto3.Session, deployment: Deployment, sql: str) -> pd.DataFr
     """Run ``sql`` in the deployment's workgroup; raises :class:`PipelineError` with Athena's reason if it fails."""
     # Takes more than a second, and most commands do not query.
     import awswrangler as wr  # noqa: PLC0415
-    from awswrangler.exceptions import QueryFailed  # noqa: PLC0415
+    from awswrangler.exceptions import QueryCancelled, QueryFailed  # noqa: PLC0415
 
     try:
         return wr.athena.read_sql_query(
@@ -34,5 +34,9 @@ def query(session: boto3.Session, deployment: Deployment, sql: str) -> pd.DataFr
             athena_query_wait_polling_delay=_POLL_SECONDS,
             boto3_session=session,
         )
+    except QueryCancelled as error:
+        raise PipelineError(
+            f"Athena stopped the query, as it does with one that reads more than athena_scan_limit_gb: {error}"
+        ) from error
     except (QueryFailed, ClientError) as error:
         raise PipelineError(f"Athena refused the query: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import logging
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,8 @@ from telemetry.message import AlertMessage
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_sqs import SQSClient
+
+logger = logging.getLogger(__name__)
 
 
 class Received(NamedTuple):
@@ -52,7 +55,16 @@ class Inbox:
                     for index, message in enumerate(messages)
                 ],
             )
-        return [Received(msgspec.json.decode(message["Body"], type=AlertMessage), now) for message in messages]
+        return [Received(alert, now) for message in messages if (alert := _alert(message["Body"]))]
+
+
+def _alert(body: str) -> AlertMessage | None:
+    """The alert, or None for what somebody else published to the topic."""
+    try:
+        return msgspec.json.decode(body, type=AlertMessage)
+    except msgspec.DecodeError:
+        logger.warning("a message on the topic is no alert: %.200s", body)
+        return None
 
 
 @contextlib.contextmanager

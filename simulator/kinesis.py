@@ -48,8 +48,13 @@ class KinesisSink:
         """Put the records; only the entries that fail are put again, ever later."""
         retried, reason = 0, ""
         refused: list[Record] = []
-        for request in _requests(records):
-            delivery = self._deliver(request)
+        requests = list(_requests(records))
+        for number, request in enumerate(requests):
+            try:
+                delivery = self._deliver(request)
+            except SinkError as error:
+                error.unsent = [*error.unsent, *(record for later in requests[number + 1 :] for record in later)]
+                raise
             retried += delivery.retried
             refused += delivery.refused
             reason = delivery.reason or reason
@@ -58,7 +63,11 @@ class KinesisSink:
     def _deliver(self, request: list[Record]) -> Delivery:
         retried = 0
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            failed, reason = self._put(request)
+            try:
+                failed, reason = self._put(request)
+            except SinkError as error:
+                error.unsent = request
+                raise
             if not failed or attempt == MAX_ATTEMPTS:
                 break
             # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/

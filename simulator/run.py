@@ -13,7 +13,7 @@ from simulator.batches import Batcher, Record
 from simulator.disturbances import Disturbances
 from simulator.faults import Fault, plan_faults
 from simulator.fleet import Fleet, FleetConfig
-from simulator.sinks import Sink
+from simulator.sinks import Delivery, Sink, SinkError
 from simulator.traffic import traffic
 
 #: Readings a record holds at most, unless asked otherwise: some 15 kB.
@@ -104,7 +104,8 @@ def simulate(
     A run that is stopped sends what its devices have reported so far, and its manifest says what was sent.
     ``on_progress`` is called after each delivery.
 
-    Raises ValueError for settings that do not fit together, and what the sink raises.
+    Raises ValueError for settings that do not fit together, and what the sink raises; but a sink that fails
+    after it has accepted something only ends the run: the manifest says what was refused.
     """
     mischief = mischief or Mischief()
     if batch < 1 or (readings is not None and readings < 1):
@@ -197,7 +198,14 @@ class _Courier:
         if not self._outbox:
             return
         outbox, self._outbox, self._outbox_bytes = self._outbox, [], 0
-        delivery = self._sink.send(outbox)
+        try:
+            delivery = self._sink.send(outbox)
+        except SinkError as error:
+            if not self.counts.sent and len(error.unsent) == len(outbox):
+                raise
+            # What was sent before must be accounted for: the run ends as if it had been stopped.
+            delivery = Delivery(refused=tuple(error.unsent), reason=str(error))
+            self._going = False
         refused = set(map(id, delivery.refused))
         counts = self.counts
         counts.retried += delivery.retried

@@ -15,7 +15,12 @@ _COMPRESSION = 1
 
 
 class SinkError(Exception):
-    """A sink cannot go on; the message is one line for a person: what, where, what to do."""
+    """A sink cannot go on; the message is one line for a person: what, where, what to do.
+
+    ``unsent`` are the records of the call that were not delivered.
+    """
+
+    unsent: Sequence[Record] = ()
 
 
 class Delivery(NamedTuple):

@@ -3,7 +3,8 @@
 The gateway is the unit of order (its id is the partition key), so it is the unit of state too. An alert
 is one (device, rule): it fires once when the rule's condition holds and resolves once when the clear
 condition holds. Event time decides: a reading at or before an alert's last change is not looked at
-again, so a redelivered or duplicated batch changes nothing.
+again, so a redelivered or duplicated batch changes nothing. A rule that is gone, or no longer watches a
+device, takes its alert with it at the device's next reading.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def evaluate(rules: RuleSet, state: GatewayState, readings: Iterable[Reading], n
                 alerts.setdefault(reading.device_id, {})[rule.name] = changed
                 alert_id = _alert_id(rule.name, state.gateway, reading.device_id, changed.started_at)
                 transitions.append(Transition(alert_id, rule, state.gateway, reading, value, changed))
-    if not transitions:
+    forgotten = _forget_unwatched(alerts, watching)
+    if not transitions and not forgotten:
         return Evaluation(state, transitions)
     return Evaluation(GatewayState(state.gateway, _remembered(alerts, now)), transitions)
 
@@ -102,6 +104,19 @@ def _step(rule: Rule, alert: AlertState | None, reading: Reading, value: float) 
     if rule.when.holds(value):
         return AlertState("firing", reading.ts, reading.ts, reading.seq)
     return None
+
+
+def _forget_unwatched(alerts: dict[str, dict[str, AlertState]], watching: dict[tuple[str, str], list[Rule]]) -> bool:
+    """Drop the alerts of rules that do not watch their device any more; whether there were any."""
+    gone = [
+        (device, name)
+        for (device, _), rules in watching.items()
+        for name in alerts.get(device, ())
+        if not any(rule.name == name for rule in rules)
+    ]
+    for device, name in gone:
+        alerts[device].pop(name, None)
+    return bool(gone)
 
 
 def _remembered(alerts: dict[str, dict[str, AlertState]], now: dt.datetime) -> dict[str, dict[str, AlertState]]:

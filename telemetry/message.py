@@ -37,17 +37,21 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def attributes(self) -> dict[str, str]:
         """What a subscription's filter policy can match on."""
-        return {"severity": self.severity, "site": self.site, "rule": self.rule, "state": self.state}
+        return {"severity": self.severity, "site": _printable(self.site), "rule": self.rule, "state": self.state}
 
     def subject(self) -> str:
-        """The e-mail's subject: one line of printable ASCII, at most 100 characters, as SNS requires."""
+        """The e-mail's subject: one line of printable ASCII, less than 100 characters, as SNS requires.
+
+        https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+        """
         line = f"[{self.state.upper()}] {self.severity}: {self.rule} {self.device}"
-        return "".join(char if " " <= char <= "~" else "?" for char in line)[:100]
+        return "".join(char if " " <= char <= "~" else "?" for char in line)[:99]
 
     def text(self) -> str:
         """The e-mail's body."""
         return "\n".join(
-            (
+            _printable(line)
+            for line in (
                 self.summary,
                 "",
                 f"State:     {self.state}",
@@ -61,6 +65,11 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
                 f"Alert id:  {self.alert_id}",
             )
         )
+
+
+def _printable(text: str) -> str:
+    """``text`` without the control characters that a device may have put into its name, and SQS refuses."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def alert_message(transition: Transition, published_at: dt.datetime) -> AlertMessage:

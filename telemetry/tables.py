@@ -71,7 +71,7 @@ STATUSES = next(field.choices for field in FIELDS if field.name == "status")
 
 RAW = Table(
     "raw",
-    "Every line as it arrived, by arrival time; the schema of a good line",
+    "Every line as it arrived, by arrival time; the schema of a good line (a malformed or blank one is a row of nulls)",
     # Raw JSON times are text: Hive's timestamp does not parse RFC 3339.
     tuple(msgspec.structs.replace(c, type="string") if c.type == "timestamp" else c for c in _READING_COLUMNS),
     _by("arrival"),

@@ -89,6 +89,7 @@ class Detection:
         if transitions:
             published_at = self._clock()
             self._alerts.publish([alert_message(transition, published_at) for transition in transitions])
+        if state is not before.state:
             self._current[gateway] = self._states.commit(state, before.version)
         self.tally.records += 1
         self.tally.readings += len(batch.readings)

@@ -7,9 +7,11 @@ An item is ``{gateway: S, version: N, state: B}``; ``state`` is the zlib-compres
 
 from __future__ import annotations
 
+import random
+import time
 import zlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -18,16 +20,24 @@ from telemetry.alerting import GatewayState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_KEYS_PER_BATCH_GET = 100
+
+#: How often a throttled read is tried, and what full jitter waits between: a second in all at the most.
+_MAX_READS = 6
+_BACKOFF_SECONDS = 0.02
 
 _decoder = msgspec.json.Decoder(GatewayState)
 
 
 class StateConflictError(Exception):
     """Another execution changed the gateway's state since it was read; read again and evaluate again."""
+
+
+class StatesUnavailableError(Exception):
+    """DynamoDB does not give the states; the batch has to be delivered again."""
 
 
 class VersionedState(NamedTuple):
@@ -40,26 +50,43 @@ class VersionedState(NamedTuple):
 class StateTable:
     """The state table."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._client = client
         self._table = table
+        self._sleep = sleep
+        self._chance = chance
 
     def load(self, gateways: Iterable[str]) -> dict[str, VersionedState]:
-        """The states of ``gateways``, read consistently; an empty one for a gateway not seen before."""
+        """The states of ``gateways``, read consistently; an empty one for a gateway not seen before.
+
+        Raises :class:`StatesUnavailableError` if DynamoDB keeps leaving some unread.
+        """
         wanted = sorted(set(gateways))
         states = {gateway: VersionedState(GatewayState(gateway), 0) for gateway in wanted}
         for start in range(0, len(wanted), MAX_KEYS_PER_BATCH_GET):
-            keys = wanted[start : start + MAX_KEYS_PER_BATCH_GET]
-            pending: dict[str, KeysAndAttributesTypeDef] = {
-                self._table: {"Keys": [{"gateway": {"S": key}} for key in keys], "ConsistentRead": True}
-            }
-            while pending:
-                response = self._client.batch_get_item(RequestItems=pending)
-                for item in response["Responses"].get(self._table, []):
-                    state = _decoder.decode(zlib.decompress(bytes(item["state"]["B"])))
-                    states[item["gateway"]["S"]] = VersionedState(state, int(item["version"]["N"]))
-                pending = response.get("UnprocessedKeys", {})  # type: ignore[assignment]
+            for item in self._items(wanted[start : start + MAX_KEYS_PER_BATCH_GET]):
+                state = _decoder.decode(zlib.decompress(bytes(item["state"]["B"])))
+                states[item["gateway"]["S"]] = VersionedState(state, int(item["version"]["N"]))
         return states
+
+    def _items(self, gateways: Sequence[str]) -> Iterator[Mapping[str, AttributeValueTypeDef]]:
+        keys: Sequence[Mapping[str, Any]] = [{"gateway": {"S": gateway}} for gateway in gateways]
+        for attempt in range(_MAX_READS):
+            self._sleep(self._chance() * _BACKOFF_SECONDS * (2**attempt - 1))
+            response = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+            yield from response["Responses"].get(self._table, [])
+            left = response.get("UnprocessedKeys", {}).get(self._table)
+            if not left:
+                return
+            keys = left["Keys"]
+        raise StatesUnavailableError(f"DynamoDB left {len(keys)} states unread, {_MAX_READS} times; it is throttling")
 
     def commit(self, state: GatewayState, expected_version: int) -> VersionedState:
         """Write ``state``; raises :class:`StateConflictError` if its version is not the expected one."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 from moto import mock_aws
 
 from lambdas.detector.rules_object import CHECK_EVERY, RulesObject
-from lambdas.detector.states import StateConflictError, StateTable
+from lambdas.detector.states import StateConflictError, StatesUnavailableError, StateTable
 from lambdas.detector.topic import AlertsTopic, PublishError
 from telemetry.alerting import AlertState, GatewayState
 from telemetry.message import AlertMessage
@@ -75,8 +75,25 @@ class TestStateTable:
                     return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
                 return client.batch_get_item(**request)
 
-        throttling = Throttling()
-        assert StateTable(throttling, "states").load(["a"])["a"].version == 1  # type: ignore[arg-type]
+        waits: list[float] = []
+        table = StateTable(Throttling(), "states", sleep=waits.append, chance=lambda: 1.0)  # type: ignore[arg-type]
+        assert table.load(["a"])["a"].version == 1
+        assert waits[0] == 0 < waits[1]
+
+    def test_should_give_up_on_states_that_stay_unread(self) -> None:
+        class Throttled:
+            """Never answers anything."""
+
+            calls = 0
+
+            def batch_get_item(self, **request: Any) -> Any:
+                self.calls += 1
+                return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
+
+        throttled = Throttled()
+        with pytest.raises(StatesUnavailableError, match="left 2 states unread"):
+            StateTable(throttled, "states", sleep=lambda _: None).load(["a", "b"])  # type: ignore[arg-type]
+        assert throttled.calls == 6
 
     def test_should_fit_thousands_of_alerts_of_one_gateway_into_one_item(self, client) -> None:
         alerts = {f"device-{i:05}": {"too-hot": FIRING, "too-humid": FIRING} for i in range(5000)}
@@ -218,6 +235,34 @@ class TestRulesObject:
         rules = self.rules_object(client, clock)
         assert self.names(rules) == ["two"]
         assert rules.broken
+
+    def test_should_go_on_with_the_rules_in_memory_while_s3_cannot_be_read(self, client, clock) -> None:
+        class Flaky:
+            """S3, unreadable while ``error`` is set."""
+
+            error: Exception | None = None
+
+            def get_object(self, **request: Any) -> Any:
+                if self.error:
+                    raise self.error
+                return client.get_object(**request)
+
+        self.put(client, self.ONE)
+        flaky = Flaky()
+        rules = self.rules_object(flaky, clock)
+        rules.current()
+        for error in (
+            ClientError({"Error": {"Code": "SlowDown", "Message": "reduce your rate"}}, "GetObject"),
+            ConnectTimeoutError(endpoint_url="https://s3"),
+        ):
+            flaky.error = error
+            clock.now += CHECK_EVERY
+            assert self.names(rules) == ["one"]
+            assert rules.broken == str(error)
+        flaky.error = None
+        clock.now += CHECK_EVERY
+        assert self.names(rules) == ["one"]
+        assert rules.broken is None
 
     def test_should_not_hide_that_the_bucket_cannot_be_read(self, client, clock) -> None:
         rules = RulesObject(client, "another-bucket", "rules.yaml", packaged=self.PACKAGED, clock=clock)

@@ -129,6 +129,16 @@ def test_should_not_overwrite_a_state_that_another_execution_wrote(states: Memor
         slow.record("a", batch((2, 42)), NOW)
 
 
+def test_should_keep_in_mind_that_a_rule_is_gone(states: MemoryStates, inbox: Inbox) -> None:
+    detection(states, inbox).record("a", batch((1, 41)), NOW)
+    gone = parse_rules("rules: []")
+    without = Detection(rules=gone, states=states, alerts=inbox, gateways=["a"], clock=lambda: NOW)
+    without.record("a", batch((2, 20)), NOW)
+    assert states.stored["a"].state.alerts == {}
+    detection(states, inbox).record("a", batch((3, 41)), NOW)
+    assert [message.state for message in inbox.messages] == ["firing", "firing"]
+
+
 def test_should_count_what_it_saw(states: MemoryStates, inbox: Inbox) -> None:
     run = detection(states, inbox)
     run.record("a", batch((1, 41), (2, 20)) + b"nonsense\n\n", NOW)

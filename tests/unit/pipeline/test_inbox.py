@@ -42,6 +42,15 @@ def test_should_receive_what_the_detector_publishes_and_leave_nothing_behind() -
     assert sqs.list_queues().get("QueueUrls", []) == []
 
 
+def test_should_pass_over_what_is_no_alert() -> None:
+    session = boto3.Session()
+    sns = session.client("sns")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    with open_inbox(session, topic) as inbox:
+        sns.publish(TopicArn=topic, Message="is anybody there?")
+        assert inbox.receive(wait_seconds=0) == []
+
+
 def test_should_leave_no_queue_behind_when_it_cannot_subscribe() -> None:
     session = boto3.Session()
     with pytest.raises(Exception, match="NotFound"), open_inbox(session, "arn:aws:sns:us-east-1:123456789012:none"):

@@ -195,3 +195,18 @@ def test_should_name_a_stream_that_is_not_there() -> None:
     client = boto3.client("kinesis", region_name="us-east-1")
     with pytest.raises(SinkError, match=r"no Kinesis stream 'nowhere' at https://kinesis\.us-east-1\."):
         KinesisSink(client, "nowhere").send([record("a", b"1\n")])
+
+
+def test_should_say_which_records_were_left_when_the_stream_breaks_off() -> None:
+    class Breaking(FakeKinesis):
+        """Takes one request, then credentials expire."""
+
+        def put_records(self, **request: Any) -> dict[str, Any]:
+            if self.requests:
+                raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "PutRecords")
+            return super().put_records(**request)
+
+    records = [record("a", b"1\n"), record("b", b"1\n"), record("a", b"2\n"), record("a", b"3\n")]
+    with pytest.raises(SinkError, match="expired") as caught:
+        sink_to(Breaking()).send(records)
+    assert list(caught.value.unsent) == records[2:]

@@ -19,7 +19,7 @@ from simulator.batches import LONGEST_WAIT, Record
 from simulator.disturbances import spoiled
 from simulator.fleet import FleetConfig
 from simulator.run import Counts, Manifest, Mischief, simulate
-from simulator.sinks import Delivery, LineSink, open_lines
+from simulator.sinks import Delivery, LineSink, SinkError, open_lines
 from telemetry.alerting import GatewayState, evaluate
 from telemetry.codec import Batch, Reason, decode_batch
 from telemetry.reading import Reading
@@ -349,3 +349,34 @@ def test_should_write_all_even_if_a_pipe_takes_it_piecemeal() -> None:
     pipe = NarrowPipe()
     LineSink(pipe).send(memory.records)
     assert pipe.getvalue() == b"".join(record.payload for record in memory.records)
+
+
+class ExpiringSink(MemorySink):
+    """Accepts so many deliveries, then can go on no more."""
+
+    def __init__(self, deliveries: int) -> None:
+        super().__init__()
+        self._left = deliveries
+
+    def send(self, records: Sequence[Record], /) -> Delivery:
+        if not self._left:
+            error = SinkError("the token expired")
+            error.unsent = records
+            raise error
+        self._left -= 1
+        return super().send(records)
+
+
+def test_should_account_for_what_was_sent_when_the_sink_fails_halfway() -> None:
+    config = FleetConfig(devices=2_000, gateways=20, interval=1.0)
+    sink = ExpiringSink(2)
+    manifest = simulate(config, sink, readings=40_000, paced=False)
+    assert 0 < manifest.sent < 40_000
+    assert manifest.sent == sum(record.lines for record in sink.records)
+    assert manifest.refused > 0
+    assert manifest.refusal == "the token expired"
+
+
+def test_should_not_make_a_manifest_of_nothing() -> None:
+    with pytest.raises(SinkError, match="the token expired"):
+        simulate(FleetConfig(devices=10, gateways=2), ExpiringSink(0), readings=100, paced=False)

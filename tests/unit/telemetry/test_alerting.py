@@ -89,6 +89,16 @@ def test_should_forget_a_resolved_alert_only_when_no_reading_can_come_before_it(
     assert set(later.alerts) == {"e"}
 
 
+def test_should_fire_again_after_a_rule_was_taken_away_and_put_back() -> None:
+    firing, _ = evaluate(RULES, EMPTY, [reading(1, 50), reading(1, 50, device="quiet")], START)
+    nothing = parse_rules("rules: []")
+    without, transitions = evaluate(nothing, firing, [reading(2, 20)], START)
+    assert transitions == []
+    assert without.alerts.keys() == {"quiet"}, "a device that says nothing keeps its alert"
+    _, transitions = evaluate(RULES, without, [reading(3, 45)], START)
+    assert seen(transitions) == [("too-hot", "d", "firing", 3)]
+
+
 def test_should_leave_the_state_alone_where_nothing_changes() -> None:
     state, transitions = evaluate(RULES, EMPTY, [reading(1, 20)], START)
     assert state is EMPTY

@@ -62,6 +62,14 @@ def test_should_read_well_in_an_email() -> None:
 
 def test_should_keep_the_subject_within_what_sns_takes() -> None:
     subject = messages("µ\n" * 64)[0].subject()
-    assert len(subject) == 100
+    assert len(subject) == 99
     assert subject.isascii()
     assert subject.isprintable()
+
+
+def test_should_keep_control_characters_out_of_what_sqs_and_mail_get() -> None:
+    firing = messages("evil\u0001\r\nBcc: x")[0]
+    assert "\nBcc" not in firing.text()
+    assert firing.text().replace("\n", "").isprintable()
+    named = msgspec.structs.replace(firing, site="plant\u0000\u0007")
+    assert named.attributes()["site"] == "plant??"
