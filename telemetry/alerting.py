@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -67,14 +67,13 @@ def evaluate(rules: RuleSet, state: GatewayState, readings: Iterable[Reading], n
     ``now`` (UTC) only bounds how long a resolved alert is remembered.
     """
     alerts = {device: dict(by_rule) for device, by_rule in state.alerts.items()}
-    watching: dict[tuple[str, str], list[Rule]] = {}
+    forgotten = False
     transitions: list[Transition] = []
     for reading in sorted(readings, key=_event_order):
-        source = (reading.device_id, reading.site)
-        rules_here = watching.get(source)
-        if rules_here is None:
-            rules_here = watching[source] = [rule for rule in rules.rules if rule.matches(*source)]
-        for rule in rules_here:
+        watching = rules.watching(reading.device_id, reading.site)
+        if reading.device_id in alerts:
+            forgotten |= _forget_unwatched(alerts[reading.device_id], watching)
+        for rule in watching:
             value = getattr(reading, rule.when.metric)
             if value is None:
                 continue
@@ -83,7 +82,6 @@ def evaluate(rules: RuleSet, state: GatewayState, readings: Iterable[Reading], n
                 alerts.setdefault(reading.device_id, {})[rule.name] = changed
                 alert_id = _alert_id(rule.name, state.gateway, reading.device_id, changed.started_at)
                 transitions.append(Transition(alert_id, rule, state.gateway, reading, value, changed))
-    forgotten = _forget_unwatched(alerts, watching)
     if not transitions and not forgotten:
         return Evaluation(state, transitions)
     return Evaluation(GatewayState(state.gateway, _remembered(alerts, now)), transitions)
@@ -106,16 +104,11 @@ def _step(rule: Rule, alert: AlertState | None, reading: Reading, value: float) 
     return None
 
 
-def _forget_unwatched(alerts: dict[str, dict[str, AlertState]], watching: dict[tuple[str, str], list[Rule]]) -> bool:
-    """Drop the alerts of rules that do not watch their device any more; whether there were any."""
-    gone = [
-        (device, name)
-        for (device, _), rules in watching.items()
-        for name in alerts.get(device, ())
-        if not any(rule.name == name for rule in rules)
-    ]
-    for device, name in gone:
-        alerts[device].pop(name, None)
+def _forget_unwatched(alerts: dict[str, AlertState], watching: Sequence[Rule]) -> bool:
+    """Drop a device's alerts by rules that do not watch it any more; whether there were any."""
+    gone = [name for name in alerts if not any(rule.name == name for rule in watching)]
+    for name in gone:
+        del alerts[name]
     return bool(gone)
 
 

@@ -74,10 +74,26 @@ class Rule(msgspec.Struct, frozen=True):
         return fnmatch.fnmatchcase(device, self.device) and fnmatch.fnmatchcase(site, self.site)
 
 
-class RuleSet(msgspec.Struct, frozen=True):
+#: How many devices' rules are remembered: some 20 MB of a function's memory at most.
+_REMEMBERED_DEVICES = 100_000
+
+
+class RuleSet:
     """The rules of one file, in its order."""
 
-    rules: tuple[Rule, ...]
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        # Matching globs costs more than evaluating the rules, and a device keeps its name and place.
+        self._watching: dict[tuple[str, str], tuple[Rule, ...]] = {}
+
+    def watching(self, device: str, site: str) -> tuple[Rule, ...]:
+        """The rules that watch a device at a site."""
+        found = self._watching.get((device, site))
+        if found is None:
+            if len(self._watching) >= _REMEMBERED_DEVICES:
+                self._watching.clear()
+            found = self._watching[device, site] = tuple(rule for rule in self.rules if rule.matches(device, site))
+        return found
 
 
 _RuleName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
