@@ -30,6 +30,8 @@ LogRetention = Literal[
 CurateSchedule = Annotated[str, msgspec.Meta(pattern=r"^cron\([0-9,/*-]+ \* \* \* \? \*\)$")]
 
 _ENVIRONMENT_PREFIX = "IOT_PIPELINE_"
+#: What ``cdk acknowledge`` and ``cdk cli-telemetry`` write into ``cdk.context.json`` and ``~/.cdk.json``.
+_COMMAND_LINES_OWN = ("acknowledged-issue-numbers", "cli-telemetry")
 _LISTS = ("alert_emails", "operations_emails")
 
 #: What a stage means where nothing else is said.
@@ -106,4 +108,4 @@ def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
 
 def _is_cdks(key: str) -> bool:
     """Whether a context key is the CDK's own: feature flags, look-ups, the command line's."""
-    return ":" in key or "/" in key or key.startswith(("@", "aws-cdk", "cdk-"))
+    return ":" in key or "/" in key or key.startswith(("@", "aws-cdk", "cdk-")) or key in _COMMAND_LINES_OWN

@@ -106,7 +106,11 @@ def _quality(watched: Watched) -> list[IWidget]:
         GraphWidget(title="Share of all lines", left=[rejected_percent(watched)], width=_WIDTH // 4),
         _graph("By reason", **{r: from_detector(watched, "RejectedReadings", reason=r) for r in get_args(Reason)}),
         _graph("Quarantined by the curation", lines=from_curate(watched, "QuarantinedLines")),
-        _graph("Duplicates removed by the curation", readings=from_curate(watched, "DuplicateReadings")),
+        _graph(
+            "Readings left out by the curation",
+            duplicates=from_curate(watched, "DuplicateReadings"),
+            postponed=from_curate(watched, "PostponedReadings"),
+        ),
     ]
 
 

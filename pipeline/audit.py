@@ -81,7 +81,8 @@ def count_raw_lines(session: boto3.Session, bucket: str, started_at: dt.datetime
         data = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         if data.startswith(_GZIP_MAGIC):
             data = gzip.decompress(data)
-        return data.count(b"\n") + (not data.endswith(b"\n"))
+        # As curation counts: blank lines are nothing, an object without a line is one that is quarantined.
+        return sum(1 for line in data.split(b"\n") if line.strip()) or 1
 
     with concurrent.futures.ThreadPoolExecutor(_FETCHERS) as pool:
         return sum(pool.map(lines, keys))

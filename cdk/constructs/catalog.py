@@ -56,7 +56,8 @@ class Catalog(Construct):
                 output_format=_TEXT_OUTPUT,
                 serde_info=glue.CfnTable.SerdeInfoProperty(
                     serialization_library=_JSON_SERDE,
-                    # A malformed line is a row of nulls and not the end of the query.
+                    # A malformed line is a row of nulls and not the end of the query. So is a blank one, and there
+                    # are many: Firehose adds a newline to records that end in one already.
                     parameters={"ignore.malformed.json": "true", "case.insensitive": "true"},
                 ),
             ),

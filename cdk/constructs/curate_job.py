@@ -89,7 +89,7 @@ class CurateJob(Construct):
                 raw_objects: "Firehose makes up the names of raw objects",
                 **dict.fromkeys(curated, "a run's folder is in the names of what it writes"),
                 _log_groups(self): "Glue makes up the names of its log groups and streams",
-                "*": "CloudWatch metrics have no ARN; a condition allows our namespace alone",
+                "*": "metrics (a condition names our namespace) and security configurations have no ARN",
             },
         )
         self.job = glue.CfnJob(
@@ -113,6 +113,7 @@ class CurateJob(Construct):
                 "--lake_bucket": lake_bucket.bucket_name,
                 "--database": database_name,
                 "--stage": settings.stage,
+                "--raw_retention_days": str(settings.raw_retention_days),
                 "--grace_seconds": str(_GRACE_SECONDS if target == "aws" else 0),
                 "--extra-py-files": script.bucket.s3_url_for_object(wheel),
                 "--additional-python-modules": curate_modules(),
@@ -214,6 +215,7 @@ def _reporting(scope: Construct) -> list[iam.PolicyStatement]:
 
 def _encryption_use(key: kms.Key) -> list[iam.PolicyStatement]:
     return [
+        allow("glue:GetSecurityConfiguration", on=["*"]),
         allow("logs:AssociateKmsKey", on=[_log_groups(key)]),
         allow("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", on=[key.key_arn]),
     ]

@@ -24,6 +24,10 @@ from cdk.target import Target
 #: A batch takes tens of milliseconds; this leaves room for a throttled DynamoDB or SNS to be tried again.
 TIMEOUT = Duration.seconds(60)
 
+#: The longest that Lambda lets a mapping wait for a record: seven days.
+#: https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+_MAX_RECORD_AGE_HOURS = 7 * 24
+
 _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
 
@@ -51,7 +55,6 @@ class Detector(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         log = ServiceLog(self, "Log", name=names.detector_log_group, retention_days=settings.log_retention_days)
-        log_streams = f"{log.log_group_arn}:log-stream:*"
         role = ServiceRole(
             self,
             "Role",
@@ -79,9 +82,10 @@ class Detector(Construct):
                     allow("s3:ListBucket", "s3:ListBucketVersions", on=[config_bucket.bucket_arn]),
                 ],
                 "ReportFailures": [allow("sqs:SendMessage", on=[failure_queue.queue_arn])],
-                "WriteLog": [allow("logs:CreateLogStream", "logs:PutLogEvents", on=[log_streams])],
+                # On AWS a log group's ARN ends in ":*" by itself: the group and all its streams.
+                "WriteLog": [allow("logs:CreateLogStream", "logs:PutLogEvents", on=[log.log_group_arn])],
             },
-            wildcards={log_streams: "Lambda makes up the names of a function's log streams"},
+            wildcards={},
         )
         self.function = lambda_.Function(
             self,
@@ -112,7 +116,8 @@ class Detector(Construct):
             "Readings",
             event_source_arn=stream.stream_arn,
             # The stream and the mapping are made together: from its beginning, nothing sent in between is
-            # missed. Where the mapping is made anew, readings seen before change no alert (event time decides).
+            # missed. Where the mapping is made anew, all that the stream still keeps is read again, and readings
+            # seen before change no alert (event time decides).
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=100,
             max_batching_window=Duration.seconds(1),
@@ -121,7 +126,9 @@ class Detector(Construct):
             parallelization_factor=2,
             bisect_batch_on_error=True,
             report_batch_item_failures=True,
-            retry_attempts=10,
-            max_record_age=Duration.hours(1),
+            # A batch that goes on failing is given up in the end. One that only waits, because Lambda is throttled,
+            # is not: that costs no retry, and no record is too old before the stream itself drops it.
+            retry_attempts=100,
+            max_record_age=Duration.hours(min(settings.stream_retention_hours, _MAX_RECORD_AGE_HOURS)),
             on_failure=sources.SqsDlq(failure_queue),
         )

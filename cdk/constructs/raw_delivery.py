@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_s3 as s3
@@ -21,6 +21,12 @@ _BUFFER_MB = 128
 
 _LOG_STREAM = "S3Delivery"
 
+#: A newline (the default delimiter) after each record: one that lacks its last newline would otherwise run into
+#: the first line of the next gateway's. https://docs.aws.amazon.com/firehose/latest/APIReference/API_Processor.html
+_NEWLINE_AFTER_EACH_RECORD = firehose.CfnDeliveryStream.ProcessingConfigurationProperty(
+    enabled=True, processors=[firehose.CfnDeliveryStream.ProcessorProperty(type="AppendDelimiterToRecord")]
+)
+
 
 class RawDelivery(Construct):
     """The delivery stream, its role and its error log."""
@@ -38,6 +44,12 @@ class RawDelivery(Construct):
         super().__init__(scope, construct_id)
         log = ServiceLog(self, "Errors", name=names.delivery_log_group, retention_days=settings.log_retention_days)
         log.add_stream(_LOG_STREAM, log_stream_name=_LOG_STREAM).apply_removal_policy(RemovalPolicy.DESTROY)
+        error_stream = Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{names.delivery_log_group}:log-stream:{_LOG_STREAM}",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
         written = [bucket.arn_for_objects(f"{prefix}*") for prefix in (RAW_PREFIX, RAW_ERRORS_PREFIX)]
         role = ServiceRole(
             self,
@@ -60,7 +72,7 @@ class RawDelivery(Construct):
                     ),
                     allow("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", on=written),
                 ],
-                "WriteErrorLog": [allow("logs:PutLogEvents", on=[f"{log.log_group_arn}:log-stream:{_LOG_STREAM}"])],
+                "WriteErrorLog": [allow("logs:PutLogEvents", on=[error_stream])],
             },
             wildcards=dict.fromkeys(written, "Firehose makes up the names of its objects"),
         )
@@ -78,6 +90,7 @@ class RawDelivery(Construct):
                 prefix=f"{RAW_PREFIX}{RAW_PARTITION}",
                 error_output_prefix=f"{RAW_ERRORS_PREFIX}!{{firehose:error-output-type}}/{RAW_PARTITION}",
                 compression_format="GZIP",
+                processing_configuration=_NEWLINE_AFTER_EACH_RECORD,
                 buffering_hints=firehose.CfnDeliveryStream.BufferingHintsProperty(
                     interval_in_seconds=settings.raw_buffer_seconds, size_in_m_bs=_BUFFER_MB
                 ),

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn, Optional
 import msgspec
 
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.partition import HOUR, start_of_hour
+from glue_jobs.curate.partition import HOUR, rfc3339, start_of_hour
 
 #: How far back the window begins where nobody says.
 DEFAULT_WINDOW = 2 * HOUR
@@ -20,23 +20,41 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is told. The window is of arrival time; ``grace_seconds`` is how long replaced files stay."""
+    """What a run is told.
+
+    The window is of arrival time; ``raw_retention_days`` is how long the raw zone keeps every object at
+    least, ``grace_seconds`` how long replaced files stay.
+    """
 
     raw_bucket: _Text
     lake_bucket: _Text
     database: _Text
     stage: _Text
+    raw_retention_days: Annotated[int, msgspec.Meta(ge=1)]
     window_from: Optional[_Moment] = None
     window_to: Optional[_Moment] = None
     grace_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     def window(self, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
-        """The arrival hours to curate, [from, to), in UTC and widened to whole hours."""
+        """The arrival hours to curate, [from, to), in UTC and widened to whole hours.
+
+        Raises :class:`CurateError` for one that ends before it begins or begins before :meth:`oldest_kept`.
+        """
         end = start_of_hour((self.window_to or now) - dt.datetime.resolution) + HOUR
         start = start_of_hour(self.window_from or (self.window_to or now) - DEFAULT_WINDOW)
         if start >= end:
             raise CurateError(f"window_from {self.window_from} must lie before window_to {self.window_to or now}")
+        oldest = self.oldest_kept(now)
+        if start < oldest:
+            raise CurateError(
+                f"the window begins at {rfc3339(start)}, when raw objects may be gone "
+                f"(raw_retention_days is {self.raw_retention_days}): begin it at {rfc3339(oldest)} or later"
+            )
         return start, end
+
+    def oldest_kept(self, now: dt.datetime) -> dt.datetime:
+        """The first arrival hour of which no raw object can have expired by ``now``."""
+        return start_of_hour(now - dt.timedelta(days=self.raw_retention_days) - dt.datetime.resolution) + HOUR
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,5 +81,5 @@ def parse_arguments(argv: Sequence[str], environ: Mapping[str, str]) -> Argument
         return msgspec.convert(given, Arguments, strict=False)
     except msgspec.ValidationError as error:
         raise CurateError(
-            f"job arguments: {error}; times are RFC 3339 with an offset, seconds a whole number"
+            f"job arguments: {error}; times are RFC 3339 with an offset, days and seconds whole numbers"
         ) from error

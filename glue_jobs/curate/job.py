@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 _WHEEL = "extra-py-files"
 
 
-def _run() -> int:
+def _run() -> None:
     with tempfile.TemporaryDirectory(prefix="curate-code-") as folder:
         wheel = os.environ.get(_WHEEL)
         if wheel:
@@ -27,12 +27,10 @@ def _run() -> int:
             try:
                 boto3.client("s3").download_file(source.netloc, source.path.lstrip("/"), str(target))
             except (BotoCoreError, ClientError) as error:
-                sys.stderr.write(f"curate: cannot fetch the job's code from {wheel}: {error}\n")
-                return 1
+                sys.exit(f"curate: cannot fetch the job's code from {wheel}: {error}")
             sys.path.insert(0, str(target))
-        exit_code: int = importlib.import_module("glue_jobs.curate.main").main(sys.argv[1:], os.environ)
-        return exit_code
+        importlib.import_module("glue_jobs.curate.main").main(sys.argv[1:], os.environ)
 
 
 if __name__ == "__main__":
-    sys.exit(_run())
+    _run()

@@ -77,7 +77,10 @@ def by_encoding(piece: Piece) -> Iterator[tuple[bool, Piece]]:
 
 
 def lines_table(texts: Iterable[Piece]) -> pa.Table:
-    """The lines of UTF-8 pieces: ``object_no`` (int64), ``raw_line`` (int64, from 1), ``line`` (large string)."""
+    """The lines of UTF-8 pieces: ``object_no`` (int64), ``raw_line`` (int64, from 1), ``line`` (large string).
+
+    Blank lines are counted and left out: Firehose puts one after every record that ends its last line itself.
+    """
     object_no, before, text = zip(*texts)
     ends = pa.array([0, *itertools.accumulate(map(len, text))], pa.int64())
     whole = pa.LargeStringArray.from_buffers(len(text), ends.buffers()[1], pa.py_buffer(b"".join(text)))
@@ -85,10 +88,14 @@ def lines_table(texts: Iterable[Piece]) -> pa.Table:
     piece = pc.list_parent_indices(split)
     number = pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), len(piece)))
     shift = pc.subtract(pa.array(before, pa.int64()), split.offsets[:-1])
-    return pa.table(
+    line = pc.list_flatten(split)
+    # Of an empty string Arrow says that it is no space.
+    blank = pc.or_(pc.ascii_is_space(line), pc.equal(pc.binary_length(line), 0))
+    table = pa.table(
         {
             "object_no": pc.take(pa.array(object_no, pa.int64()), piece),
             "raw_line": pc.add(number, pc.take(shift, piece)),
-            "line": pc.list_flatten(split),
+            "line": line,
         }
     )
+    return table.filter(pc.invert(blank))

@@ -1,4 +1,4 @@
-"""The edge of the job: arguments, clients, metrics, exit code."""
+"""The edge of the job: arguments, clients, metrics, and the one line a failure ends with."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 _NAMESPACE = "IoTPipeline"
 
 
-def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the job and return its exit code; the summary is the last line of standard output, as JSON.
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Run the job; the summary is the last line of standard output, as JSON.
 
-    Standard error holds nothing but the line that says why a run failed.
+    A failure ends the process with one line that says why: that is what Glue shows of it. A success just
+    returns, because Glue may take any SystemExit for a failure.
     """
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
@@ -38,10 +39,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         summary = curate(s3, glue, arguments, dt.datetime.now(dt.timezone.utc))
         publish(boto3.client("cloudwatch", config=config), arguments.stage, summary, dt.datetime.now(dt.timezone.utc))
     except (CurateError, BotoCoreError) as error:
-        sys.stderr.write(f"curate: {error}\n")
-        return 1
+        sys.exit(f"curate: {error}")
     sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
-    return 0
 
 
 def publish(cloudwatch: CloudWatchClient, stage: str, summary: Summary, now: dt.datetime) -> None:
@@ -50,6 +49,7 @@ def publish(cloudwatch: CloudWatchClient, stage: str, summary: Summary, now: dt.
         "CuratedReadings": summary.readings,
         "DuplicateReadings": summary.duplicates,
         "QuarantinedLines": summary.quarantined,
+        "PostponedReadings": summary.postponed_readings,
         "CurateRuns": 1,
     }
     data: list[MetricDatumTypeDef] = [

@@ -33,3 +33,8 @@ def start_of_hour(moment: datetime) -> datetime:
 def partition_at(moment: datetime) -> Partition:
     """The partition that ``moment`` lies in."""
     return Partition(*start_of_hour(moment).strftime("%Y-%m-%d %H").split())
+
+
+def rfc3339(moment: datetime) -> str:
+    """``moment`` in UTC to the second, as a window's ends are written."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from botocore.exceptions import HTTPClientError, IncompleteReadError
+
 from glue_jobs.curate.errors import doing
 from glue_jobs.curate.partition import HOUR, Partition, partition_at, start_of_hour
 from telemetry.reading import MAX_LATENESS
@@ -22,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 #: Objects fetched at once; the S3 client needs as many connections.
 CONCURRENCY = 16
+
+#: How often an object is asked for whose connection drops on the way; botocore tries no body again.
+_READ_ATTEMPTS = 3
 
 #: Bytes fetched ahead of what is being read, as they are stored.
 _AHEAD_BYTES = 64 * 2**20
@@ -101,7 +106,7 @@ def fetch(s3: S3Client, bucket: str, objects: Iterable[RawObject]) -> Iterator[t
     def get(key: str) -> Optional[bytes]:
         with doing(f"read s3://{bucket}/{key}"):
             try:
-                return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+                return _read_whole(s3, bucket, key)
             except s3.exceptions.NoSuchKey:
                 return None
 
@@ -122,3 +127,13 @@ def fetch(s3: S3Client, bucket: str, objects: Iterable[RawObject]) -> Iterator[t
                 yield from next_fetched()
         while ahead:
             yield from next_fetched()
+
+
+def _read_whole(s3: S3Client, bucket: str, key: str, attempts: int = _READ_ATTEMPTS) -> bytes:
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+    try:
+        return body.read()
+    except (HTTPClientError, IncompleteReadError):
+        if attempts == 1:
+            raise
+    return _read_whole(s3, bucket, key, attempts - 1)

@@ -99,7 +99,7 @@ class Counts(NamedTuple):
 
 
 class Transform:
-    """One run's tables. Read the window, then the rest of the hours it touched, then build and write.
+    """One run's tables. Read the window, then the rest of the hours it touched and is not to leave, build, write.
 
     ``folder`` is where DuckDB spills what does not fit into memory; it belongs to the caller.
     """
@@ -120,6 +120,15 @@ class Transform:
         self._db.execute("INSERT INTO touched SELECT DISTINCT date_trunc('hour', ts) FROM accepted")
         rows = self._db.execute("SELECT hour_start FROM touched ORDER BY hour_start").fetchall()
         return [hour.replace(tzinfo=dt.timezone.utc) for (hour,) in rows]
+
+    def leave(self, hours: Sequence[dt.datetime]) -> int:
+        """Leave touched hours out of the tables; the number of their readings comes back, copies included."""
+        left = ([_naive(hour) for hour in hours],)
+        self._db.execute("DELETE FROM touched WHERE hour_start IN (SELECT unnest(?::TIMESTAMP[]))", left)
+        ((readings,),) = self._db.execute(
+            "DELETE FROM accepted WHERE date_trunc('hour', ts) IN (SELECT unnest(?::TIMESTAMP[]))", left
+        ).fetchall()
+        return int(readings)
 
     def read_rest(self, objects: Iterable[tuple[RawObject, bytes]]) -> None:
         """Read, of objects outside the window, the readings that lie in the hours the window touched."""
@@ -164,6 +173,9 @@ class Transform:
                 logger.warning("corrupt object, none of its lines is read: %s (%s)", found.key, error)
                 if whole:
                     self._insert("refused", [_Refused("corrupt_object", str(error), "", object_no, 0)], _REFUSED)
+                continue
+            if not text or text.isspace():
+                self._decide([(b"", object_no, 1)], whole=whole)
                 continue
             for piece in pieces(object_no, text):
                 batch.append(piece)

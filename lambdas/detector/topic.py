@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +18,7 @@ MAX_ENTRIES_PER_PUBLISH = 10
 
 
 class PublishError(Exception):
-    """SNS refused some messages of a batch; the others went out, and go out again with the next try."""
+    """SNS refused some messages of a request; the others went out, and go out again with the next try."""
 
 
 class AlertsTopic:
@@ -29,15 +29,25 @@ class AlertsTopic:
         self._topic_arn = topic_arn
 
     def publish(self, messages: Sequence[AlertMessage]) -> None:
-        """Publish in order; raises :class:`PublishError` if SNS refused any."""
-        refused: list[str] = []
-        for start in range(0, len(messages), MAX_ENTRIES_PER_PUBLISH):
-            batch = messages[start : start + MAX_ENTRIES_PER_PUBLISH]
+        """Publish in order; raises :class:`PublishError` if SNS refused any, and sends no later request then."""
+        for batch in _requests(messages):
             entries = [_entry(str(index), message) for index, message in enumerate(batch)]
             response = self._client.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
-            refused += [f"{batch[int(f['Id'])].alert_id}: {f['Code']}" for f in response.get("Failed", [])]
-        if refused:
-            raise PublishError(f"SNS refused {len(refused)} of {len(messages)} alerts: {', '.join(refused[:3])}")
+            refused = [f"{batch[int(f['Id'])].alert_id}: {f['Code']}" for f in response.get("Failed", [])]
+            if refused:
+                raise PublishError(f"SNS refused {len(refused)} of {len(messages)} alerts: {', '.join(refused[:3])}")
+
+
+def _requests(messages: Iterable[AlertMessage]) -> Iterator[list[AlertMessage]]:
+    """Messages by request; one alert's never share one, where SNS may refuse the firing and take the resolved."""
+    batch: list[AlertMessage] = []
+    for message in messages:
+        if len(batch) == MAX_ENTRIES_PER_PUBLISH or any(message.alert_id == other.alert_id for other in batch):
+            yield batch
+            batch = []
+        batch.append(message)
+    if batch:
+        yield batch
 
 
 def _entry(entry_id: str, message: AlertMessage) -> PublishBatchRequestEntryTypeDef:

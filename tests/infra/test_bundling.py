@@ -7,11 +7,16 @@ import sys
 import zipfile
 from pathlib import Path
 
+import boto3
 import pytest
 from uv import find_uv_bin
 
 from cdk import bundling
+from lambdas.detector.settings import Settings
 from tests.infra.conftest import ROOT
+
+#: What Lambda's runtime has of itself: boto3 and what that needs.
+LAMBDAS_OWN = ("boto3", "botocore", "dateutil", "s3transfer", "six.py", "urllib3")
 
 
 def test_should_build_the_same_wheel_twice(tmp_path: Path) -> None:
@@ -63,19 +68,71 @@ def test_should_change_the_hash_with_any_source(monkeypatch: pytest.MonkeyPatch,
     assert bundling._digest(bundling._sources("telemetry")) != before
 
 
-def test_should_bundle_a_detector_that_imports(tmp_path: Path) -> None:
+def test_should_bundle_a_detector_that_imports_with_nothing_but_lambdas_own_packages(tmp_path: Path) -> None:
+    bundle, runtime = tmp_path / "bundle", tmp_path / "runtime"
+    runtime.mkdir()
+    for name in LAMBDAS_OWN:
+        (runtime / name).symlink_to(Path(boto3.__file__).parents[1] / name)
     sources = bundling._sources("telemetry", "lambdas/__init__.py", "lambdas/detector", "rules.yaml")
 
-    bundling._DetectorBundle(sources, ("--python", sys.executable)).try_bundle(str(tmp_path))
+    bundling._DetectorBundle(sources, ("--python", sys.executable)).try_bundle(str(bundle))
 
-    code = (
-        "import lambdas.detector.settings; from telemetry.rules import parse_rules; "
-        "print(len(parse_rules(open('rules.yaml').read()).rules))"
+    code = """
+import importlib, pathlib
+for path in sorted(pathlib.Path().glob("*/detector/*.py")) + sorted(pathlib.Path("telemetry").glob("*.py")):
+    importlib.import_module(".".join(path.with_suffix("").parts))
+    print(path)
+"""
+    environ = {
+        "PYTHONPATH": str(runtime),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
+        **{name.upper(): "some" for name in Settings.__struct_fields__},
+    }
+    # Without site, and so without this environment's packages.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=bundle, env=environ, capture_output=True, text=True, check=False
     )
-    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "4"
-    assert not list(tmp_path.rglob("test_*.py"))
-    assert not (tmp_path / "lambdas/detector/requirements.in").exists()
+    assert done.stderr == ""
+    assert {"lambdas/detector/handler.py", "telemetry/rules.py"} <= set(done.stdout.split())
+    assert not list(bundle.rglob("test_*.py"))
+    assert not (bundle / "lambdas/detector/requirements.in").exists()
+
+
+def test_should_bundle_extensions_for_graviton_and_lambdas_python(tmp_path: Path) -> None:
+    install = ("--python-platform", bundling._MANYLINUX["arm64"], "--python-version", bundling.LAMBDA_PYTHON)
+
+    bundling._DetectorBundle([], install).try_bundle(str(tmp_path))
+
+    extensions = [path.name for path in tmp_path.rglob("*.so")]
+    assert extensions
+    assert {name.split(".", 1)[1] for name in extensions} == {"cpython-313-aarch64-linux-gnu.so"}
+
+
+def test_should_lock_modules_that_glue_can_install() -> None:
+    done = _glue_install("--requirement", str(bundling.CURATE_REQUIREMENTS))
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_should_notice_a_module_that_glue_cannot_install() -> None:
+    done = _glue_install("pyarrow==21.0.0")
+
+    assert "No matching distribution found for pyarrow==21.0.0" in done.stderr
+
+
+def _glue_install(*what: str) -> subprocess.CompletedProcess[str]:
+    """Let pip choose wheels as Glue's Python shell does: Python 3.9 on Amazon Linux 2, whose glibc is 2.26.
+
+    With pip, because uv knows no platform between glibc 2.17 and 2.28.
+    """
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    # pip wants a folder for what is not for this interpreter, and leaves it alone in a dry run.
+    command += ["--ignore-installed", "--target", "unused", "--python-version", "3.9"]
+    for minor in range(5, 27):
+        command += ["--platform", f"manylinux_2_{minor}_x86_64"]
+    command += ["--platform", "manylinux2014_x86_64"]
+    return subprocess.run([*command, *what], capture_output=True, text=True, check=False)
 
 
 def test_should_say_in_one_line_what_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,14 @@ def test_should_take_an_empty_value_as_not_set() -> None:
 
 
 def test_should_leave_the_cdks_own_context_and_others_variables_alone() -> None:
-    context = {"@aws-cdk/core:flag": True, "aws:cdk:bundling-stacks": [], "aws-cdk:x": 1, "cdk-migrate": True}
+    context = {
+        "@aws-cdk/core:flag": True,
+        "aws:cdk:bundling-stacks": [],
+        "aws-cdk:x": 1,
+        "cdk-migrate": True,
+        "cli-telemetry": False,
+        "acknowledged-issue-numbers": [19836],
+    }
 
     assert load(context, {"IOT_MTLS_ENABLED": "0", "HOME": "/root"}) == load({}, {})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from aws_cdk.assertions import Match, Template
 
 from tests.infra.conftest import app_for, resources, templates_for
@@ -41,6 +42,10 @@ def test_should_deliver_raw_lines_compressed_into_folders_by_arrival(templates: 
     assert destination["Prefix"] == "raw/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
     assert destination["ErrorOutputPrefix"].startswith("raw-errors/!{firehose:error-output-type}/dt=")
     assert destination["CompressionFormat"] == "GZIP"
+    assert destination["ProcessingConfiguration"] == {
+        "Enabled": True,
+        "Processors": [{"Type": "AppendDelimiterToRecord"}],
+    }
     assert destination["BufferingHints"] == {"IntervalInSeconds": 60, "SizeInMBs": 128}
     assert destination["CloudWatchLoggingOptions"]["Enabled"] is True
 
@@ -65,10 +70,16 @@ def test_should_give_up_on_a_batch_in_bounds_and_say_which(templates: dict[str, 
 
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["BisectBatchOnFunctionError"] is True
-    assert mapping["MaximumRetryAttempts"] == 10
-    assert mapping["MaximumRecordAgeInSeconds"] == 3600
+    assert mapping["MaximumRetryAttempts"] == 100
     assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": [queue, "Arn"]}}}
     assert _only(alerts, "AWS::SQS::Queue")["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+@pytest.mark.parametrize(("retention_hours", "days"), [("24", 1), ("72", 3), ("8760", 7)])
+def test_should_wait_for_a_batch_as_long_as_the_stream_keeps_it(retention_hours: str, days: int) -> None:
+    alerts = templates_for(app_for(stream_retention_hours=retention_hours))["alerts"]
+
+    assert _only(alerts, "AWS::Lambda::EventSourceMapping")["MaximumRecordAgeInSeconds"] == days * 24 * 3600
 
 
 def test_should_read_the_stream_from_its_beginning_and_within_a_second(templates: dict[str, Template]) -> None:
@@ -171,6 +182,12 @@ def test_should_run_one_curation_at_a_time_each_hour(templates: dict[str, Templa
         True,
     )
     assert trigger["Actions"] == [{"JobName": job["Name"]}]
+
+
+def test_should_tell_the_job_how_long_raw_objects_are_kept() -> None:
+    job = _only(templates_for(app_for(raw_retention_days="77"))["batch"], "AWS::Glue::Job")
+
+    assert job["DefaultArguments"]["--raw_retention_days"] == "77"
 
 
 def test_should_give_the_job_more_than_a_minute_on_an_emulator_that_counts_seconds(

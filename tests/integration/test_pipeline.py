@@ -150,7 +150,6 @@ BAD_LINES: dict[str, bytes] = {
     "out_of_bounds": reading("bad", 2, 999),
     "from_future": reading("bad", 3, ago=-7 * 86_400),
     "too_late": reading("bad", 4, ago=40 * 86_400),
-    "empty": b"\n",
 }
 
 
@@ -187,8 +186,9 @@ def test_should_take_a_device_it_has_never_seen_and_a_metric_that_is_null(pipeli
 def test_should_count_an_empty_record_and_a_record_of_one_mebibyte(pipeline: Pipeline, device: str) -> None:
     gateway = f"gw-{uuid.uuid4().hex}"
     huge = b"x" * (2**20 - len(gateway) - 1) + b"\n"
-    pipeline.put(b"", huge, reading(device, 1, 41), gateway=gateway)
+    pipeline.put(b"", huge, b"\n" + reading(device, 1, 41) + b"\n", gateway=gateway)
     pipeline.alerts_of(device, 1)
+    wait_for(lambda: {blob.get("reason") for blob in pipeline.emf()} >= {"empty", "not_json"}, "a metric for each")
     pipeline.curate()
     assert len(pipeline.query(f"SELECT * FROM readings WHERE device_id = '{device}'")) == 1
     sizes = pipeline.query("SELECT reason, max(length(line)) AS size FROM quarantine GROUP BY reason")

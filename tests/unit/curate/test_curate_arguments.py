@@ -10,7 +10,14 @@ import pytest
 from glue_jobs.curate.arguments import Arguments, parse_arguments
 from glue_jobs.curate.errors import CurateError
 
-REQUIRED: dict[str, Any] = {"raw_bucket": "raw", "lake_bucket": "lake", "database": "iot", "stage": "dev"}
+REQUIRED: dict[str, Any] = {
+    "raw_bucket": "raw",
+    "lake_bucket": "lake",
+    "database": "iot",
+    "stage": "dev",
+    "raw_retention_days": 1,
+}
+GIVEN: dict[str, str] = {name: str(value) for name, value in REQUIRED.items()}
 NOW = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
 
 
@@ -19,18 +26,20 @@ def hour(number: int) -> dt.datetime:
 
 
 def test_should_read_the_command_line_and_leave_glue_its_own_arguments() -> None:
-    argv = ["--job-language", "python", *(part for name in REQUIRED for part in (f"--{name}", REQUIRED[name]))]
+    argv = ["--job-language", "python", *(part for name in GIVEN for part in (f"--{name}", GIVEN[name]))]
     argv += ["--grace_seconds", "60", "--enable-metrics", "--TempDir", "s3://t"]
     assert parse_arguments(argv, {}) == Arguments(**REQUIRED, grace_seconds=60)
 
 
 def test_should_read_the_environment_where_there_is_no_command_line() -> None:
-    environ = {**REQUIRED, "window_from": "2026-11-23T10:00:00Z", "window_to": "", "PATH": "/bin"}
+    environ = {**GIVEN, "window_from": "2026-11-23T10:00:00Z", "window_to": "", "PATH": "/bin"}
     assert parse_arguments([], environ) == Arguments(**REQUIRED, window_from=hour(10))
 
 
 def test_should_name_every_missing_argument_in_one_line() -> None:
-    with pytest.raises(CurateError, match=r"^missing job argument --lake_bucket, --stage [^\n]*$"):
+    with pytest.raises(
+        CurateError, match=r"^missing job argument --lake_bucket, --stage, --raw_retention_days [^\n]*$"
+    ):
         parse_arguments(["--raw_bucket", "raw"], {"database": "iot"})
 
 
@@ -39,18 +48,20 @@ def test_should_name_every_missing_argument_in_one_line() -> None:
     [
         {"grace_seconds": "-1"},
         {"grace_seconds": "soon"},
+        {"raw_retention_days": "0"},
+        {"raw_retention_days": "1.5"},
         {"window_from": "yesterday"},
         {"window_to": "2026-11-23T10:00:00"},
     ],
 )
 def test_should_say_which_argument_cannot_be_used(wrong: dict[str, str]) -> None:
     with pytest.raises(CurateError, match=f"{next(iter(wrong))}`.*RFC 3339"):
-        parse_arguments([], {**REQUIRED, **wrong})
+        parse_arguments([], {**GIVEN, **wrong})
 
 
 def test_should_refuse_an_argument_without_its_value() -> None:
     with pytest.raises(CurateError, match="--stage"):
-        parse_arguments(["--stage"], REQUIRED)
+        parse_arguments(["--stage"], GIVEN)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +84,21 @@ def test_should_widen_the_window_to_whole_hours(
 def test_should_refuse_a_window_that_ends_before_it_begins() -> None:
     with pytest.raises(CurateError, match="must lie before"):
         Arguments(**REQUIRED, window_from=hour(12), window_to=hour(10)).window(NOW)
+
+
+@pytest.mark.parametrize(
+    ("now", "oldest"),
+    [
+        (hour(12), hour(12)),
+        (hour(12) - dt.timedelta(microseconds=1), hour(12)),
+        (hour(12) + dt.timedelta(microseconds=1), hour(13)),
+    ],
+)
+def test_should_begin_a_window_at_the_oldest_hour_surely_kept_and_no_earlier(
+    now: dt.datetime, oldest: dt.datetime
+) -> None:
+    oldest -= dt.timedelta(days=1)
+    assert Arguments(**REQUIRED, window_from=oldest).window(now)[0] == oldest
+    message = r"^the window begins at 2026-11-22T1[12]:00:00Z, when .* is 1\): begin it at 2026-11-22T1[23]:00:00Z or"
+    with pytest.raises(CurateError, match=message):
+        Arguments(**REQUIRED, window_from=oldest - dt.timedelta(microseconds=1)).window(now)

@@ -36,17 +36,22 @@ def by_transform(data: bytes, folder: Path) -> Parsed:
 
 
 def by_codec(data: bytes) -> Parsed:
-    """The same by the codec, each line alone."""
+    """The same by the codec: each line alone, for its number, and as many as it finds in the whole."""
     good: list[tuple[Any, ...]] = []
     bad: list[tuple[Any, ...]] = []
-    for number, text in enumerate(data.removesuffix(b"\n").split(b"\n"), start=1):
+    whole = decode_batch(data, ARRIVED)
+    if [rejected.reason for rejected in whole.rejected] == ["empty"]:
+        return [], [("empty", whole.rejected[0].detail, "", 1)]
+    for number, text in enumerate(data.split(b"\n"), start=1):
         batch = decode_batch(text, ARRIVED)
         for reading in batch.readings:
             ts = reading.ts.astimezone(dt.UTC).replace(tzinfo=None)
             good.append((*msgspec.structs.astuple(msgspec.structs.replace(reading, ts=ts)), number))
         for rejected in batch.rejected:
-            text_kept = rejected.line.decode(errors="backslashreplace")
-            bad.append((rejected.reason, rejected.detail, text_kept, number))
+            if rejected.reason != "empty":
+                text_kept = rejected.line.decode(errors="backslashreplace")
+                bad.append((rejected.reason, rejected.detail, text_kept, number))
+    assert (len(good), len(bad)) == (len(whole.readings), len(whole.rejected))
     return good, bad
 
 
@@ -113,14 +118,18 @@ def _written(draw: st.DrawFn) -> bytes:
     return text.replace("\n", " ").encode()
 
 
-_lines = _written() | readings.map(lambda reading: encode_batch([reading]).rstrip()) | st.binary(max_size=60)
+#: What is blank, and what only looks so.
+_blanks = st.sampled_from([b"", b"\r", b" \t", b"\x0b\x0c", b"\x1c", b"\x85", "\x85".encode(), "\u2003".encode()])
+_noise = st.binary(max_size=60).filter(lambda data: not data.startswith(b"\x1f\x8b"))
+_lines = _written() | readings.map(lambda reading: encode_batch([reading]).rstrip()) | _noise | _blanks
+_ends = st.sampled_from([b"\n", b"\n\n", b"\r\n"])
 
 
-@given(st.lists(_lines, max_size=8), st.booleans())
+@given(st.lists(_lines, max_size=8), _ends, st.booleans())
 def test_should_judge_and_read_every_line_as_the_codec_does(
-    tmp_path_factory: pytest.TempPathFactory, some: list[bytes], ended: bool
+    tmp_path_factory: pytest.TempPathFactory, some: list[bytes], end: bytes, ended: bool
 ) -> None:
-    data = b"\n".join(some) + (b"\n" if ended else b"")
+    data = end.join(some) + (end if ended else b"")
     assert by_transform(data, tmp_path_factory.getbasetemp()) == by_codec(data)
 
 
@@ -131,6 +140,9 @@ def test_should_judge_and_read_every_line_as_the_codec_does(
         b"\n",
         b"\n\n",
         b"  \t ",
+        b" \n\r\n\x0b\n",
+        line() + b"\n\n" + line(seq=8) + b"\n\n",
+        b"\n\noops\n \n\xff\n\n" + line(),
         line() + b"\r\n" + line(seq=8) + b"\r\n",
         b"\xef\xbb\xbf" + line(),
         line() + b"{}",
@@ -160,12 +172,12 @@ def test_should_agree_with_the_codec_on_what_is_hard_to_parse(data: bytes, tmp_p
     assert by_transform(data, tmp_path) == by_codec(data)
 
 
-@given(st.lists(readings, min_size=1, max_size=20), st.booleans())
-def test_should_need_no_codec_for_good_lines(
-    tmp_path_factory: pytest.TempPathFactory, some: list[Any], unknown_field: bool
+@given(st.lists(readings, min_size=1, max_size=20), st.booleans(), _ends)
+def test_should_need_no_codec_for_good_lines_and_blank_ones(
+    tmp_path_factory: pytest.TempPathFactory, some: list[Any], unknown_field: bool, end: bytes
 ) -> None:
     timely = [msgspec.structs.replace(reading, ts=ARRIVED, device_id="d1", site="s1") for reading in some]
-    data = encode_batch(timely)
+    data = encode_batch(timely).replace(b"\n", end)
     if unknown_field:
         data = data.replace(b"{", b'{"firmware":{"version":[1,2]},')
 

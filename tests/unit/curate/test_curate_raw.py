@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.response import StreamingBody
 from hypothesis import given
 from hypothesis import strategies as st
+from moto import mock_aws
 
+from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.partition import HOUR, Partition, start_of_hour
-from glue_jobs.curate.raw import arrivals_of, raw_object
+from glue_jobs.curate.raw import RawObject, arrivals_of, fetch, raw_object
 from telemetry.codec import decode_batch
-from tests.unit.curate.samples import ARRIVED, key, line
+from tests.unit.curate.samples import ARRIVED, key, line, stored
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 _MINUTE = dt.timedelta(minutes=1)
 
@@ -52,3 +62,47 @@ def test_should_look_for_an_hours_readings_wherever_an_accepted_one_can_be(
     start, end = arrivals_of([start_of_hour(taken)])
     if decode_batch(line(ts=taken.isoformat()), found.arrived).readings:
         assert start <= found.hour.start < end
+
+
+class Dropping:
+    """Has S3's connection drop in the middle of a body, a number of times."""
+
+    def __init__(self, s3: S3Client, times: int) -> None:
+        self.left = times
+        self.asked = 0
+        s3.meta.events.register("after-call.s3.GetObject", self._drop)
+
+    def _drop(self, parsed: dict[str, Any], **_: object) -> None:
+        self.asked += 1
+        if self.left:
+            self.left -= 1
+            whole = parsed["Body"].read()
+            parsed["Body"] = StreamingBody(io.BytesIO(whole[:-1]), len(whole))
+
+
+@pytest.fixture
+def s3() -> Iterator[S3Client]:
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="raw")
+        yield client
+
+
+@pytest.fixture
+def found(s3: S3Client) -> RawObject:
+    found, data = stored(line())
+    s3.put_object(Bucket="raw", Key=found.key, Body=data)
+    return found
+
+
+def test_should_ask_again_for_an_object_whose_connection_dropped(s3: S3Client, found: RawObject) -> None:
+    dropping = Dropping(s3, times=2)
+    assert list(fetch(s3, "raw", [found])) == [(found, line())]
+    assert dropping.asked == 3
+
+
+def test_should_give_up_on_an_object_whose_connection_always_drops(s3: S3Client, found: RawObject) -> None:
+    dropping = Dropping(s3, times=99)
+    with pytest.raises(CurateError, match=rf"^cannot read s3://raw/{found.key}: "):
+        list(fetch(s3, "raw", [found]))
+    assert dropping.asked == 3

@@ -3,97 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import gzip
-import io
-import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
-import pyarrow.parquet as pq
 import pytest
-from moto import mock_aws
 
 from glue_jobs.curate import lake
-from glue_jobs.curate.arguments import Arguments
-from glue_jobs.curate.curate import Summary, curate
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.main import main
+from glue_jobs.curate.partition import HOUR
 from telemetry.tables import CURATED
+from tests.unit.curate.deployed import NOW, Aws, at
 from tests.unit.curate.samples import ARRIVED, key, line
-
-if TYPE_CHECKING:
-    from mypy_boto3_glue.client import GlueClient
-    from mypy_boto3_s3.client import S3Client
-
-NOW = ARRIVED + dt.timedelta(minutes=20)
-HOUR = dt.timedelta(hours=1)
-
-
-class Aws:
-    """The buckets and the catalog as one stage has them, and what a reader of the catalog finds there."""
-
-    def __init__(self) -> None:
-        self.s3: S3Client = boto3.client("s3")
-        self.glue: GlueClient = boto3.client("glue")
-        for bucket in ("raw", "lake"):
-            self.s3.create_bucket(Bucket=bucket)
-        self.glue.create_database(DatabaseInput={"Name": "iot"})
-        for table in CURATED:
-            self.glue.create_table(
-                DatabaseName="iot",
-                TableInput={
-                    "Name": table.name,
-                    "PartitionKeys": [{"Name": column.name, "Type": column.type} for column in table.partition_keys],
-                    "StorageDescriptor": {
-                        "Columns": [{"Name": column.name, "Type": column.type} for column in table.columns],
-                        "Location": f"s3://lake/{table.name}/",
-                    },
-                },
-            )
-
-    def put(self, arrived: dt.datetime, *lines: bytes, name: str = "a", packed: bool = False) -> str:
-        body = b"".join(part + b"\n" for part in lines)
-        where = key(arrived, name)
-        self.s3.put_object(Bucket="raw", Key=where, Body=gzip.compress(body) if packed else body)
-        return where
-
-    def curate(self, start: dt.datetime | None = None, end: dt.datetime | None = None, **more: Any) -> Summary:
-        arguments = Arguments(
-            raw_bucket="raw", lake_bucket="lake", database="iot", stage="dev", window_from=start, window_to=end, **more
-        )
-        return curate(self.s3, self.glue, arguments, NOW)
-
-    def files(self) -> list[str]:
-        return [item["Key"] for item in self.s3.list_objects_v2(Bucket="lake").get("Contents", [])]
-
-    def registered(self, table: str) -> dict[str, str]:
-        """The folder of each registered partition, by ``<dt> <hour>``."""
-        found = self.glue.get_partitions(DatabaseName="iot", TableName=table)["Partitions"]
-        folders = {" ".join(p["Values"]): p["StorageDescriptor"]["Location"].removeprefix("s3://lake/") for p in found}
-        return dict(sorted(folders.items()))
-
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """The rows of every table as a reader of the catalog finds them."""
-        rows: dict[str, list[dict[str, Any]]] = {}
-        for table in CURATED:
-            rows[table.name] = []
-            for partition, folder in self.registered(table.name).items():
-                for item in self.s3.list_objects_v2(Bucket="lake", Prefix=folder).get("Contents", []):
-                    body = self.s3.get_object(Bucket="lake", Key=item["Key"])["Body"].read()
-                    found = pq.read_table(io.BytesIO(body)).to_pylist()
-                    rows[table.name] += [{"partition": partition, **row} for row in found]
-        return rows
-
-
-@pytest.fixture
-def aws() -> Iterator[Aws]:
-    with mock_aws():
-        yield Aws()
-
-
-def at(moment: dt.datetime, **changes: Any) -> bytes:
-    return line(ts=moment.isoformat(), **changes)
 
 
 def test_should_leave_only_the_files_the_catalog_points_at(aws: Aws) -> None:
@@ -229,11 +149,10 @@ def test_should_go_on_without_an_object_that_is_gone_since_it_was_listed(aws: Aw
         ({"database": "nowhere"}, r"cannot list partitions of nowhere\.readings.*"),
     ],
 )
-def test_should_say_what_it_could_not_reach(aws: Aws, broken: dict[str, str], message: str) -> None:
+def test_should_say_what_it_could_not_reach(aws: Aws, broken: dict[str, Any], message: str) -> None:
     aws.put(ARRIVED, line())
-    names: dict[str, Any] = {"raw_bucket": "raw", "lake_bucket": "lake", "database": "iot", "stage": "dev", **broken}
     with pytest.raises(CurateError, match=message):
-        curate(aws.s3, aws.glue, Arguments(**names), NOW)
+        aws.curate(**broken)
 
 
 def test_should_leave_the_old_rows_to_readers_when_a_run_dies_before_the_switch(aws: Aws) -> None:
@@ -253,38 +172,3 @@ def test_should_leave_the_old_rows_to_readers_when_a_run_dies_before_the_switch(
     aws.curate()
     assert [row["seq"] for row in aws.rows()["readings"]] == [1, 2]
     assert len(aws.files()) == 2
-
-
-def test_should_print_a_summary_and_publish_its_metrics(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    now = dt.datetime.now(dt.UTC)
-    aws.put(now, at(now - dt.timedelta(minutes=1)), at(now - dt.timedelta(minutes=1)), b"oops")
-    environ = {"raw_bucket": "raw", "lake_bucket": "lake", "database": "iot", "stage": "dev"}
-    assert main([], environ) == 0
-    output = capsys.readouterr()
-    assert output.err == ""
-    summary = json.loads(output.out.splitlines()[-1])
-    assert (summary["readings"], summary["duplicates"], summary["quarantined"]) == (1, 1, 1)
-    cloudwatch = boto3.client("cloudwatch")
-    values = {
-        name: cloudwatch.get_metric_statistics(
-            Namespace="IoTPipeline",
-            MetricName=name,
-            Dimensions=[{"Name": "stage", "Value": "dev"}, {"Name": "service", "Value": "curate"}],
-            StartTime=now - HOUR,
-            EndTime=now + HOUR,
-            Period=7200,
-            Statistics=["Sum"],
-        )["Datapoints"][0]["Sum"]
-        for name in ("CuratedReadings", "DuplicateReadings", "QuarantinedLines", "CurateRuns", "NewestReadingAge")
-    }
-    assert values.pop("NewestReadingAge") >= 60
-    assert values == {"CuratedReadings": 1, "DuplicateReadings": 1, "QuarantinedLines": 1, "CurateRuns": 1}
-
-
-@pytest.mark.parametrize("environ", [{}, {"raw_bucket": "nowhere", "lake_bucket": "l", "database": "d", "stage": "s"}])
-def test_should_fail_with_one_line_on_standard_error(
-    aws: Aws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([], environ) == 1
-    (message,) = capsys.readouterr().err.splitlines()
-    assert message.startswith("curate: ")

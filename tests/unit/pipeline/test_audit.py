@@ -36,7 +36,7 @@ def test_should_count_raw_lines_plain_and_compressed_in_every_hour_of_the_span()
         for key, body in {
             "raw/dt=2026-11-23/hour=10/before": b"1\n",
             "raw/dt=2026-11-23/hour=11/plain": b"1\n2\n",
-            "raw/dt=2026-11-23/hour=11/compressed.gz": gzip.compress(b"3\n4\n5\n"),
+            "raw/dt=2026-11-23/hour=11/compressed.gz": gzip.compress(b"3\n4\n\n5\n\n"),
             "raw/dt=2026-11-23/hour=12/cut": b"6\n7",
             "raw/dt=2026-11-23/hour=12/empty-record": b"",
             "raw/dt=2026-11-23/hour=13/after": b"1\n",
