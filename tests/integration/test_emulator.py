@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from botocore.exceptions import ClientError
 from local import emulator
 from local.emulator import Instance
 from local.endpoint import ACCOUNT, LocalError
+from tests.waiting import wait_for
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/test"
 
@@ -53,13 +53,6 @@ def members(group: int) -> list[int]:
             if int(its_group) == group and state not in "ZX":
                 found.append(int(stat.parent.name))
     return found
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def create_function(session: boto3.Session, code: str) -> None:
