@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import target
 from local import demo, emulator, endpoint
-from pipeline import athena, deployment, etl, show
+from pipeline import athena, deployment, etl, rules, show
 from pipeline.audit import audit
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
@@ -57,8 +57,10 @@ app = typer.Typer(
 )
 alerts_app = typer.Typer(no_args_is_help=True, help="Look at alerts.")
 etl_app = typer.Typer(no_args_is_help=True, help="Run the batch jobs.")
+rules_app = typer.Typer(no_args_is_help=True, help="Check the alert rules and put them into use.")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(etl_app, name="etl")
+app.add_typer(rules_app, name="rules")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 
@@ -209,6 +211,58 @@ def alerts_tail(context: typer.Context, *, as_json: Json = False) -> None:
                     sys.stdout.flush()
                 else:
                     show.print_alert(received)
+
+
+RulesFile = Annotated[Path, typer.Argument(dir_okay=False, help="The rules, YAML, such as rules.yaml.")]
+
+
+def _rules_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PipelineError(f"cannot read the rules in {file}: {error}") from error
+
+
+@rules_app.command("check")
+def rules_check(file: RulesFile) -> None:
+    """Say what is wrong with a rules file, or what it means. Talks to nothing."""
+    for rule in rules.check(_rules_text(file)).rules:
+        where = f"device {rule.device}, site {rule.site}"
+        show.out.print(
+            f"{rule.name:<24} {rule.severity:<8} when {rule.when}, until {rule.clear}; {where}", markup=False
+        )
+
+
+@rules_app.command("apply")
+def rules_apply(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(dir_okay=False, help="The rules, YAML, such as rules.yaml.")] = None,
+    *,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the rules before these, instead.")] = False,
+) -> None:
+    """Check a rules file and put it into use; the detector has it within seconds.
+
+    iot rules apply rules.yaml
+
+    iot rules apply --rollback
+    """
+    if (file is None) != rollback:
+        raise PipelineError("say which file to apply, or --rollback, and not both")
+    session, deployed = _deployed(context)
+    applied = rules.rollback(session, deployed) if file is None else rules.apply(session, deployed, _rules_text(file))
+    show.out.print(f"{len(applied.rules)} rules are in use from now on: {', '.join(r.name for r in applied.rules)}")
+
+
+@rules_app.command("show")
+def rules_show(context: typer.Context) -> None:
+    """Print the rules in use."""
+    session, deployed = _deployed(context)
+    applied = rules.current(session, deployed)
+    if applied is None:
+        show.err.print("none were applied yet: the detector uses those it was deployed with (rules.yaml)", style="dim")
+    else:
+        show.err.print(f"applied {applied.since}", style="dim")
+        sys.stdout.write(applied.text)
 
 
 @app.command("audit")

@@ -161,3 +161,31 @@ def test_should_say_that_a_file_is_no_manifest(emulator: Instance, deployed: Dep
 def test_should_end_by_a_signal_as_by_the_keyboard() -> None:
     with pytest.raises(KeyboardInterrupt):
         main._interrupt(signal.SIGTERM, None)
+
+
+def test_should_check_apply_show_and_roll_back_rules(emulator: Instance, deployed: Deployment, tmp_path: Path) -> None:
+    shipped, edited = Path("rules.yaml"), tmp_path / "edited.yaml"
+    edited.write_text(shipped.read_text().replace("temperature > 40", "temperature > 41"))
+    try:
+        assert "when temperature > 40" in iot("rules", "check", str(shipped)).stdout
+        assert "none were applied yet" in iot("rules", "show", endpoint=emulator.endpoint).stderr
+        for file in (shipped, edited):
+            assert "too-hot" in iot("rules", "apply", str(file), endpoint=emulator.endpoint).stdout
+            assert iot("rules", "show", endpoint=emulator.endpoint).stdout == file.read_text()
+        assert iot("rules", "apply", "--rollback", endpoint=emulator.endpoint).returncode == 0
+        assert iot("rules", "show", endpoint=emulator.endpoint).stdout == shipped.read_text()
+    finally:
+        s3 = boto3.client("s3", endpoint_url=emulator.endpoint)
+        versions = s3.list_object_versions(Bucket=deployed.config_bucket_name).get("Versions", [])
+        for version in versions:
+            s3.delete_object(Bucket=deployed.config_bucket_name, Key=version["Key"], VersionId=version["VersionId"])
+
+
+def test_should_say_in_one_line_what_is_wrong_with_rules(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("rules: [{name: r, when: pressure > 1}]")
+    assert said(iot("rules", "check", str(broken))) == (
+        "iot: rule 'r': when: no metric 'pressure'; there are temperature, humidity, battery"
+    )
+    assert "cannot read the rules in" in said(iot("rules", "check", str(tmp_path / "none.yaml")))
+    assert "and not both" in said(iot("rules", "apply", str(broken), "--rollback"))

@@ -1,0 +1,61 @@
+"""Putting rules into use, and going back."""
+
+from __future__ import annotations
+
+import boto3
+import msgspec
+import pytest
+from moto import mock_aws
+
+from pipeline import rules
+from pipeline.deployment import Deployment
+from pipeline.errors import PipelineError
+
+ONE = "rules: [{name: one, when: temperature > 1}]\n"
+TWO = "rules: [{name: two, when: temperature > 2}]\n"
+NAMES = {name: f"the-{name.replace('_', '-')}" for name in Deployment.__struct_fields__}
+DEPLOYED = msgspec.structs.replace(Deployment(**NAMES), rules_key="rules.yaml")
+
+
+@pytest.fixture
+def session():
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=DEPLOYED.config_bucket_name)
+        s3.put_bucket_versioning(Bucket=DEPLOYED.config_bucket_name, VersioningConfiguration={"Status": "Enabled"})
+        yield boto3.Session()
+
+
+def in_use(session: boto3.Session) -> str | None:
+    applied = rules.current(session, DEPLOYED)
+    return applied and applied.text
+
+
+def test_should_put_rules_into_use(session) -> None:
+    assert in_use(session) is None
+    assert [rule.name for rule in rules.apply(session, DEPLOYED, ONE).rules] == ["one"]
+    assert in_use(session) == ONE
+
+
+def test_should_leave_the_rules_alone_when_the_new_ones_are_broken(session) -> None:
+    rules.apply(session, DEPLOYED, ONE)
+    with pytest.raises(PipelineError, match="missing required field `when`"):
+        rules.apply(session, DEPLOYED, "rules: [{name: two}]")
+    assert in_use(session) == ONE
+
+
+def test_should_go_back_and_forth(session) -> None:
+    rules.apply(session, DEPLOYED, ONE)
+    rules.apply(session, DEPLOYED, TWO)
+    assert [rule.name for rule in rules.rollback(session, DEPLOYED).rules] == ["one"]
+    assert in_use(session) == ONE
+    rules.rollback(session, DEPLOYED)
+    assert in_use(session) == TWO
+
+
+@pytest.mark.parametrize("applied", [[], [ONE]])
+def test_should_say_that_there_is_nothing_to_go_back_to(session, applied: list[str]) -> None:
+    for text in applied:
+        rules.apply(session, DEPLOYED, text)
+    with pytest.raises(PipelineError, match="no earlier rules"):
+        rules.rollback(session, DEPLOYED)
