@@ -3,8 +3,8 @@
 The gateway is the unit of order (its id is the partition key), so it is the unit of state too. An alert
 is one (device, rule): it fires once when the rule's condition holds and resolves once when the clear
 condition holds. Event time decides: a reading at or before an alert's last change is not looked at
-again, so a redelivered or duplicated batch of readings in order changes nothing. A rule that is gone, or no longer watches a
-device, takes its alert with it at the device's next reading.
+again, so readings that came in order and come again change nothing. A rule that is gone, or no longer
+watches a device, takes its alert with it at the device's next reading.
 """
 
 from __future__ import annotations
