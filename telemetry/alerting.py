@@ -3,7 +3,7 @@
 The gateway is the unit of order (its id is the partition key), so it is the unit of state too. An alert
 is one (device, rule): it fires once when the rule's condition holds and resolves once when the clear
 condition holds. Event time decides: a reading at or before an alert's last change is not looked at
-again, so readings that came in order and come again change nothing. A rule that is gone, or no longer
+again, so a reading that is sent twice changes nothing. A rule that is gone, or no longer
 watches a device, takes its alert with it at the device's next reading.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Optional
 
 import msgspec
 
@@ -36,11 +36,30 @@ class AlertState(msgspec.Struct, frozen=True):
     changed_seq: int
 
 
+class Position(msgspec.Struct, frozen=True):
+    """Where a record stands in the stream: its sequence number, which grows for a gateway, and its arrival (UTC)."""
+
+    sequence: str
+    arrived: dt.datetime
+
+    def is_behind(self, other: Position) -> bool:
+        """Whether this record came no later than the other.
+
+        The arrival is asked too, because a stream that is made anew may number its records from below; it is
+        approximate, to a minute at the worst.
+        """
+        return int(self.sequence) <= int(other.sequence) and self.arrived <= other.arrived + dt.timedelta(minutes=1)
+
+
 class GatewayState(msgspec.Struct, frozen=True):
-    """The alerts of one gateway's devices, by device and then by rule. Inactive ones are absent."""
+    """The alerts of one gateway's devices, by device and then by rule. Inactive ones are absent.
+
+    ``position`` is the record that changed them last: what is not after it has been looked at.
+    """
 
     gateway: str
     alerts: dict[str, dict[str, AlertState]] = {}
+    position: Optional[Position] = None
 
 
 class Transition(NamedTuple):
@@ -84,7 +103,7 @@ def evaluate(rules: RuleSet, state: GatewayState, readings: Iterable[Reading], n
                 transitions.append(Transition(alert_id, rule, state.gateway, reading, value, changed))
     if not transitions and not forgotten:
         return Evaluation(state, transitions)
-    return Evaluation(GatewayState(state.gateway, _remembered(alerts, now)), transitions)
+    return Evaluation(msgspec.structs.replace(state, alerts=_remembered(alerts, now)), transitions)
 
 
 def _event_order(reading: Reading) -> tuple[dt.datetime, int]:

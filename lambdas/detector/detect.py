@@ -14,9 +14,10 @@ from typing import Protocol
 import msgspec
 
 from lambdas.detector.states import VersionedState
-from telemetry.alerting import GatewayState, evaluate
+from telemetry.alerting import Evaluation, GatewayState, Position, evaluate
 from telemetry.codec import decode_batch
 from telemetry.message import AlertMessage, alert_message
+from telemetry.reading import Reading
 from telemetry.rules import RuleSet
 
 
@@ -72,25 +73,32 @@ class Detection:
         self._failed: set[str] = set()
         self.tally = Tally()
 
-    def record(self, gateway: str, data: bytes, arrived: dt.datetime) -> None:
+    def record(self, gateway: str, data: bytes, position: Position) -> None:
         """Process one stream record; raises if it has to be delivered again."""
         if gateway in self._failed:
             raise EarlierRecordFailedError(f"an earlier record of {gateway} failed in this batch")
         try:
-            self._process(gateway, data, arrived)
+            self._process(gateway, data, position)
         except Exception:
             self._failed.add(gateway)
             raise
 
-    def _process(self, gateway: str, data: bytes, arrived: dt.datetime) -> None:
-        batch = decode_batch(data, arrived)
+    def _evaluate(self, state: GatewayState, readings: list[Reading], position: Position) -> Evaluation:
+        if state.position and position.is_behind(state.position):
+            # Delivered again: its readings are in the state already, and so are those that came after them.
+            return Evaluation(state, [])
+        return evaluate(self._rules, state, readings, position.arrived)
+
+    def _process(self, gateway: str, data: bytes, position: Position) -> None:
+        batch = decode_batch(data, position.arrived)
         before = self._current[gateway]
-        state, transitions = evaluate(self._rules, before.state, batch.readings, arrived)
+        state, transitions = self._evaluate(before.state, batch.readings, position)
         if transitions:
             published_at = self._clock()
             self._alerts.publish([alert_message(transition, published_at) for transition in transitions])
         if state is not before.state:
-            self._current[gateway] = self._states.commit(state, before.version)
+            reached = msgspec.structs.replace(state, position=position)
+            self._current[gateway] = self._states.commit(reached, before.version)
         self.tally.records += 1
         self.tally.readings += len(batch.readings)
         self.tally.rejected.update(line.reason for line in batch.rejected)

@@ -22,6 +22,7 @@ from lambdas.detector.rules_object import RulesObject
 from lambdas.detector.settings import load
 from lambdas.detector.states import StateTable
 from lambdas.detector.topic import AlertsTopic
+from telemetry.alerting import Position
 from telemetry.rules import parse_rules
 
 #: Short waits and few tries: the stream delivers a failed record again, and others wait behind it.
@@ -62,7 +63,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     def process(record: KinesisStreamRecord) -> None:
         kinesis = record.kinesis
         arrived = dt.datetime.fromtimestamp(kinesis.approximate_arrival_timestamp, dt.UTC)
-        detection.record(kinesis.partition_key, kinesis.data_as_bytes(), arrived)
+        position = Position(kinesis.sequence_number, arrived)
+        detection.record(kinesis.partition_key, kinesis.data_as_bytes(), position)
 
     try:
         return process_partial_response(event=event, record_handler=process, processor=processor, context=context)

@@ -139,14 +139,14 @@ class Way(NamedTuple):
     faults: dict[int, Fault]
 
 
-def lines(minute: int, readings: Sequence[tuple[str, int, float, float | None]]) -> bytes:
+def lines(minute: int, readings: Sequence[tuple[str, int, float, float | None]], first_seq: int = 0) -> bytes:
     """A record of (device, second, temperature, battery) taken in one minute."""
     return encode_batch(
         Reading(
             device_id=device,
             site="s",
             ts=NOW - dt.timedelta(minutes=20 - minute, seconds=-second),
-            seq=minute * 10 + index,
+            seq=first_seq + index,
             temperature=temperature,
             battery=battery,
             status="ok",
@@ -157,7 +157,7 @@ def lines(minute: int, readings: Sequence[tuple[str, int, float, float | None]])
 
 @st.composite
 def streams(draw: st.DrawFn, poisoned: bool = False) -> list[Record]:
-    """Records of three gateways. A device's readings come in the order of their time, sometimes a record again."""
+    """Records of three gateways. A device's readings come in any order of their time, sometimes a record again."""
     values = st.sampled_from([20.0, 39.0, 41.0])
     volts = st.sampled_from([None, 2.0, 2.5, 3.0])
     reading = st.tuples(st.sampled_from(["d1", "d2"]), st.integers(0, 59), values, volts)
@@ -166,8 +166,9 @@ def streams(draw: st.DrawFn, poisoned: bool = False) -> list[Record]:
     drawn = draw(st.lists(batches, min_size=1, max_size=12))
     if poisoned:
         drawn.insert(draw(st.integers(0, len(drawn))), ("a", [("poison", 0, 99.0, None)], b""))
-    for minute, (gateway, readings, rubbish) in enumerate(drawn):
-        records.append(Record(len(records), gateway, lines(minute, readings) + rubbish, NOW))
+    for number, (gateway, readings, rubbish) in enumerate(drawn):
+        minute = draw(st.integers(0, 3))
+        records.append(Record(len(records), gateway, lines(minute, readings, number * 10) + rubbish, NOW))
         if not poisoned and draw(st.booleans()):
             sent_again = draw(st.sampled_from(records))
             records.append(sent_again._replace(sequence=len(records)))

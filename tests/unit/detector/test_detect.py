@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable, Sequence
 
 import pytest
 
 from lambdas.detector.detect import Detection, EarlierRecordFailedError
 from lambdas.detector.states import StateConflictError, VersionedState
-from telemetry.alerting import GatewayState
+from telemetry.alerting import GatewayState, Position
 from telemetry.codec import encode_batch
 from telemetry.message import AlertMessage
 from telemetry.reading import Reading
@@ -66,6 +67,14 @@ def detection(states: MemoryStates, inbox: Inbox) -> Detection:
     return Detection(rules=RULES, states=states, alerts=inbox, gateways=["a", "b"], clock=lambda: NOW)
 
 
+_sequence = itertools.count(1)
+
+
+def at() -> Position:
+    """The next place in the stream."""
+    return Position(str(next(_sequence)), NOW)
+
+
 def batch(*readings: tuple[int, float], device: str = "d") -> bytes:
     return encode_batch(
         Reading(
@@ -84,7 +93,7 @@ def test_should_alert_once_across_records_and_invocations(states: MemoryStates, 
     for records in ([batch((1, 41)), batch((2, 42))], [batch((3, 43), (4, 20))]):
         run = detection(states, inbox)
         for record in records:
-            run.record("a", record, NOW)
+            run.record("a", record, at())
     assert [(message.state, message.value) for message in inbox.messages] == [("firing", 41), ("resolved", 20)]
 
 
@@ -93,19 +102,19 @@ def test_should_publish_again_with_the_same_id_after_a_crash_before_the_commit(
 ) -> None:
     states.broken = {"a"}
     with pytest.raises(ConnectionError):
-        detection(states, inbox).record("a", batch((1, 41)), NOW)
+        detection(states, inbox).record("a", batch((1, 41)), at())
     states.broken = set()
-    detection(states, inbox).record("a", batch((1, 41)), NOW)
+    detection(states, inbox).record("a", batch((1, 41)), at())
     first, again = inbox.messages
     assert first.alert_id == again.alert_id
-    detection(states, inbox).record("a", batch((1, 41)), NOW)
+    detection(states, inbox).record("a", batch((1, 41)), at())
     assert len(inbox.messages) == 2
 
 
 def test_should_not_commit_what_could_not_be_published(states: MemoryStates, inbox: Inbox) -> None:
     inbox.closed = True
     with pytest.raises(ConnectionError):
-        detection(states, inbox).record("a", batch((1, 41)), NOW)
+        detection(states, inbox).record("a", batch((1, 41)), at())
     assert states.stored == {}
 
 
@@ -115,34 +124,64 @@ def test_should_hold_back_a_gateways_later_records_after_a_failure_and_no_others
     run = detection(states, inbox)
     states.broken = {"a"}
     with pytest.raises(ConnectionError):
-        run.record("a", batch((1, 41)), NOW)
+        run.record("a", batch((1, 41)), at())
     with pytest.raises(EarlierRecordFailedError):
-        run.record("a", batch((2, 20)), NOW)
-    run.record("b", batch((1, 41)), NOW)
+        run.record("a", batch((2, 20)), at())
+    run.record("b", batch((1, 41)), at())
     assert states.stored.keys() == {"b"}
 
 
 def test_should_not_overwrite_a_state_that_another_execution_wrote(states: MemoryStates, inbox: Inbox) -> None:
     slow = detection(states, inbox)
-    detection(states, inbox).record("a", batch((1, 41)), NOW)
+    detection(states, inbox).record("a", batch((1, 41)), at())
     with pytest.raises(StateConflictError):
-        slow.record("a", batch((2, 42)), NOW)
+        slow.record("a", batch((2, 42)), at())
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pytest.param([(10, 20), (5, 41), (7, 20), (8, 41)], id="would lose the last firing"),
+        pytest.param([(0, 41), (10, 41), (5, 20), (12, 20)], id="would fire and resolve once more"),
+    ],
+)
+def test_should_see_late_readings_alike_when_they_are_delivered_again(series: list[tuple[int, float]]) -> None:
+    records = [(batch(reading), at()) for reading in series]
+    orders = [[*range(end), *range(end), *range(end, len(series))] for end in range(len(series) + 1)]
+    seen = []
+    for order in orders:
+        states, inbox = MemoryStates(), Inbox()
+        for number in order:
+            data, position = records[number]
+            detection(states, inbox).record("a", data, position)
+        seen.append([(message.state, message.alert_id, message.changed_at) for message in inbox.messages])
+    assert len(seen[0]) > 1
+    assert all(messages == seen[0] for messages in seen)
+
+
+def test_should_go_on_when_a_stream_made_anew_numbers_its_records_from_below(
+    states: MemoryStates, inbox: Inbox
+) -> None:
+    detection(states, inbox).record("a", batch((1, 41)), Position("495900", NOW))
+    later = NOW + dt.timedelta(hours=1)
+    detection(states, inbox).record("a", batch((2, 20)), Position("7", later))
+    assert [message.state for message in inbox.messages] == ["firing", "resolved"]
 
 
 def test_should_keep_in_mind_that_a_rule_is_gone(states: MemoryStates, inbox: Inbox) -> None:
-    detection(states, inbox).record("a", batch((1, 41)), NOW)
+    detection(states, inbox).record("a", batch((1, 41)), at())
     gone = parse_rules("rules: []")
     without = Detection(rules=gone, states=states, alerts=inbox, gateways=["a"], clock=lambda: NOW)
-    without.record("a", batch((2, 20)), NOW)
+    without.record("a", batch((2, 20)), at())
     assert states.stored["a"].state.alerts == {}
-    detection(states, inbox).record("a", batch((3, 41)), NOW)
+    detection(states, inbox).record("a", batch((3, 41)), at())
     assert [message.state for message in inbox.messages] == ["firing", "firing"]
 
 
 def test_should_count_what_it_saw(states: MemoryStates, inbox: Inbox) -> None:
     run = detection(states, inbox)
-    run.record("a", batch((1, 41), (2, 20)) + b"nonsense\n\n", NOW)
-    run.record("b", b"", NOW)
+    run.record("a", batch((1, 41), (2, 20)) + b"nonsense\n\n", at())
+    run.record("b", b"", at())
     tally = run.tally
     assert (tally.records, tally.readings) == (2, 2)
     assert tally.rejected == {"not_json": 1, "empty": 1}
@@ -152,6 +191,6 @@ def test_should_count_what_it_saw(states: MemoryStates, inbox: Inbox) -> None:
 
 def test_should_let_no_reading_from_the_future_near_an_alert(states: MemoryStates, inbox: Inbox) -> None:
     run = detection(states, inbox)
-    run.record("a", batch((3600, 99)), NOW)
+    run.record("a", batch((3600, 99)), at())
     assert run.tally.rejected == {"from_future": 1}
     assert inbox.messages == []
