@@ -213,9 +213,6 @@ def alerts_tail(context: typer.Context, *, as_json: Json = False) -> None:
                     show.print_alert(received)
 
 
-RulesFile = Annotated[Path, typer.Argument(dir_okay=False, help="The rules, YAML, such as rules.yaml.")]
-
-
 def _rules_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -224,7 +221,9 @@ def _rules_text(file: Path) -> str:
 
 
 @rules_app.command("check")
-def rules_check(file: RulesFile) -> None:
+def rules_check(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="The rules, YAML, such as rules.yaml.")],
+) -> None:
     """Say what is wrong with a rules file, or what it means. Talks to nothing."""
     for rule in rules.check(_rules_text(file)).rules:
         where = f"device {rule.device}, site {rule.site}"

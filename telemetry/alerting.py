@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, Optional
 
 import msgspec
@@ -85,21 +85,24 @@ def evaluate(rules: RuleSet, state: GatewayState, readings: Iterable[Reading], n
 
     ``now`` (UTC) only bounds how long a resolved alert is remembered.
     """
-    alerts = {device: dict(by_rule) for device, by_rule in state.alerts.items()}
-    forgotten = False
+    # A device's alerts are copied when they change: most records change none, and a gateway remembers many.
+    alerts = dict(state.alerts)
     transitions: list[Transition] = []
+    forgotten = False
     for reading in sorted(readings, key=_event_order):
-        watching = rules.watching(reading.device_id, reading.site)
-        if reading.device_id in alerts:
-            forgotten |= _forget_unwatched(alerts[reading.device_id], watching)
+        device, watching = reading.device_id, rules.watching(reading.device_id, reading.site)
+        known = alerts.get(device, {})
+        if known and not known.keys() <= {rule.name for rule in watching}:
+            known = alerts[device] = {rule.name: known[rule.name] for rule in watching if rule.name in known}
+            forgotten = True
         for rule in watching:
             value = getattr(reading, rule.when.metric)
             if value is None:
                 continue
-            changed = _step(rule, alerts.get(reading.device_id, {}).get(rule.name), reading, value)
+            changed = _step(rule, known.get(rule.name), reading, value)
             if changed:
-                alerts.setdefault(reading.device_id, {})[rule.name] = changed
-                alert_id = _alert_id(rule.name, state.gateway, reading.device_id, changed.started_at)
+                known = alerts[device] = {**known, rule.name: changed}
+                alert_id = _alert_id(rule.name, state.gateway, device, changed.started_at)
                 transitions.append(Transition(alert_id, rule, state.gateway, reading, value, changed))
     if not transitions and not forgotten:
         return Evaluation(state, transitions)
@@ -121,14 +124,6 @@ def _step(rule: Rule, alert: AlertState | None, reading: Reading, value: float) 
     if rule.when.holds(value):
         return AlertState("firing", reading.ts, reading.ts, reading.seq)
     return None
-
-
-def _forget_unwatched(alerts: dict[str, AlertState], watching: Sequence[Rule]) -> bool:
-    """Drop a device's alerts by rules that do not watch it any more; whether there were any."""
-    gone = [name for name in alerts if not any(rule.name == name for rule in watching)]
-    for name in gone:
-        del alerts[name]
-    return bool(gone)
 
 
 def _remembered(alerts: dict[str, dict[str, AlertState]], now: dt.datetime) -> dict[str, dict[str, AlertState]]:

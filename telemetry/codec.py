@@ -65,9 +65,9 @@ def decode_batch(data: bytes, arrived: Optional[dt.datetime] = None) -> Batch:
         rejected.append(Rejected(data, "empty", "there is no line in it"))
     # The decoder skips the fields it does not know unread, so the encoding is checked apart: once for the
     # whole record, and line by line only where that fails.
-    checked = _is_utf8(data)
+    checked = is_utf8(data)
     for line in lines:
-        if not checked and not _is_utf8(line):
+        if not checked and not is_utf8(line):
             rejected.append(Rejected(line, "not_utf8", "the line is not valid UTF-8"))
             continue
         try:
@@ -83,7 +83,8 @@ def decode_batch(data: bytes, arrived: Optional[dt.datetime] = None) -> Batch:
     return Batch(readings, rejected)
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are valid UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:

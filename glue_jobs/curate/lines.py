@@ -11,6 +11,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from telemetry.codec import is_utf8
+
 _GZIP_MAGIC = b"\x1f\x8b"
 
 #: Text split at once; bounds the memory whatever the size of an object.
@@ -53,15 +55,6 @@ def pieces(object_no: int, data: bytes) -> Iterator[Piece]:
         yield Piece(object_no, before, data[start:end])
         before += data.count(b"\n", start, end) + 1
         start = end + 1
-
-
-def is_utf8(data: bytes) -> bool:
-    """Whether the bytes are valid UTF-8."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def by_encoding(piece: Piece) -> Iterator[tuple[bool, Piece]]:
