@@ -1,76 +1,48 @@
-"""From readings to alerts, as one pure function over the state of one gateway.
+"""From readings to alerts, as pure functions over the state of one gateway.
 
-The gateway is the unit of order (its id is the partition key), so it is the unit of state too. An alert
-is one (device, rule): it fires once when the rule's condition holds and resolves once when the clear
-condition holds. Event time decides: a reading at or before an alert's last change is not looked at
-again, so a reading that is sent twice changes nothing. A rule that is gone, or no longer
-watches a device, takes its alert with it at the device's next reading.
+The gateway is the unit of order (its id is the partition key), so it is the unit of state too. An alert is one
+(device, rule): inactive, pending, firing, and inactive again. Its readings are looked at one by one in the order in
+which they arrive; one at or before the alert's last change, by event time, is not looked at again. So records may
+be cut anywhere, and what is sent twice changes nothing. docs/alerting.md says it in full.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
+import functools
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
-import msgspec
+from telemetry.alert_state import GATEWAY_ITSELF, AlertState, GatewayState, Hold, PastAlert, Position, alert_id
+from telemetry.conditions import Window
+from telemetry.machine import CLOCK_GRACE, Machine, Moment, ValueOf
+from telemetry.reading import Reading
+from telemetry.recent import RECENT_EVERY, Recent
+from telemetry.rules import Rule, RuleSet, Watch
+from telemetry.transitions import Change, Transition
 
-from telemetry.reading import MAX_LATENESS, Reading
-from telemetry.rules import Rule, RuleSet
-
-AlertStatus = Literal["firing", "resolved"]
-
-
-class AlertState(msgspec.Struct, frozen=True):
-    """Where one alert stands.
-
-    ``started_at`` is the event time at which it fired, ``changed_at`` and ``changed_seq`` those of the
-    reading that last changed it. A resolved alert is kept for as long as a reading may be late, so that
-    one delivered again does not fire it again.
-    """
-
-    status: AlertStatus
-    started_at: dt.datetime
-    changed_at: dt.datetime
-    changed_seq: int
-
-
-class Position(msgspec.Struct, frozen=True):
-    """Where a record stands in the stream: its sequence number, which grows for a gateway, and its arrival (UTC)."""
-
-    sequence: str
-    arrived: dt.datetime
-
-    def is_behind(self, other: Position) -> bool:
-        """Whether this record came no later than the other.
-
-        The arrival is asked too, because a stream that is made anew may number its records from below; it is
-        approximate, to a minute at the worst.
-        """
-        return int(self.sequence) <= int(other.sequence) and self.arrived <= other.arrived + dt.timedelta(minutes=1)
+__all__ = [
+    "CLOCK_GRACE",
+    "GATEWAY_ITSELF",
+    "AlertError",
+    "AlertState",
+    "Evaluation",
+    "GatewayState",
+    "Hold",
+    "PastAlert",
+    "Position",
+    "advance",
+    "alert_id",
+    "evaluate",
+    "hold",
+    "next_silence",
+    "release",
+    "silent",
+]
 
 
-class GatewayState(msgspec.Struct, frozen=True):
-    """The alerts of one gateway's devices, by device and then by rule. Inactive ones are absent.
-
-    ``position`` is the record that changed them last: what is not after it has been looked at.
-    """
-
-    gateway: str
-    alerts: dict[str, dict[str, AlertState]] = {}
-    position: Optional[Position] = None
-
-
-class Transition(NamedTuple):
-    """An alert that fired or resolved, and the reading that made it."""
-
-    alert_id: str
-    rule: Rule
-    gateway: str
-    reading: Reading
-    value: float
-    state: AlertState
+class AlertError(ValueError):
+    """What an operator asks for cannot be done; the message says why."""
 
 
 class Evaluation(NamedTuple):
@@ -80,65 +52,135 @@ class Evaluation(NamedTuple):
     transitions: list[Transition]
 
 
-def evaluate(rules: RuleSet, state: GatewayState, readings: Iterable[Reading], now: dt.datetime) -> Evaluation:
-    """Carry one gateway's readings through the rules.
+def evaluate(
+    rules: RuleSet, state: GatewayState, recent: Recent, readings: Iterable[Reading], now: dt.datetime
+) -> Evaluation:
+    """Carry one record's readings through the rules; ``now`` (UTC) is when the record arrived.
 
-    ``now`` (UTC) only bounds how long a resolved alert is remembered.
+    What is due by then happens before the readings are looked at. ``recent`` takes the readings in.
     """
-    # A device's alerts are copied when they change: most records change none, and a gateway remembers many.
-    alerts = dict(state.alerts)
-    transitions: list[Transition] = []
-    forgotten = False
-    for reading in sorted(readings, key=_event_order):
-        device, watching = reading.device_id, rules.watching(reading.device_id, reading.site)
-        known = alerts.get(device, {})
-        if known and not known.keys() <= {rule.name for rule in watching}:
-            known = alerts[device] = {rule.name: known[rule.name] for rule in watching if rule.name in known}
-            forgotten = True
-        for rule in watching:
-            value = getattr(reading, rule.when.metric)
-            if value is None:
-                continue
-            changed = _step(rule, known.get(rule.name), reading, value)
-            if changed:
-                known = alerts[device] = {**known, rule.name: changed}
-                alert_id = _alert_id(rule.name, state.gateway, device, changed.started_at)
-                transitions.append(Transition(alert_id, rule, state.gateway, reading, value, changed))
-    if not transitions and not forgotten:
-        return Evaluation(state, transitions)
-    return Evaluation(msgspec.structs.replace(state, alerts=_remembered(alerts, now)), transitions)
+    machine = Machine(rules, state)
+    machine.tick(now)
+    if GATEWAY_ITSELF in machine.alerts:
+        _withdraw_unwatched(machine, GATEWAY_ITSELF, rules.gateway_rules, Moment(now, now))
+        _live(machine, GATEWAY_ITSELF, rules.gateway_rules, now)
+    watching = rules.watching
+    seen: dict[str, str] = {}
+    site = ""
+    for reading in readings:
+        device, site = reading.device_id, reading.site
+        watch = watching(device, site)
+        if watch.no_data:
+            seen[device] = site
+        if device in machine.alerts or watch.windows or not _is_quiet(watch, reading):
+            _look(machine, watch, recent, reading, now)
+    if seen or rules.gateway_rules:
+        recent.record(now.timestamp(), site, seen)
+    return Evaluation(machine.after(now), machine.transitions)
 
 
-def _event_order(reading: Reading) -> tuple[dt.datetime, int]:
-    return reading.ts, reading.seq
+def _is_quiet(watch: Watch, reading: Reading) -> bool:
+    """Whether the reading can begin no alert: most are, and this is what they cost."""
+    for metric, low, high in watch.ranges:
+        value = getattr(reading, metric)
+        if value is not None and not low <= value <= high:
+            return False
+    return reading.status not in watch.loud_statuses
 
 
-def _step(rule: Rule, alert: AlertState | None, reading: Reading, value: float) -> AlertState | None:
-    """The alert's next state, or None if this reading does not change it."""
-    if alert and _event_order(reading) <= (alert.changed_at, alert.changed_seq):
-        return None
-    if alert and alert.status == "firing":
-        if rule.clear.holds(value):
-            return AlertState("resolved", alert.started_at, reading.ts, reading.seq)
-        return None
-    if rule.when.holds(value):
-        return AlertState("firing", reading.ts, reading.ts, reading.seq)
+def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, now: dt.datetime) -> None:
+    device = reading.device_id
+    value_of: ValueOf = _unknown
+    if watch.windows and recent.add(reading, now.timestamp(), watch.windows):
+        value_of = functools.partial(recent.value, reading=reading)
+    if device in machine.alerts:
+        _withdraw_unwatched(machine, device, watch.rules, Moment(now, reading.ts, reading.seq))
+        _live(machine, device, watch.no_data, now)
+    for rule in watch.rules:
+        if not rule.no_data:
+            machine.look(rule, reading, value_of, now)
+
+
+def _unknown(_: Window) -> None:
     return None
 
 
-def _remembered(alerts: dict[str, dict[str, AlertState]], now: dt.datetime) -> dict[str, dict[str, AlertState]]:
-    """The alerts without those resolved so long ago that no reading can still come before them."""
-    horizon = now - MAX_LATENESS
-    kept = {
-        device: {
-            name: alert for name, alert in by_rule.items() if alert.status == "firing" or alert.changed_at > horizon
-        }
-        for device, by_rule in alerts.items()
-    }
-    return {device: by_rule for device, by_rule in kept.items() if by_rule}
+def _withdraw_unwatched(machine: Machine, device: str, rules: Iterable[Rule], moment: Moment) -> None:
+    for name in sorted(machine.alerts.get(device, {}).keys() - {rule.name for rule in rules}):
+        machine.withdraw(device, name, moment)
 
 
-def _alert_id(rule: str, gateway: str, device: str, started_at: dt.datetime) -> str:
-    """The same id for the same alert however often it is worked out: 80 bits of SHA-256, in hexadecimal."""
-    identity = "\0".join((rule, gateway, device, started_at.astimezone(dt.timezone.utc).isoformat()))
-    return hashlib.sha256(identity.encode()).hexdigest()[:20]
+def _live(machine: Machine, device: str, rules: Iterable[Rule], now: dt.datetime) -> None:
+    for rule in rules:
+        machine.live(rule, device, now)
+
+
+def advance(rules: RuleSet, state: GatewayState, now: dt.datetime) -> Evaluation:
+    """Do what is due by the clock, without a reading."""
+    machine = Machine(rules, state)
+    machine.tick(now)
+    return Evaluation(machine.after(now), machine.transitions)
+
+
+def silent(rules: RuleSet, state: GatewayState, recent: Recent, now: dt.datetime) -> Evaluation:
+    """Fire the ``no_data`` rules of devices, and of the gateway itself, that have been silent for long enough.
+
+    What the last ``RECENT_EVERY`` before a silence brought may not have been written, so that much is added.
+    """
+    machine = Machine(rules, state)
+    for rule, device, site, since in _silences(rules, state, recent):
+        if now >= since + rule.hold_for + RECENT_EVERY:
+            machine.fall_silent(rule, device, site, since, now)
+    return Evaluation(machine.after(now), machine.transitions)
+
+
+def next_silence(rules: RuleSet, state: GatewayState, recent: Recent) -> Optional[dt.datetime]:
+    """When the next ``no_data`` rule fires if nothing more arrives (UTC); None where none can."""
+    times = (since + rule.hold_for + RECENT_EVERY for rule, _, _, since in _silences(rules, state, recent))
+    return min(times, default=None)
+
+
+def _silences(rules: RuleSet, state: GatewayState, recent: Recent) -> Iterable[tuple[Rule, str, str, dt.datetime]]:
+    """Each ``no_data`` rule with what it watches, the site of that, and since when there is no sign of it."""
+    for name, device in sorted(recent.devices.items()):
+        for rule in rules.watching(name, device.site).no_data:
+            if rule.name not in state.alerts.get(name, {}):
+                yield rule, name, device.site, _since(state, name, rule, device.seen)
+    for rule in rules.gateway_rules:
+        watched = recent.arrived and rule.matches(GATEWAY_ITSELF, recent.site)
+        if watched and rule.name not in state.alerts.get(GATEWAY_ITSELF, {}):
+            yield rule, GATEWAY_ITSELF, recent.site, _since(state, GATEWAY_ITSELF, rule, recent.arrived)
+
+
+def _since(state: GatewayState, device: str, rule: Rule, seen: float) -> dt.datetime:
+    """The last sign of life: a reading, or that which ended the alert before, where it was not written yet."""
+    since = dt.datetime.fromtimestamp(seen, dt.timezone.utc)
+    past = state.past.get(device, {}).get(rule.name)
+    return max(since, past.changed_at) if past else since
+
+
+def hold(rules: RuleSet, state: GatewayState, device: str, rule: str, order: Hold) -> Evaluation:
+    """Acknowledge, snooze or disable the alert of a device and rule, active or not.
+
+    An order replaces the one before. Raises :class:`AlertError` for acknowledging what does not fire.
+    """
+    alert = state.alerts.get(device, {}).get(rule)
+    if order.kind == "acknowledged" and (alert is None or alert.status != "firing"):
+        raise AlertError(f"{rule} does not fire at {device or state.gateway}: there is nothing to acknowledge")
+    machine = Machine(rules, state)
+    machine.holds = {**state.holds, device: {**state.holds.get(device, {}), rule: order}}
+    machine.note(device, rule, order.kind, Moment(order.at, order.at), who=order.who, why=order.why)
+    return Evaluation(machine.after(order.at), machine.transitions)
+
+
+def release(
+    rules: RuleSet, state: GatewayState, device: str, rule: str, *, who: str, why: str, now: dt.datetime
+) -> Evaluation:
+    """End a snooze or enable what was disabled; raises :class:`AlertError` where there is no such order."""
+    order = state.holds.get(device, {}).get(rule)
+    if order is None or order.kind == "acknowledged":
+        raise AlertError(f"{rule} is neither snoozed nor disabled at {device or state.gateway}")
+    machine = Machine(rules, state)
+    change: Change = "unsnoozed" if order.kind == "snoozed" else "enabled"
+    machine.release(device, rule, change, Moment(now, now), who=who, why=why)
+    return Evaluation(machine.after(now), machine.transitions)

@@ -58,6 +58,38 @@ def decode_batch(data: bytes, arrived: Optional[dt.datetime] = None) -> Batch:
     With ``arrived`` (UTC), a reading whose event time lies more than ``MAX_CLOCK_SKEW`` after it or more
     than ``MAX_LATENESS`` before it is rejected too. A record without a line is one rejected empty line.
     """
+    readings = _decode_whole(data)
+    if readings is not None and (arrived is None or _all_timely(readings, arrived)):
+        return Batch(readings, [])
+    return _decode_line_by_line(data, arrived)
+
+
+def _decode_whole(data: bytes) -> Optional[list[Reading]]:
+    """The readings of a batch of nothing but good lines, faster than line by line; None for others.
+
+    The decoder would take two readings in one line, and one spread over several: an object's end, a line's end and
+    an object's beginning follow one another only between readings, so they must be all the ends of lines there are.
+    """
+    lines = data.strip(b"\n")
+    ends = lines.count(b"\n")
+    if lines.count(b"}\n{") != ends or not is_utf8(lines):
+        return None
+    try:
+        readings = _decoder.decode_lines(lines)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return readings if len(readings) == ends + 1 else None
+
+
+def _all_timely(readings: list[Reading], arrived: dt.datetime) -> bool:
+    latest, earliest = arrived + MAX_CLOCK_SKEW, arrived - MAX_LATENESS
+    for reading in readings:  # noqa: SIM110 - every reading of the stream comes by here, and all() takes twice as long
+        if not earliest <= reading.ts <= latest:
+            return False
+    return True
+
+
+def _decode_line_by_line(data: bytes, arrived: Optional[dt.datetime]) -> Batch:
     readings: list[Reading] = []
     rejected: list[Rejected] = []
     lines = [line for line in data.split(b"\n") if line and not line.isspace()]

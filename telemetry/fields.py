@@ -9,11 +9,11 @@ from msgspec import inspect
 
 from telemetry.reading import Reading
 
-Kind = Literal["string", "timestamp", "integer", "number"]
+Kind = Literal["string", "timestamp", "integer", "number", "boolean"]
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One field of :class:`~telemetry.reading.Reading`.
+    """One field of :class:`~telemetry.reading.Reading`, or of another struct of plain values.
 
     ``minimum`` and ``maximum`` bound a number by value and a string by length in characters; ``choices``
     are the only strings allowed, where there are any.
@@ -39,15 +39,17 @@ def _field(field: inspect.Field) -> Field:
         return Field(name, "string", required, nullable, kind.min_length, kind.max_length)
     if isinstance(kind, inspect.DateTimeType):
         return Field(name, "timestamp", required, nullable)
+    if isinstance(kind, inspect.BoolType):
+        return Field(name, "boolean", required, nullable)
     number = cast("Union[inspect.IntType, inspect.FloatType]", kind)
     return Field(
         name, "integer" if isinstance(kind, inspect.IntType) else "number", required, nullable, number.ge, number.le
     )
 
 
-def fields_of(reading: type[Reading]) -> tuple[Field, ...]:
-    """The fields of ``Reading`` or of a subclass of it, in the order they are declared and encoded."""
-    return tuple(_field(field) for field in cast("inspect.StructType", inspect.type_info(reading)).fields)
+def fields_of(struct: type[msgspec.Struct]) -> tuple[Field, ...]:
+    """The fields of ``Reading``, or of another struct of plain values, in the order they are declared and encoded."""
+    return tuple(_field(field) for field in cast("inspect.StructType", inspect.type_info(struct)).fields)
 
 
 #: The fields of a reading.

@@ -2,196 +2,240 @@
 
 ::
 
-    defaults: {severity: warning}
+    defaults: {severity: warning, for: 0s, keep_firing_for: 0s, repeat_interval: 4h, group_by: [site, rule],
+               group_wait: 5s, group_interval: 5m, flapping: {changes: 6, window: 30m}}     # each may be in a rule too
+    inhibit:
+      - {source: gateway-down, target: "*", equal: [gateway]}     # globs on rule names
     rules:
-      - name: too-hot
-        match: {site: "plant-*", device: "*"}      # globs; what is left out matches everything
-        when: temperature > 40                     # a metric against a number
-        clear: temperature < 38                    # hysteresis; without it, the opposite of "when"
-        severity: critical
-        summary: "{device} at {value:.1f}, limit {threshold}"
-        runbook: docs/runbooks/too-hot.md
+      - name: freezer-warm
+        match: {device: "*", site: "cold-*"}   # globs; what is left out matches everything
+        when: temperature > -15                # telemetry.conditions says what can stand here
+        clear: temperature < -17               # hysteresis; without it, the opposite of "when"
+        for: 2m                                # how long "when" has to hold
+        keep_firing_for: 5m                    # how long "clear" has to hold
+        severity: critical                     # info, warning, critical, page
+        escalate: {after: 15m, to: page}
+        summary: "{device_id} at {value:.1f} °C"
+        runbook: docs/runbooks/freezer-warm.md
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import fnmatch
-import operator
 import re
-from typing import Annotated, Callable, Literal, Optional, cast
+from typing import NamedTuple, Optional, Union
 
-import msgspec
+from telemetry.conditions import Comparison, Condition, ConditionError, NoData, Status, negate, parse_condition
+from telemetry.durations import format_duration, parse_duration
+from telemetry.mistakes import RulesError
+from telemetry.rule_file import EscalationPart, InhibitionPart, RulePart, SettingsPart, read_file
+from telemetry.rule_set import (
+    GROUP_LABELS,
+    SEVERITIES,
+    Escalation,
+    Flapping,
+    Inhibition,
+    Rule,
+    RuleSet,
+    Severity,
+    Watch,
+    statuses_of,
+)
+from telemetry.rule_text import Path, RuleText
+from telemetry.summaries import check_summary, fill_summary
 
-from telemetry.fields import METRICS
+__all__ = [
+    "GROUP_LABELS",
+    "SEVERITIES",
+    "Escalation",
+    "Flapping",
+    "Inhibition",
+    "Rule",
+    "RuleSet",
+    "RulesError",
+    "Severity",
+    "Watch",
+    "fill_summary",
+    "format_duration",
+    "parse_duration",
+    "parse_rules",
+]
 
-Severity = Literal["info", "warning", "critical"]
-Operator = Literal["<", "<=", ">", ">="]
+#: Last-seen times are written once a minute: a shorter silence cannot be told from a healthy device.
+MIN_SILENCE = dt.timedelta(minutes=1)
 
-_OPERATORS: dict[Operator, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_OPPOSITE: dict[Operator, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-_COMPARISON = re.compile(r"\s*(?P<metric>\w+)\s*(?P<op><=|>=|<|>)\s*(?P<number>[-+]?\d+(\.\d+)?)\s*")
-_DEFAULT_SUMMARY = "{device} at {site}: {metric} is {value:g}, {comparison}"
+#: The watchdog looks once a minute.
+MIN_REPEAT_INTERVAL = dt.timedelta(minutes=1)
 
-
-class RulesError(ValueError):
-    """The rules cannot be used; the message says which rule, what is wrong with it and what to write."""
-
-
-class Condition(msgspec.Struct, frozen=True):
-    """A metric compared with a number, in the metric's unit."""
-
-    metric: str
-    op: Operator
-    threshold: float
-
-    def holds(self, value: float) -> bool:
-        """Whether ``value`` satisfies the comparison."""
-        return _OPERATORS[self.op](value, self.threshold)
-
-    def __str__(self) -> str:
-        return f"{self.metric} {self.op} {self.threshold:g}"
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """One rule: fires when ``when`` holds, resolves when ``clear`` holds, keeps its state in between."""
-
-    name: str
-    when: Condition
-    clear: Condition
-    severity: Severity
-    summary: str
-    runbook: str
-    device: str
-    site: str
-
-    def matches(self, device: str, site: str) -> bool:
-        """Whether the rule watches this device."""
-        return fnmatch.fnmatchcase(device, self.device) and fnmatch.fnmatchcase(site, self.site)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-#: How many devices' rules are remembered: some 20 MB of a function's memory at most.
-_REMEMBERED_DEVICES = 100_000
+class _Settings(NamedTuple):
+    """What ``defaults`` says, checked, and each rule after it."""
 
-
-class RuleSet:
-    """The rules of one file, in its order."""
-
-    def __init__(self, rules: tuple[Rule, ...]) -> None:
-        self.rules = rules
-        # Matching globs costs more than evaluating the rules, and a device keeps its name and place.
-        self._watching: dict[tuple[str, str], tuple[Rule, ...]] = {}
-
-    def watching(self, device: str, site: str) -> tuple[Rule, ...]:
-        """The rules that watch a device at a site."""
-        found = self._watching.get((device, site))
-        if found is None:
-            if len(self._watching) >= _REMEMBERED_DEVICES:
-                self._watching.clear()
-            found = self._watching[device, site] = tuple(rule for rule in self.rules if rule.matches(device, site))
-        return found
-
-
-_RuleName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-
-
-class _Match(msgspec.Struct, forbid_unknown_fields=True):
-    device: str = "*"
-    site: str = "*"
-
-
-class _RuleText(msgspec.Struct, forbid_unknown_fields=True):
-    name: _RuleName
-    when: str
-    clear: Optional[str] = None
-    match: _Match = msgspec.field(default_factory=_Match)
-    severity: Optional[Severity] = None
-    summary: str = _DEFAULT_SUMMARY
-    runbook: str = ""
-
-
-class _Defaults(msgspec.Struct, forbid_unknown_fields=True):
     severity: Severity = "warning"
+    hold_for: dt.timedelta = dt.timedelta(0)
+    keep_firing_for: dt.timedelta = dt.timedelta(0)
+    repeat_interval: dt.timedelta = dt.timedelta(hours=4)
+    group_by: tuple[str, ...] = ("site", "rule")
+    group_wait: dt.timedelta = dt.timedelta(seconds=5)
+    group_interval: dt.timedelta = dt.timedelta(minutes=5)
+    flapping: Flapping = Flapping(changes=6, window=dt.timedelta(minutes=30))
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    rules: list[_RuleText]
-    defaults: _Defaults = msgspec.field(default_factory=_Defaults)
-
-
-def parse_rules(text: str | bytes) -> RuleSet:
+def parse_rules(text: Union[str, bytes]) -> RuleSet:
     """The rules in a YAML text; raises :class:`RulesError` for one that cannot be used."""
-    try:
-        file = msgspec.yaml.decode(text, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RulesError(f"rules: {error}") from error
-    seen: set[str] = set()
-    for rule in file.rules:
-        if rule.name in seen:
-            raise RulesError(f"rules: the name {rule.name!r} is used twice; each rule needs its own")
-        seen.add(rule.name)
-    return RuleSet(tuple(_rule(rule, file.defaults) for rule in file.rules))
+    return _Checker(RuleText(text)).rule_set()
 
 
-def _rule(text: _RuleText, defaults: _Defaults) -> Rule:
-    when = _condition(text.name, "when", text.when)
-    if text.clear is None:
-        clear = Condition(when.metric, _OPPOSITE[when.op], when.threshold)
-    else:
-        clear = _condition(text.name, "clear", text.clear)
-    _check_hysteresis(text.name, when, clear)
-    rule = Rule(
-        name=text.name,
-        when=when,
-        clear=clear,
-        severity=text.severity or defaults.severity,
-        summary=text.summary,
-        runbook=text.runbook,
-        device=text.match.device,
-        site=text.match.site,
-    )
-    try:
-        summarize(rule, device="device", site="site", value=0.0)
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
-        raise RulesError(
-            f"rule {text.name!r}: summary {text.summary!r} cannot be filled in ({error!r}); it may use "
-            "{device}, {site}, {metric}, {value}, {threshold}, {comparison} and {rule}"
-        ) from error
-    return rule
+class _Checker:
+    """Makes rules of the parts of a file, and errors of what does not make sense in it."""
+
+    def __init__(self, text: RuleText) -> None:
+        self._text = text
+        self._file = read_file(text)
+
+    def rule_set(self) -> RuleSet:
+        defaults = self._settings(("defaults",), self._file.defaults, _Settings())
+        names: set[str] = set()
+        for index, part in enumerate(self._file.rules):
+            self._check_name(("rules", index, "name"), part.name, names)
+        rules = [self._rule(("rules", index), part, defaults) for index, part in enumerate(self._file.rules)]
+        inhibitions = [
+            self._inhibition(("inhibit", index), part, names) for index, part in enumerate(self._file.inhibit)
+        ]
+        return RuleSet(rules, inhibitions)
+
+    def _check_name(self, path: Path, name: str, names: set[str]) -> None:
+        if not _NAME.fullmatch(name):
+            raise self._text.error(path, "a name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
+        if name in names:
+            raise self._text.error(path, "the name is used twice; each rule needs its own")
+        names.add(name)
+
+    def _settings(self, path: Path, part: SettingsPart, base: _Settings) -> _Settings:
+        def duration(key: str, text: Optional[str], otherwise: dt.timedelta) -> dt.timedelta:
+            return otherwise if text is None else self._duration((*path, key), text)
+
+        repeat_interval = duration("repeat_interval", part.repeat_interval, base.repeat_interval)
+        if repeat_interval < MIN_REPEAT_INTERVAL:
+            raise self._text.error((*path, "repeat_interval"), "at least 1m: what is due is looked at once a minute")
+        changes, window = part.flapping.changes, part.flapping.window
+        return _Settings(
+            severity=base.severity if part.severity is None else self._severity((*path, "severity"), part.severity),
+            hold_for=duration("for", part.hold_for, base.hold_for),
+            keep_firing_for=duration("keep_firing_for", part.keep_firing_for, base.keep_firing_for),
+            repeat_interval=repeat_interval,
+            group_by=base.group_by if part.group_by is None else self._labels((*path, "group_by"), part.group_by),
+            group_wait=duration("group_wait", part.group_wait, base.group_wait),
+            group_interval=duration("group_interval", part.group_interval, base.group_interval),
+            flapping=Flapping(
+                changes=base.flapping.changes if changes is None else changes,
+                window=base.flapping.window
+                if window is None
+                else self._duration((*path, "flapping", "window"), window),
+            ),
+        )
+
+    def _rule(self, path: Path, part: RulePart, defaults: _Settings) -> Rule:
+        settings = self._settings(path, part, defaults)
+        when = self._condition((*path, "when"), part.when)
+        clear = self._clear(path, part, when)
+        if isinstance(when, NoData):
+            self._check_silence(path, part, when, settings)
+        try:
+            check_summary(part.summary)
+        except RulesError as error:
+            raise self._text.error((*path, "summary"), str(error)) from error
+        return Rule(
+            name=part.name,
+            when=when,
+            clear=clear,
+            escalate=self._escalation((*path, "escalate"), part.escalate, settings.severity),
+            summary=part.summary,
+            runbook=part.runbook,
+            device=part.match.device,
+            site=part.match.site,
+            **settings._asdict(),
+        )
+
+    def _clear(self, path: Path, part: RulePart, when: Condition) -> Condition:
+        path = (*path, "clear")
+        if part.clear is None:
+            return when if isinstance(when, NoData) else negate(when)
+        if isinstance(when, NoData):
+            raise self._text.error(path, "no_data ends when readings arrive again; leave clear out", at_key=True)
+        clear = self._condition(path, part.clear)
+        if isinstance(clear, NoData):
+            raise self._text.error(path, "no_data can only begin an alert; write it under when")
+        if _overlap(when, clear):
+            raise self._text.error(path, f"{clear} does not lie on the other side of when ({when})")
+        return clear
+
+    def _check_silence(self, path: Path, part: RulePart, when: NoData, settings: _Settings) -> None:
+        if settings.hold_for < MIN_SILENCE:
+            where = (*path, "when" if part.hold_for is None else "for")
+            raise self._text.error(
+                where, 'no_data needs a "for" of at least 1m: it is known to the minute when something last arrived'
+            )
+        if when.scope == "gateway" and part.match.device != "*":
+            raise self._text.error(
+                (*path, "match", "device"), "no_data(gateway) is about gateways, not devices; match it by site only"
+            )
+
+    def _escalation(self, path: Path, part: Optional[EscalationPart], severity: Severity) -> Optional[Escalation]:
+        if part is None:
+            return None
+        to = self._severity((*path, "to"), part.to)
+        if SEVERITIES.index(to) <= SEVERITIES.index(severity):
+            raise self._text.error((*path, "to"), f"{to} is not above the rule's severity, {severity}")
+        return Escalation(self._duration((*path, "after"), part.after), to)
+
+    def _inhibition(self, path: Path, part: InhibitionPart, names: set[str]) -> Inhibition:
+        for key, glob in (("source", part.source), ("target", part.target)):
+            if not fnmatch.filter(names, glob):
+                raise self._text.error((*path, key), f"{glob!r} is the name of no rule")
+        equal = self._labels((*path, "equal"), part.equal)
+        if not equal:
+            raise self._text.error((*path, "equal"), f"name at least one of {', '.join(GROUP_LABELS)}")
+        return Inhibition(part.source, part.target, equal)
+
+    def _condition(self, path: Path, text: str) -> Condition:
+        try:
+            return parse_condition(text)
+        except ConditionError as error:
+            raise self._text.error(path, error.message, offset=error.offset) from error
+
+    def _duration(self, path: Path, text: str) -> dt.timedelta:
+        try:
+            return parse_duration(text)
+        except RulesError as error:
+            raise self._text.error(path, str(error)) from error
+
+    def _severity(self, path: Path, text: str) -> Severity:
+        if text not in SEVERITIES:
+            raise self._text.error(path, f"there is no severity {text!r}; there are {', '.join(SEVERITIES)}")
+        return text
+
+    def _labels(self, path: Path, texts: list[str]) -> tuple[str, ...]:
+        for index, text in enumerate(texts):
+            if text not in GROUP_LABELS:
+                raise self._text.error(
+                    (*path, index), f"there is no label {text!r}; there are {', '.join(GROUP_LABELS)}"
+                )
+            if text in texts[:index]:
+                raise self._text.error((*path, index), f"{text} is given twice")
+        return tuple(texts)
 
 
-def _condition(rule: str, key: str, text: str) -> Condition:
-    match = _COMPARISON.fullmatch(text)
-    if match is None:
-        raise RulesError(f"rule {rule!r}: {key}: {text!r} is no condition; write one like 'temperature > 40'")
-    if match["metric"] not in METRICS:
-        raise RulesError(f"rule {rule!r}: {key}: no metric {match['metric']!r}; there are {', '.join(METRICS)}")
-    return Condition(match["metric"], cast("Operator", match["op"]), float(match["number"]))
-
-
-def _check_hysteresis(rule: str, when: Condition, clear: Condition) -> None:
-    """Refuse a clear condition on another metric, in the same direction, or overlapping with ``when``."""
-    if clear.metric != when.metric:
-        raise RulesError(f"rule {rule!r}: clear is about {clear.metric!r}, when about {when.metric!r}; use one metric")
-    rising = when.op in (">", ">=")
-    apart = clear.threshold <= when.threshold if rising else clear.threshold >= when.threshold
-    touching = clear.threshold == when.threshold and "=" in when.op and "=" in clear.op
-    if rising == (clear.op in (">", ">=")) or not apart or touching:
-        raise RulesError(f"rule {rule!r}: clear ({clear}) must lie on the other side of when ({when})")
-
-
-def summarize(rule: Rule, *, device: str, site: str, value: float) -> str:
-    """The rule's one-line summary for a person, filled in."""
-    return rule.summary.format(
-        device=device,
-        site=site,
-        value=value,
-        metric=rule.when.metric,
-        threshold=rule.when.threshold,
-        comparison=f"limit {rule.when.op} {rule.when.threshold:g}",
-        rule=rule.name,
-    )
+def _overlap(when: Condition, clear: Condition) -> bool:
+    """Whether two single comparisons of the same thing can hold at once; of others nothing is said."""
+    if isinstance(when, Status) and isinstance(clear, Status):
+        return bool(statuses_of(when) & statuses_of(clear))
+    if not (isinstance(when, Comparison) and isinstance(clear, Comparison)) or when.subject != clear.subject:
+        return False
+    if when.op[0] == clear.op[0]:
+        return True
+    low, high = (when, clear) if when.op[0] == ">" else (clear, when)
+    return low.threshold < high.threshold or (low.threshold == high.threshold and low.op == ">=" and high.op == "<=")

@@ -1,7 +1,7 @@
 """The tables of the lake: names, columns, types and meaning, in one place.
 
 The Glue catalog, the curation job and the tests read them here. What can be derived from
-:class:`~telemetry.reading.Reading` is derived.
+:class:`~telemetry.reading.Reading` is derived. The table that is about alerts is in ``telemetry.alerts_table``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ class Table(msgspec.Struct, frozen=True):
         return tuple(column.name for column in self.columns)
 
 
-ATHENA_TYPES: dict[Kind, str] = {"string": "string", "timestamp": "timestamp", "integer": "bigint", "number": "double"}
+ATHENA_TYPES: dict[Kind, str] = {
+    "string": "string",
+    "timestamp": "timestamp",
+    "integer": "bigint",
+    "number": "double",
+    "boolean": "boolean",
+}
 
 _MEANINGS = {
     "device_id": "Device, unique in the fleet",
@@ -47,11 +53,17 @@ _MEANINGS = {
 }
 
 
-def _by(what: str) -> tuple[Column, ...]:
+def by_hour(what: str) -> tuple[Column, ...]:
+    """The partition keys of a table that lies by the UTC hour of ``what``."""
     return (
         Column("dt", "string", f"Date of {what}, UTC, YYYY-MM-DD"),
         Column("hour", "string", f"Hour of {what}, UTC, 00 to 23"),
     )
+
+
+def as_json(column: Column) -> Column:
+    """The column in JSON lines, where times are text: Hive's timestamp does not parse RFC 3339."""
+    return msgspec.structs.replace(column, type="string") if column.type == "timestamp" else column
 
 
 _STATISTICS = (
@@ -72,9 +84,8 @@ STATUSES = next(field.choices for field in FIELDS if field.name == "status")
 RAW = Table(
     "raw",
     "Every line as it arrived, by arrival time; the schema of a good line (a malformed or blank one is a row of nulls)",
-    # Raw JSON times are text: Hive's timestamp does not parse RFC 3339.
-    tuple(msgspec.structs.replace(c, type="string") if c.type == "timestamp" else c for c in _READING_COLUMNS),
-    _by("arrival"),
+    tuple(map(as_json, _READING_COLUMNS)),
+    by_hour("arrival"),
 )
 
 READINGS = Table(
@@ -85,7 +96,7 @@ READINGS = Table(
         Column("raw_object", "string", "Key of the raw object the reading came in"),
         Column("raw_line", "bigint", "Its line there, from 1"),
     ),
-    _by("the event time"),
+    by_hour("the event time"),
 )
 
 READINGS_HOURLY = Table(
@@ -105,7 +116,7 @@ READINGS_HOURLY = Table(
             for name, kind, meaning in _STATISTICS
         ),
     ),
-    _by("the event time"),
+    by_hour("the event time"),
 )
 
 QUARANTINE = Table(
@@ -118,7 +129,7 @@ QUARANTINE = Table(
         Column("raw_object", "string", "Key of the raw object it came in"),
         Column("raw_line", "bigint", "Its line there, from 1; 0 for the whole object"),
     ),
-    _by("arrival"),
+    by_hour("arrival"),
 )
 
 #: What the curation job writes.

@@ -11,6 +11,7 @@ import pytest
 
 from simulator.fleet import Fleet, FleetConfig
 from telemetry.codec import decode_batch, encode_batch
+from telemetry.conditions import Comparison, Metric, holds
 from telemetry.reading import Reading
 from telemetry.rules import parse_rules
 
@@ -91,10 +92,14 @@ def test_should_continue_the_count_where_one_run_follows_another() -> None:
 def test_should_stay_far_from_every_rule_while_healthy(seed: int, interval: float) -> None:
     taken = readings(60, devices=300, gateways=30, interval=interval, seed=seed)
     for rule in RULES.rules:
-        values = [getattr(reading, rule.when.metric) for reading in taken]
-        nearest = max(values) if rule.when.op == ">" else min(values)
-        assert abs(nearest - rule.clear.threshold) > (0.3 if rule.when.metric == "battery" else 3.0)
-        assert all(rule.clear.holds(value) for value in values)
+        when, clear = rule.when, rule.clear
+        assert isinstance(when, Comparison)
+        assert isinstance(clear, Comparison)
+        assert isinstance(when.subject, Metric)
+        values = [getattr(reading, when.subject.name) for reading in taken]
+        nearest = max(values) if when.op == ">" else min(values)
+        assert abs(nearest - clear.threshold) > (0.3 if when.subject.name == "battery" else 3.0)
+        assert all(holds(clear, reading, lambda _: None) for reading in taken)
 
 
 def test_should_follow_the_day_with_humidity_against_temperature() -> None:

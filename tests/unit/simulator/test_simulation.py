@@ -23,6 +23,7 @@ from simulator.sinks import Delivery, LineSink, SinkError, open_lines
 from telemetry.alerting import GatewayState, evaluate
 from telemetry.codec import Batch, Reason, decode_batch
 from telemetry.reading import Reading
+from telemetry.recent import Recent
 from telemetry.rules import parse_rules
 
 if TYPE_CHECKING:
@@ -173,11 +174,8 @@ def alerts_of(sink: MemorySink) -> list[Alert]:
     for record in sink.records:
         state = states.get(record.gateway, GatewayState(record.gateway))
         readings: list[Reading] = decode_batch(record.payload, START + dt.timedelta(hours=1)).readings
-        states[record.gateway], transitions = evaluate(RULES, state, readings, START)
-        alerts += [
-            (change.reading.device_id, change.rule.name, change.state.status, change.reading.ts)
-            for change in transitions
-        ]
+        states[record.gateway], transitions = evaluate(RULES, state, Recent(), readings, START)
+        alerts += [(change.device, change.rule, change.status, change.changed_at) for change in transitions]
     return alerts
 
 

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry.codec import Reason, decode_batch, encode_batch
+from telemetry.codec import Reason, _decode_line_by_line, decode_batch, encode_batch
 from telemetry.reading import MAX_CLOCK_SKEW, MAX_ID_LENGTH, MAX_LATENESS, Reading
 from tests.strategies import readings
 
@@ -20,6 +20,10 @@ GOOD: dict[str, Any] = {"device_id": "d1", "site": "s1", "ts": "2026-11-23T11:59
 
 def line(**changes: Any) -> bytes:
     return json.dumps({key: value for key, value in {**GOOD, **changes}.items() if value is not ...}).encode()
+
+
+GOOD_LINE = line()
+TOO_LATE = line(ts=(ARRIVED - MAX_LATENESS - dt.timedelta(seconds=1)).isoformat())
 
 
 def verdict(data: bytes) -> list[Reason]:
@@ -39,6 +43,35 @@ def test_should_account_for_every_line_of_any_bytes(lines: list[bytes]) -> None:
     batch = decode_batch(data, ARRIVED)
     written = [part for part in data.split(b"\n") if part.strip()]
     assert len(batch.readings) + len(batch.rejected) == max(1, len(written))
+
+
+#: Pieces of which lines are made that a decoder of whole batches could take for others than they are.
+whole_lines = st.sampled_from([GOOD_LINE, GOOD_LINE + b"\n", line(note="?"), TOO_LATE])
+openings = st.sampled_from([GOOD_LINE[:-1] + b",", GOOD_LINE[:-1] + b',"x":', b'{"x":1'])
+fragments = st.sampled_from([b"\n", b"\r", b" ", b"{", b"}", b",", b"[", b"]", b'"', b"\xff", b"}\n{", b'"x":{', b"{}"])
+one_reading = readings.map(lambda reading: encode_batch([reading]))
+
+
+@given(st.lists(whole_lines | openings | fragments | one_reading, max_size=12).map(b"".join), st.booleans())
+@settings(max_examples=300)
+def test_should_judge_a_whole_batch_as_line_by_line(data: bytes, timely: bool) -> None:
+    arrived = ARRIVED if timely else None
+    assert decode_batch(data, arrived) == _decode_line_by_line(data, arrived)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOOD_LINE + GOOD_LINE + b"\n" + GOOD_LINE.replace(b",", b",\n", 1),
+        GOOD_LINE + GOOD_LINE + b"\n" + GOOD_LINE[:-1] + b',"x":\n{"y":1}}',
+        GOOD_LINE + GOOD_LINE + b"\n" + GOOD_LINE[:-1] + b',"x":{}\n}',
+        GOOD_LINE + GOOD_LINE + b"\n" + GOOD_LINE[:-1] + b',"x":"}\n{"}',
+    ],
+)
+def test_should_not_take_readings_that_share_or_span_lines(data: bytes) -> None:
+    batch = decode_batch(data, ARRIVED)
+    assert batch.readings == []
+    assert [rejected.line for rejected in batch.rejected] == data.split(b"\n")
 
 
 @given(st.lists(readings, min_size=1, max_size=8), st.data())

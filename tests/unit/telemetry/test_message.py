@@ -3,73 +3,132 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from typing import Any
 
 import msgspec
+import pytest
 
-from telemetry.alerting import GatewayState, evaluate
-from telemetry.message import AlertMessage, alert_message
-from telemetry.reading import Reading
-from telemetry.rules import parse_rules
-
-RULES = parse_rules("""
-rules:
-  - {name: too-hot, when: temperature > 40, clear: temperature < 38, severity: critical, runbook: docs/hot.md}
-""")
-NOW = dt.datetime(2026, 11, 23, 12, 1, tzinfo=dt.UTC)
+from telemetry.message import MAX_ALERTS, Notification, headline, notified
+from telemetry.transitions import Transition
+from tests.unit.notifier.samples import NOW, firing, then
 
 
-def messages(device: str = "d") -> list[AlertMessage]:
-    readings = [
-        Reading(
-            device_id=device,
-            site="s",
-            ts=dt.datetime(2026, 11, 23, 13, second, tzinfo=dt.timezone(dt.timedelta(hours=1))),
-            seq=second,
-            temperature=temperature,
-            status="ok",
-        )
-        for second, temperature in enumerate([41.5, 30.0])
-    ]
-    _, transitions = evaluate(RULES, GatewayState("gw"), readings, NOW)
-    return [alert_message(transition, NOW) for transition in transitions]
+def notification(*transitions: Transition, **fields: Any) -> Notification:
+    alerts = list(transitions or [firing()])
+    count = sum(alert.status == "firing" for alert in alerts)
+    group = {"rule": "too-hot", "site": "s1"}
+    usual: dict[str, Any] = {
+        "notification_id": "0123456789abcdef0123",
+        "reason": "new",
+        "state": "firing" if count else "resolved",
+        "severity": "critical",
+        "group": group,
+        "firing": count,
+        "resolved": len(alerts) - count,
+        "at_least": False,
+        "summary": headline(group, count, len(alerts) - count, False, alerts),
+        "rules": ["too-hot"],
+        "sites": ["s1"],
+        "alerts": [notified(alert) for alert in alerts],
+        "omitted": 0,
+        "published_at": NOW,
+    }
+    return Notification(**{**usual, **fields})
 
 
-def test_should_tell_what_fired_and_what_resolved_it() -> None:
-    firing, resolved = messages()
-    assert (firing.state, firing.value, firing.condition, firing.threshold) == ("firing", 41.5, "temperature > 40", 40)
-    assert (resolved.state, resolved.value, resolved.condition) == ("resolved", 30, "temperature < 38")
-    assert firing.summary == "d at s: temperature is 41.5, limit > 40"
-    assert resolved.summary == "too-hot is over at d, s: temperature is 30"
-    assert firing.alert_id == resolved.alert_id
-    assert firing.started_at == resolved.started_at == firing.changed_at
+def test_should_say_when_an_alert_began_fired_and_ended() -> None:
+    alert = notified(firing())
+    assert (alert.status, alert.value, alert.condition, alert.resolved_at) == ("firing", 41.5, "temperature > 40", None)
+    over = then(firing(), "resolved", value=30.0)
+    assert notified(over).resolved_at == over.changed_at
+    assert notified(over).fired_at == firing().fired_at
 
 
 def test_should_say_times_in_utc() -> None:
-    (firing, _) = messages()
-    assert msgspec.to_builtins(firing)["started_at"] == "2026-11-23T12:00:00Z"
+    here = dt.timezone(dt.timedelta(hours=1))
+    told = json.loads(notification(firing(changed_at=NOW.astimezone(here)), published_at=NOW).json())
+    assert told["published_at"] == "2026-11-23T12:00:00Z"
+    assert told["alerts"][0]["changed_at"] == "2026-11-23T12:00:00Z"
+
+
+def test_should_be_summed_up_by_its_only_alert_or_else_by_counts() -> None:
+    one, other = firing("d1"), firing("d2")
+    assert headline({"site": "s1"}, 1, 0, False, [one]) == "d1 at 41.5 °C"
+    assert headline({"site": "s1"}, 2, 0, False, [one]) == "2 firing: site s1"
+    assert (
+        headline({"site": "s1"}, 12000, 1, True, [one, other]) == "at least 12,000 firing, at least 1 resolved: site s1"
+    )
+    assert headline({}, 0, 2, False, [one, other]) == "2 resolved: all alerts"
+    assert headline({"site": ""}, 1, 0, False, [firing(summary="")]) == "1 firing: site -"
 
 
 def test_should_carry_attributes_to_filter_on() -> None:
-    assert messages()[0].attributes() == {"severity": "critical", "site": "s", "rule": "too-hot", "state": "firing"}
+    assert notification().attributes() == {
+        "severity": ["critical"],
+        "state": ["firing"],
+        "rule": ["too-hot"],
+        "site": ["s1"],
+    }
+    several = notification(rules=["a", "b"], sites=[""])
+    assert several.attributes()["rule"] == ["a", "b"]
+    assert "site" not in several.attributes(), "SNS takes no empty value"
 
 
 def test_should_read_well_in_an_email() -> None:
-    firing, _ = messages()
-    assert firing.subject() == "[FIRING] critical: too-hot d"
-    assert firing.text().startswith("d at s: temperature is 41.5, limit > 40\n")
-    assert "docs/hot.md" in firing.text()
+    over = then(firing("d2", runbook=""), "resolved", after=dt.timedelta(minutes=9), summary="too-hot is over at d2")
+    text = notification(firing(flapping=True, held="acknowledged"), over, firing("d3", summary=""), omitted=1200).text()
+    assert text.splitlines() == [
+        "2 firing, 1 resolved: rule too-hot, site s1",
+        "",
+        "Severity:      critical",
+        "Group:         rule too-hot, site s1",
+        "Firing:        2",
+        "Resolved:      1 since the last message",
+        "",
+        "FIRING warning: d1 at 41.5 °C (since 2026-11-23 11:59:59 UTC, flapping, acknowledged)",
+        "RESOLVED warning: too-hot is over at d2 (2026-11-23 11:59:59 UTC to 2026-11-23 12:08:59 UTC)",
+        "FIRING warning: too-hot at d3 (since 2026-11-23 11:59:59 UTC)",
+        "and 1,200 more",
+        "",
+        "Runbook:       docs/hot.md",
+        "Notification:  0123456789abcdef0123 (new)",
+    ]
+
+
+def test_should_say_in_the_subject_what_an_email_is_about() -> None:
+    assert notification().subject() == "[FIRING] critical: d1 at 41.5 ?C"
+    assert notification(reason="repeat").subject() == "[FIRING, still] critical: d1 at 41.5 ?C"
 
 
 def test_should_keep_the_subject_within_what_sns_takes() -> None:
-    subject = messages("µ\n" * 64)[0].subject()
+    subject = notification(summary="µ\n" * 64).subject()
     assert len(subject) == 99
     assert subject.isascii()
     assert subject.isprintable()
 
 
 def test_should_keep_control_characters_out_of_what_sqs_and_mail_get() -> None:
-    firing = messages("evil\u0001\r\nBcc: x")[0]
-    assert "\nBcc" not in firing.text()
-    assert firing.text().replace("\n", "").isprintable()
-    named = msgspec.structs.replace(firing, site="plant\u0000\u0007")
-    assert named.attributes()["site"] == "plant??"
+    told = notification(
+        firing(summary="evil\u0001\r\nBcc: x"), firing("d2"), group={"site": "plant\u0000"}, sites=["plant\u0000\uffff"]
+    )
+    assert "\nBcc" not in told.text()
+    assert told.text().replace("\n", "").isprintable()
+    assert told.attributes()["site"] == ["plant??"]
+    assert all(char >= " " and char != "\uffff" for char in told.json())
+
+
+def test_should_halve_what_is_too_long_and_count_the_rest() -> None:
+    names = [f"n{number}" for number in range(10)]
+    told = notification(*(firing(name) for name in names), sites=names, omitted=5)
+    short = told.shortened()
+    assert [alert.device for alert in short.alerts] == names[:5]
+    assert (short.omitted, short.sites, short.rules) == (10, names[:5], ["too-hot"])
+    assert short.shortened().shortened().shortened().alerts == []
+
+
+@pytest.mark.parametrize("name", ["at", "change", "who", "why"])
+def test_should_not_tell_subscribers_what_is_the_operators_business(name: str) -> None:
+    (alert,) = msgspec.to_builtins(notification(firing(**{name: getattr(firing(), name)})))["alerts"]
+    assert name not in alert
+    assert MAX_ALERTS == 100

@@ -1,0 +1,34 @@
+"""Mistakes in what people write about alerts: the error, and the place that it points at."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: How much of a line is shown on each side of the place, in characters.
+_SHOWN = 80
+
+
+class RulesError(ValueError):
+    """What was written cannot be used; the message says where, what is wrong with it and what to write."""
+
+
+class Place(NamedTuple):
+    """Line and column, counted from 1, and the line (the part of it around the place) with a caret under the place."""
+
+    line: int
+    column: int
+    shown: str
+
+
+def place_of(text: str, offset: int) -> Place:
+    """The place of the character at ``offset``, which may be the end of the text."""
+    start = text.rfind("\n", 0, offset) + 1
+    end = text.find("\n", offset)
+    before, after = text[start:offset].lstrip(), text[offset : end if end >= 0 else len(text)].rstrip()
+    if len(before) > _SHOWN:
+        before = "…" + before[-_SHOWN:]
+    if len(after) > _SHOWN:
+        after = after[:_SHOWN] + "…"
+    # A tab before the place stays one before the caret: it is as wide as the other.
+    indent = "".join("\t" if letter == "\t" else " " for letter in before)
+    return Place(text.count("\n", 0, offset) + 1, offset - start + 1, f"  {before}{after}\n  {indent}^")

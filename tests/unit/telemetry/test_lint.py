@@ -1,0 +1,157 @@
+"""What is suspicious in valid rules."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry.conditions import And, Comparison, Condition, Metric, Or, Status, Window, holds, negate
+from telemetry.lint import can_hold, lint
+from telemetry.reading import Reading
+from telemetry.rules import parse_rules
+
+THRESHOLDS = (-100.0, 0.0, 40.0, 100.0, 200.0)
+MEAN = Window("avg", "temperature", 600)
+
+LEAVES = st.one_of(
+    st.builds(
+        Comparison,
+        st.sampled_from([Metric("temperature"), Metric("humidity"), MEAN]),
+        st.sampled_from(["<", "<=", ">", ">="]),
+        st.sampled_from(THRESHOLDS),
+    ),
+    st.builds(Status, st.sampled_from(["==", "!="]), st.sampled_from(["ok", "degraded", "fault"])),
+)
+CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
+    LEAVES,
+    lambda terms: st.one_of(
+        st.lists(terms, min_size=2, max_size=3).map(tuple).map(And),
+        st.lists(terms, min_size=2, max_size=3).map(tuple).map(Or),
+    ),
+    max_leaves=6,
+)
+
+
+def interesting(low: float, high: float) -> list[float]:
+    """All that thresholds can tell apart between two bounds."""
+    near = {low, high, *(math.nextafter(t, towards) for t in THRESHOLDS for towards in (-math.inf, math.inf, t))}
+    return [value for value in near if low <= value <= high]
+
+
+def everything() -> list[tuple[Reading, float]]:
+    temperatures, humidities = interesting(-100, 150), interesting(0, 100)
+    statuses = ("ok", "degraded", "fault")
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    return [
+        (Reading(device_id="d", site="s", ts=start, seq=0, temperature=t, humidity=h, status=status), mean)  # type: ignore[arg-type]
+        for t, h, status, mean in itertools.product(temperatures, humidities, statuses, temperatures)
+    ]
+
+
+EVERYTHING = everything()
+
+
+def holds_somewhere(condition: Condition) -> bool:
+    return any(holds(condition, reading, lambda _, mean=mean: mean) for reading, mean in EVERYTHING)  # type: ignore[misc]
+
+
+@given(CONDITIONS)
+def test_should_know_whether_any_reading_makes_a_condition_true(condition: Condition) -> None:
+    assert can_hold(condition) is holds_somewhere(condition)
+
+
+@given(CONDITIONS)
+def test_should_allow_a_condition_or_its_opposite(condition: Condition) -> None:
+    assert can_hold(condition) or can_hold(negate(condition))
+
+
+def said(*rules: str) -> list[str]:
+    """What lint says of rules, each given as its keys in YAML's flow style."""
+    text = "rules:\n" + "".join(f"  - {{name: r{number}, {rule}}}\n" for number, rule in enumerate(rules, 1))
+    return [str(suspicion) for suspicion in lint(parse_rules(text))]
+
+
+@pytest.mark.parametrize(
+    ("condition", "bounds"),
+    [
+        ("temperature > 200", "temperature is from -100 to 150"),
+        ("humidity < 10 and humidity > 20", "humidity is from 0 to 100"),
+        ("status == ok and (status == fault or battery < 0)", "status is degraded, fault, ok; battery is from 0 to 60"),
+        ("avg(temperature, 10m) < -100", "avg(temperature, 10m) is from -100 to 150"),
+        ("deviation(temperature, 1h) < 0", "deviation(temperature, 1h) is at least 0"),
+    ],
+)
+def test_should_warn_of_a_rule_that_can_never_fire(condition: str, bounds: str) -> None:
+    (warning,) = said(f'when: "{condition}", clear: "temperature < 0"')
+    assert warning.startswith("rule 'r1': when (")
+    assert "can never hold, so it will never fire" in warning
+    assert warning.endswith(f"({bounds})")
+
+
+@pytest.mark.parametrize("condition", ["temperature >= -100", "humidity < 90 or humidity > 10"])
+def test_should_warn_of_a_rule_that_always_fires_and_so_never_resolves(condition: str) -> None:
+    always, never = said(f'when: "{condition}"')
+    assert "holds for every reading that has the values" in always
+    assert "can never hold, so its alerts will never resolve" in never
+
+
+def test_should_warn_of_alerts_that_never_resolve() -> None:
+    (warning,) = said('when: "temperature > 40", clear: "temperature < 40 and temperature < -100"')
+    assert "clear (temperature < 40 and temperature < -100) can never hold" in warning
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'when: "temperature > 40", clear: "temperature < 38"',
+        'when: "rate(temperature, 10m) > 1000"',
+        'when: "min(humidity, 10m) > 95"',
+        "when: status == fault",
+        "when: no_data, for: 5m",
+        "when: no_data(gateway), for: 5m",
+    ],
+)
+def test_should_have_nothing_to_say_of_what_may_be_meant(rule: str) -> None:
+    assert said(rule) == []
+
+
+def test_should_warn_of_two_alerts_about_the_same() -> None:
+    (warning,) = said('when: "temperature > 30", severity: critical', 'when: "temperature >= 40", severity: critical')
+    assert warning.startswith("rule 'r2': wherever it holds (temperature >= 40), rule 'r1' does too (temperature > 30)")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        'when: "temperature > 40"',
+        'when: "temperature > 40", match: {site: "cold-*"}',
+        'when: "temperature > 40", match: {device: "freezer-?"}',
+    ],
+)
+def test_should_warn_wherever_both_can_match(other: str) -> None:
+    assert len(said('when: "temperature > 30", match: {device: "*-1"}', other)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        'when: "temperature > 40", severity: critical',
+        'when: "temperature < -20"',
+        'when: "humidity > 40"',
+        'when: "max(temperature, 10m) > 40"',
+        'when: "temperature > 40 and humidity > 40"',
+        'when: "temperature > 40", match: {device: "*-2"}',
+    ],
+)
+def test_should_not_warn_of_rules_that_differ(other: str) -> None:
+    assert said('when: "temperature > 30", match: {device: "*-1"}', other) == []
+
+
+def test_should_not_call_a_rule_that_never_fires_a_double() -> None:
+    (warning,) = said('when: "temperature > 40"', 'when: "temperature > 200"')
+    assert "can never hold" in warning
