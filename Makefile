@@ -9,7 +9,7 @@ STARTED := $(shell date +%s)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The emulator's dummy credentials and endpoint are set by "iot" itself; nothing here talks to AWS.
 
-.PHONY: help setup demo test check lock down format clean
+.PHONY: help setup demo test bench check lock down format clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ down: setup ## Stop the local AWS
 test: setup ## Run every test tier
 	@pytest
 
+bench: setup ## Measure how fast the parts are, beside what people use today
+	@python -m benchmarks.detector
+
 check: setup ## Lint, types and import contracts, as CI runs them
 	@ruff check .
 	@ruff format --check .
@@ -57,7 +60,7 @@ format: setup ## Format and fix what can be fixed
 
 lock: .venv/.installed ## Update the locked requirements and the CDK command line's lock
 	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --group dev pyproject.toml -o requirements.txt
-	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.13 --python-platform aarch64-manylinux2014 lambdas/detector/requirements.in -o lambdas/detector/requirements.txt
+	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.13 --python-platform aarch64-manylinux2014 lambdas/requirements.in -o lambdas/requirements.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.9 --python-platform x86_64-manylinux_2_28 glue_jobs/curate/requirements.in -o glue_jobs/curate/requirements.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 local/requirements.in -o local/requirements.txt
 	@npm install --package-lock-only --silent

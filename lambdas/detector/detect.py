@@ -1,7 +1,7 @@
-"""What happens to a batch of stream records: decode, evaluate, publish, then commit.
+"""What happens to a batch of stream records: decode, evaluate, commit with an outbox, send, clear the outbox.
 
-Publishing comes before committing: a crash between the two repeats notifications under the same
-``alert_id`` and never loses one.
+The transitions that a record makes are written in one step with the state they lead to. They go to the queue after
+that, and out of the outbox after that: a crash in between repeats some, loses none and invents none.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from typing import Protocol
 
 import msgspec
 
-from lambdas.detector.states import VersionedState
-from telemetry.alerting import Evaluation, GatewayState, Position, evaluate
+from lambdas.alerting.items import ItemConflictError
+from lambdas.alerting.recents import Recents
+from lambdas.alerting.states import VersionedState
+from telemetry.alerting import GatewayState, Position, evaluate
 from telemetry.codec import decode_batch
-from telemetry.message import AlertMessage, alert_message
 from telemetry.reading import Reading
 from telemetry.rules import RuleSet
+from telemetry.transitions import Transition
+
+#: How often a record is evaluated anew, because somebody else changed its gateway's state meanwhile.
+_ATTEMPTS = 3
 
 
 class States(Protocol):
@@ -27,15 +32,26 @@ class States(Protocol):
     def load(self, gateways: Iterable[str]) -> dict[str, VersionedState]:
         """The states of these gateways."""
 
-    def commit(self, state: GatewayState, expected_version: int) -> VersionedState:
-        """Write a state if its version is still the expected one."""
+    def commit(
+        self,
+        state: GatewayState,
+        expected_version: int,
+        outbox: Sequence[Transition],
+        *,
+        now: dt.datetime,
+        lag: float = 0.0,
+    ) -> VersionedState:
+        """Write a state and its outbox if its version is still the expected one."""
+
+    def clear_outbox(self, sent: VersionedState) -> VersionedState:
+        """Forget an outbox that was sent."""
 
 
-class Alerts(Protocol):
-    """Where alert messages go."""
+class Queue(Protocol):
+    """Where transitions go."""
 
-    def publish(self, messages: Sequence[AlertMessage]) -> None:
-        """Hand all messages over, or raise."""
+    def send(self, transitions: Sequence[Transition]) -> None:
+        """Hand all transitions over, or raise."""
 
 
 class Tally(msgspec.Struct):
@@ -44,8 +60,7 @@ class Tally(msgspec.Struct):
     records: int = 0
     readings: int = 0
     rejected: Counter[str] = msgspec.field(default_factory=Counter)
-    firing: Counter[str] = msgspec.field(default_factory=Counter)
-    resolved: Counter[str] = msgspec.field(default_factory=Counter)
+    transitions: int = 0
     newest: dt.datetime | None = None
 
 
@@ -61,17 +76,21 @@ class Detection:
         *,
         rules: RuleSet,
         states: States,
-        alerts: Alerts,
+        recents: Recents,
+        queue: Queue,
         gateways: Iterable[str],
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._rules = rules
         self._states = states
-        self._alerts = alerts
+        self._recents = recents
+        self._queue = queue
         self._clock = clock
         self._current = states.load(gateways)
         self._failed: set[str] = set()
         self.tally = Tally()
+        if rules.soft:
+            recents.load(self._current)
 
     def record(self, gateway: str, data: bytes, position: Position) -> None:
         """Process one stream record; raises if it has to be delivered again."""
@@ -83,27 +102,57 @@ class Detection:
             self._failed.add(gateway)
             raise
 
-    def _evaluate(self, state: GatewayState, readings: list[Reading], position: Position) -> Evaluation:
-        if state.position and position.is_behind(state.position):
-            # Delivered again: its readings are in the state already, and so are those that came after them.
-            return Evaluation(state, [])
-        return evaluate(self._rules, state, readings, position.arrived)
+    def finish(self) -> None:
+        """Write the soft state whose turn it is."""
+        if self._rules.soft:
+            self._recents.write(self._rules, self._state_of)
+
+    def _state_of(self, gateway: str) -> GatewayState:
+        current = self._current.get(gateway)
+        return current.state if current else GatewayState(gateway)
 
     def _process(self, gateway: str, data: bytes, position: Position) -> None:
         batch = decode_batch(data, position.arrived)
-        before = self._current[gateway]
-        state, transitions = self._evaluate(before.state, batch.readings, position)
-        if transitions:
-            published_at = self._clock()
-            self._alerts.publish([alert_message(transition, published_at) for transition in transitions])
-        if state is not before.state:
-            reached = msgspec.structs.replace(state, position=position)
-            self._current[gateway] = self._states.commit(reached, before.version)
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._carry_forward(gateway, batch.readings, position)
+                break
+            except ItemConflictError:
+                # The watchdog or an operator was quicker.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                self._current |= self._states.load([gateway])
         self.tally.records += 1
         self.tally.readings += len(batch.readings)
         self.tally.rejected.update(line.reason for line in batch.rejected)
-        for transition in transitions:
-            counter = self.tally.firing if transition.state.status == "firing" else self.tally.resolved
-            counter[transition.rule.severity] += 1
-        moments = [reading.ts for reading in batch.readings]
-        self.tally.newest = max([*moments, self.tally.newest] if self.tally.newest else moments, default=None)
+        newest = max((reading.ts for reading in batch.readings), default=None)
+        if newest and (self.tally.newest is None or newest > self.tally.newest):
+            self.tally.newest = newest
+
+    def _carry_forward(self, gateway: str, readings: list[Reading], position: Position) -> None:
+        before = self._current[gateway]
+        if before.outbox:
+            before = self._send(before)
+        if before.state.position and position.is_behind(before.state.position):
+            # Delivered again: its readings are in the state already, and so are those that came after them.
+            return
+        state, transitions = evaluate(self._rules, before.state, self._recents.of(gateway), readings, position.arrived)
+        if state is not before.state:
+            self._commit(before, msgspec.structs.replace(state, position=position), position, transitions)
+
+    def _commit(
+        self, before: VersionedState, state: GatewayState, position: Position, transitions: list[Transition]
+    ) -> None:
+        now = self._clock()
+        lag = max(0.0, (now - position.arrived).total_seconds())
+        committed = self._states.commit(state, before.version, transitions, now=now, lag=lag)
+        self._current[state.gateway] = committed
+        if transitions:
+            self._send(committed)
+            self.tally.transitions += len(transitions)
+
+    def _send(self, committed: VersionedState) -> VersionedState:
+        self._queue.send(committed.outbox)
+        cleared = self._states.clear_outbox(committed)
+        self._current[committed.state.gateway] = cleared
+        return cleared

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import KinesisStreamRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from lambdas.detector.detect import Detection, Tally
-from lambdas.detector.rules_object import RulesObject
-from lambdas.detector.settings import load
-from lambdas.detector.states import StateTable
-from lambdas.detector.topic import AlertsTopic
+from lambdas.alerting.environment import load
+from lambdas.alerting.queue import TransitionsQueue
+from lambdas.alerting.recents import Recents, RecentTable
+from lambdas.alerting.rules_object import RulesObject
+from lambdas.alerting.states import StateTable
+from lambdas.detector.detect import Detection, EarlierRecordFailedError, Tally
+from lambdas.detector.settings import Settings
 from telemetry.alerting import Position
 from telemetry.rules import parse_rules
 
 #: Short waits and few tries: the stream delivers a failed record again, and others wait behind it.
 _CLIENTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
-settings = load(os.environ)
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+settings = load(Settings, os.environ)
 logger = Logger()
 metrics = Metrics()
 metrics.set_default_dimensions(stage=settings.stage)
-processor = BatchProcessor(event_type=EventType.KinesisDataStreams)
 rules = RulesObject(
     boto3.client("s3", config=_CLIENTS),
     settings.config_bucket,
@@ -40,36 +45,48 @@ rules = RulesObject(
     packaged=parse_rules(Path("rules.yaml").read_bytes()),
     clock=time.monotonic,
 )
-states = StateTable(boto3.client("dynamodb", config=_CLIENTS), settings.state_table)
-alerts = AlertsTopic(boto3.client("sns", config=_CLIENTS), settings.alerts_topic_arn)
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
+dynamodb = boto3.client("dynamodb", config=_CLIENTS)
+states = StateTable(dynamodb, settings.state_table)
+recents = Recents(RecentTable(dynamodb, settings.state_table), clock=_now)
+queue = TransitionsQueue(boto3.client("sqs", config=_CLIENTS), settings.transitions_queue_url)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Evaluate the batch; what failed is named by sequence number, and Lambda delivers it again."""
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001
+    """Evaluate the batch; what failed is named by sequence number, and Lambda delivers it again.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html
+    """
+    records = [record["kinesis"] for record in event["Records"]]
     detection = Detection(
         rules=rules.current(),
         states=states,
-        alerts=alerts,
-        gateways=[record["kinesis"]["partitionKey"] for record in event["Records"]],
+        recents=recents,
+        queue=queue,
+        gateways=[record["partitionKey"] for record in records],
         clock=_now,
     )
-
-    def process(record: KinesisStreamRecord) -> None:
-        kinesis = record.kinesis
-        arrived = dt.datetime.fromtimestamp(kinesis.approximate_arrival_timestamp, dt.UTC)
-        position = Position(kinesis.sequence_number, arrived)
-        detection.record(kinesis.partition_key, kinesis.data_as_bytes(), position)
-
     try:
-        return process_partial_response(event=event, record_handler=process, processor=processor, context=context)
+        failed = [record["sequenceNumber"] for record in records if not _is_processed(detection, record)]
+        detection.finish()
     finally:
         _emit(detection.tally)
+    return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in failed]}
+
+
+def _is_processed(detection: Detection, record: Mapping[str, Any]) -> bool:
+    """Whether the record is done with; if not, why is in the log."""
+    gateway, sequence = record["partitionKey"], record["sequenceNumber"]
+    try:
+        arrived = dt.datetime.fromtimestamp(record["approximateArrivalTimestamp"], dt.UTC)
+        detection.record(gateway, base64.b64decode(record["data"]), Position(sequence, arrived))
+    except EarlierRecordFailedError:
+        return False
+    except Exception:  # whatever it is, the other gateways' records go on
+        logger.exception("a record has to be delivered again", gateway=gateway, sequence=sequence)
+        return False
+    return True
 
 
 def _emit(tally: Tally) -> None:
@@ -77,17 +94,11 @@ def _emit(tally: Tally) -> None:
     metrics.add_metric(name="Readings", unit=MetricUnit.Count, value=tally.readings)
     metrics.add_metric(name="RejectedReadings", unit=MetricUnit.Count, value=tally.rejected.total())
     metrics.add_metric(name="RulesRejected", unit=MetricUnit.Count, value=1 if rules.broken else 0)
-    metrics.add_metric(name="AlertsFiring", unit=MetricUnit.Count, value=tally.firing.total())
-    metrics.add_metric(name="AlertsResolved", unit=MetricUnit.Count, value=tally.resolved.total())
+    metrics.add_metric(name="Transitions", unit=MetricUnit.Count, value=tally.transitions)
     if tally.newest:
         delay = max(0.0, (_now() - tally.newest).total_seconds() * 1000)
         metrics.add_metric(name="DetectionDelay", unit=MetricUnit.Milliseconds, value=delay)
-    for name, dimension, counts in (
-        ("RejectedReadings", "reason", tally.rejected),
-        ("AlertsFiring", "severity", tally.firing),
-        ("AlertsResolved", "severity", tally.resolved),
-    ):
-        for value, count in counts.items():
-            with single_metric(name=name, unit=MetricUnit.Count, value=count) as metric:
-                metric.add_dimension(name="stage", value=settings.stage)
-                metric.add_dimension(name=dimension, value=value)
+    for reason, count in tally.rejected.items():
+        with single_metric(name="RejectedReadings", unit=MetricUnit.Count, value=count) as metric:
+            metric.add_dimension(name="stage", value=settings.stage)
+            metric.add_dimension(name="reason", value=reason)

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
+from lambdas.alerting.items import ItemConflictError
+from lambdas.alerting.recents import Recents, WrittenRecent
+from lambdas.alerting.states import VersionedState
 from lambdas.detector.detect import Detection, EarlierRecordFailedError
-from lambdas.detector.states import StateConflictError, VersionedState
 from telemetry.alerting import GatewayState, Position
 from telemetry.codec import encode_batch
-from telemetry.message import AlertMessage
 from telemetry.reading import Reading
-from telemetry.rules import parse_rules
+from telemetry.recent import Snapshot
+from telemetry.rules import RuleSet, parse_rules
+from telemetry.transitions import Transition
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 RULES = parse_rules("rules: [{name: too-hot, when: temperature > 40, clear: temperature < 38, severity: critical}]")
@@ -30,27 +33,44 @@ class MemoryStates:
     def load(self, gateways: Iterable[str]) -> dict[str, VersionedState]:
         return {key: self.stored.get(key, VersionedState(GatewayState(key), 0)) for key in gateways}
 
-    def commit(self, state: GatewayState, expected_version: int) -> VersionedState:
+    def commit(
+        self,
+        state: GatewayState,
+        expected_version: int,
+        outbox: Sequence[Transition],
+        **_: object,
+    ) -> VersionedState:
         stored = self.load([state.gateway])[state.gateway]
         if state.gateway in self.broken:
             raise ConnectionError("throttled")
         if stored.version != expected_version:
-            raise StateConflictError(state.gateway)
-        self.stored[state.gateway] = VersionedState(state, expected_version + 1)
+            raise ItemConflictError(state.gateway)
+        self.stored[state.gateway] = VersionedState(state, expected_version + 1, outbox)
         return self.stored[state.gateway]
 
+    def clear_outbox(self, sent: VersionedState) -> VersionedState:
+        self.stored[sent.state.gateway] = sent._replace(outbox=())
+        return sent._replace(outbox=())
 
-class Inbox:
-    """Messages as a subscriber receives them; refuses everything while ``closed``."""
+
+class Queue:
+    """Transitions as the notifier receives them; takes nothing while ``closed``."""
 
     def __init__(self) -> None:
-        self.messages: list[AlertMessage] = []
+        self.sent: list[Transition] = []
         self.closed = False
 
-    def publish(self, messages: Sequence[AlertMessage]) -> None:
+    def send(self, transitions: Sequence[Transition]) -> None:
         if self.closed:
-            raise ConnectionError("no topic")
-        self.messages += messages
+            raise ConnectionError("no queue")
+        self.sent += transitions
+
+
+class NoSoftState:
+    """A table that keeps nothing."""
+
+    def load(self, gateways: Iterable[str]) -> dict[str, WrittenRecent]:
+        return {gateway: WrittenRecent(Snapshot()) for gateway in gateways}
 
 
 @pytest.fixture
@@ -59,12 +79,13 @@ def states() -> MemoryStates:
 
 
 @pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
+def queue() -> Queue:
+    return Queue()
 
 
-def detection(states: MemoryStates, inbox: Inbox) -> Detection:
-    return Detection(rules=RULES, states=states, alerts=inbox, gateways=["a", "b"], clock=lambda: NOW)
+def detection(states: MemoryStates, queue: Queue, rules: RuleSet = RULES) -> Detection:
+    recents = Recents(NoSoftState(), clock=lambda: NOW)  # type: ignore[arg-type]
+    return Detection(rules=rules, states=states, recents=recents, queue=queue, gateways=["a", "b"], clock=lambda: NOW)
 
 
 _sequence = itertools.count(1)
@@ -89,39 +110,39 @@ def batch(*readings: tuple[int, float], device: str = "d") -> bytes:
     )
 
 
-def test_should_alert_once_across_records_and_invocations(states: MemoryStates, inbox: Inbox) -> None:
+def test_should_alert_once_across_records_and_invocations(states: MemoryStates, queue: Queue) -> None:
     for records in ([batch((1, 41)), batch((2, 42))], [batch((3, 43), (4, 20))]):
-        run = detection(states, inbox)
+        run = detection(states, queue)
         for record in records:
             run.record("a", record, at())
-    assert [(message.state, message.value) for message in inbox.messages] == [("firing", 41), ("resolved", 20)]
+    assert [(transition.change, transition.value) for transition in queue.sent] == [("firing", 41), ("resolved", 20)]
 
 
-def test_should_publish_again_with_the_same_id_after_a_crash_before_the_commit(
-    states: MemoryStates, inbox: Inbox
-) -> None:
+def test_should_send_what_a_crash_left_in_the_outbox_before_anything_else(states: MemoryStates, queue: Queue) -> None:
+    queue.closed = True
+    first, second = (batch((1, 41)), at()), (batch((2, 20)), at())
+    with pytest.raises(ConnectionError):
+        detection(states, queue).record("a", *first)
+    assert [transition.change for transition in states.stored["a"].outbox] == ["firing"]
+    queue.closed = False
+    run = detection(states, queue)
+    run.record("a", *first)
+    run.record("a", *second)
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
+    assert states.stored["a"].outbox == ()
+
+
+def test_should_not_send_what_could_not_be_committed(states: MemoryStates, queue: Queue) -> None:
     states.broken = {"a"}
     with pytest.raises(ConnectionError):
-        detection(states, inbox).record("a", batch((1, 41)), at())
-    states.broken = set()
-    detection(states, inbox).record("a", batch((1, 41)), at())
-    first, again = inbox.messages
-    assert first.alert_id == again.alert_id
-    detection(states, inbox).record("a", batch((1, 41)), at())
-    assert len(inbox.messages) == 2
-
-
-def test_should_not_commit_what_could_not_be_published(states: MemoryStates, inbox: Inbox) -> None:
-    inbox.closed = True
-    with pytest.raises(ConnectionError):
-        detection(states, inbox).record("a", batch((1, 41)), at())
-    assert states.stored == {}
+        detection(states, queue).record("a", batch((1, 41)), at())
+    assert queue.sent == []
 
 
 def test_should_hold_back_a_gateways_later_records_after_a_failure_and_no_others(
-    states: MemoryStates, inbox: Inbox
+    states: MemoryStates, queue: Queue
 ) -> None:
-    run = detection(states, inbox)
+    run = detection(states, queue)
     states.broken = {"a"}
     with pytest.raises(ConnectionError):
         run.record("a", batch((1, 41)), at())
@@ -131,11 +152,24 @@ def test_should_hold_back_a_gateways_later_records_after_a_failure_and_no_others
     assert states.stored.keys() == {"b"}
 
 
-def test_should_not_overwrite_a_state_that_another_execution_wrote(states: MemoryStates, inbox: Inbox) -> None:
-    slow = detection(states, inbox)
-    detection(states, inbox).record("a", batch((1, 41)), at())
-    with pytest.raises(StateConflictError):
-        slow.record("a", batch((2, 42)), at())
+def test_should_evaluate_anew_what_somebody_else_changed_meanwhile(states: MemoryStates, queue: Queue) -> None:
+    slow = detection(states, queue)
+    detection(states, queue).record("a", batch((1, 41)), at())
+    slow.record("a", batch((2, 42), (3, 20)), at())
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
+    assert states.stored["a"].version == 2
+
+
+def test_should_give_a_record_back_when_its_state_keeps_changing(states: MemoryStates, queue: Queue) -> None:
+    class Contested(MemoryStates):
+        """Somebody else is always quicker."""
+
+        def commit(self, state: GatewayState, *_: object, **__: object) -> VersionedState:
+            raise ItemConflictError(state.gateway)
+
+    with pytest.raises(ItemConflictError):
+        detection(Contested(), queue).record("a", batch((1, 41)), at())
+    assert queue.sent == []
 
 
 @pytest.mark.parametrize(
@@ -150,47 +184,45 @@ def test_should_see_late_readings_alike_when_they_are_delivered_again(series: li
     orders = [[*range(end), *range(end), *range(end, len(series))] for end in range(len(series) + 1)]
     seen = []
     for order in orders:
-        states, inbox = MemoryStates(), Inbox()
+        states, queue = MemoryStates(), Queue()
         for number in order:
             data, position = records[number]
-            detection(states, inbox).record("a", data, position)
-        seen.append([(message.state, message.alert_id, message.changed_at) for message in inbox.messages])
+            detection(states, queue).record("a", data, position)
+        seen.append([(transition.change, transition.alert_id, transition.changed_at) for transition in queue.sent])
     assert len(seen[0]) > 1
     assert all(messages == seen[0] for messages in seen)
 
 
 def test_should_go_on_when_a_stream_made_anew_numbers_its_records_from_below(
-    states: MemoryStates, inbox: Inbox
+    states: MemoryStates, queue: Queue
 ) -> None:
-    detection(states, inbox).record("a", batch((1, 41)), Position("495900", NOW))
+    detection(states, queue).record("a", batch((1, 41)), Position("495900", NOW))
     later = NOW + dt.timedelta(hours=1)
-    detection(states, inbox).record("a", batch((2, 20)), Position("7", later))
-    assert [message.state for message in inbox.messages] == ["firing", "resolved"]
+    detection(states, queue).record("a", batch((2, 20)), Position("7", later))
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
 
 
-def test_should_keep_in_mind_that_a_rule_is_gone(states: MemoryStates, inbox: Inbox) -> None:
-    detection(states, inbox).record("a", batch((1, 41)), at())
-    gone = parse_rules("rules: []")
-    without = Detection(rules=gone, states=states, alerts=inbox, gateways=["a"], clock=lambda: NOW)
-    without.record("a", batch((2, 20)), at())
+def test_should_keep_in_mind_that_a_rule_is_gone(states: MemoryStates, queue: Queue) -> None:
+    detection(states, queue).record("a", batch((1, 41)), at())
+    detection(states, queue, parse_rules("rules: []")).record("a", batch((2, 41)), at())
     assert states.stored["a"].state.alerts == {}
-    detection(states, inbox).record("a", batch((3, 41)), at())
-    assert [message.state for message in inbox.messages] == ["firing", "firing"]
+    detection(states, queue).record("a", batch((3, 41)), at())
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved", "firing"]
 
 
-def test_should_count_what_it_saw(states: MemoryStates, inbox: Inbox) -> None:
-    run = detection(states, inbox)
+def test_should_count_what_it_saw(states: MemoryStates, queue: Queue) -> None:
+    run = detection(states, queue)
     run.record("a", batch((1, 41), (2, 20)) + b"nonsense\n\n", at())
     run.record("b", b"", at())
     tally = run.tally
     assert (tally.records, tally.readings) == (2, 2)
     assert tally.rejected == {"not_json": 1, "empty": 1}
-    assert (tally.firing, tally.resolved) == ({"critical": 1}, {"critical": 1})
+    assert tally.transitions == 2
     assert tally.newest == NOW - dt.timedelta(seconds=58)
 
 
-def test_should_let_no_reading_from_the_future_near_an_alert(states: MemoryStates, inbox: Inbox) -> None:
-    run = detection(states, inbox)
+def test_should_let_no_reading_from_the_future_near_an_alert(states: MemoryStates, queue: Queue) -> None:
+    run = detection(states, queue)
     run.record("a", batch((3600, 99)), at())
     assert run.tally.rejected == {"from_future": 1}
-    assert inbox.messages == []
+    assert queue.sent == []

@@ -1,4 +1,4 @@
-"""The handler as Lambda calls it, on moto's DynamoDB, SNS and S3."""
+"""The handler as Lambda calls it, on moto's DynamoDB, SQS and S3."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     with mock_aws():
         boto3.client("dynamodb").create_table(
             TableName="states",
-            KeySchema=[{"AttributeName": "gateway", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "gateway", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "gateway", "KeyType": "HASH"}, {"AttributeName": "part", "KeyType": "RANGE"}],
+            AttributeDefinitions=[
+                {"AttributeName": "gateway", "AttributeType": "S"},
+                {"AttributeName": "part", "AttributeType": "S"},
+            ],
             BillingMode="PAY_PER_REQUEST",
         )
         boto3.client("s3").create_bucket(Bucket="rules-bucket")
-        topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+        queue = boto3.client("sqs").create_queue(QueueName="transitions")["QueueUrl"]
         for name, value in {
             "STAGE": "dev",
             "STATE_TABLE": "states",
-            "ALERTS_TOPIC_ARN": topic,
+            "TRANSITIONS_QUEUE_URL": queue,
             "CONFIG_BUCKET": "rules-bucket",
             "RULES_KEY": "rules.yaml",
             "POWERTOOLS_SERVICE_NAME": "detector",
@@ -88,14 +91,15 @@ def test_should_alert_and_report_nothing_to_retry(handler, capsys: pytest.Captur
     assert seen["Records"] == 2
     assert seen["Readings"] == 2
     assert seen["RejectedReadings"] == 1
-    assert (seen["AlertsFiring"], seen["AlertsResolved"]) == (1, 1)
+    assert seen["Transitions"] == 2
     assert seen["RulesRejected"] == 0
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")
 def test_should_fail_the_whole_batch_when_a_state_cannot_be_read(handler) -> None:
     table = boto3.client("dynamodb")
-    table.put_item(TableName="states", Item={"gateway": {"S": "gw"}, "version": {"N": "1"}, "state": {"B": b"x\x9c"}})
+    item: Any = {"gateway": {"S": "gw"}, "part": {"S": "alerts"}, "version": {"N": "1"}, "state": {"B": b"x\x9c"}}
+    table.put_item(TableName="states", Item=item)
     with pytest.raises(Exception, match="incomplete or truncated stream"):
         handler({"Records": [record(1, line(1, 41))]}, CONTEXT)
 
@@ -103,14 +107,14 @@ def test_should_fail_the_whole_batch_when_a_state_cannot_be_read(handler) -> Non
 def test_should_retry_only_the_failed_gateway(handler, monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules["lambdas.detector.handler"]
 
-    class RefusingTopic:
-        """Refuses one site."""
+    class RefusingQueue:
+        """Refuses one gateway's."""
 
-        def publish(self, messages: Any) -> None:
-            if any(message.gateway == "bad" for message in messages):
+        def send(self, transitions: Any) -> None:
+            if any(transition.gateway == "bad" for transition in transitions):
                 raise ConnectionError("refused")
 
-    monkeypatch.setattr(module, "alerts", RefusingTopic())
+    monkeypatch.setattr(module, "queue", RefusingQueue())
     records = [record(1, line(1, 41)), record(2, line(1, 41), gateway="bad"), record(3, line(2, 20), gateway="bad")]
     response = handler({"Records": records}, CONTEXT)
     assert response == {"batchItemFailures": [{"itemIdentifier": "2"}, {"itemIdentifier": "3"}]}
@@ -120,7 +124,7 @@ def test_should_say_that_the_rules_are_broken(handler, capsys: pytest.CaptureFix
     boto3.client("s3").put_object(Bucket="rules-bucket", Key="rules.yaml", Body=b"rules: 7")
     assert handler({"Records": [record(1, line(1, 41))]}, CONTEXT) == {"batchItemFailures": []}
     seen = metrics(capsys.readouterr().out)
-    assert (seen["RulesRejected"], seen["AlertsFiring"]) == (1, 1)
+    assert (seen["RulesRejected"], seen["Transitions"]) == (1, 1)
 
 
 def test_should_count_an_empty_record_and_go_on(handler, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,4 +132,4 @@ def test_should_count_an_empty_record_and_go_on(handler, capsys: pytest.CaptureF
     assert empty["kinesis"]["data"] == ""
     assert handler({"Records": [empty, record(2, line(1, 41))]}, CONTEXT) == {"batchItemFailures": []}
     seen = metrics(capsys.readouterr().out)
-    assert (seen["RejectedReadings"], seen["AlertsFiring"]) == (1, 1)
+    assert (seen["RejectedReadings"], seen["Transitions"]) == (1, 1)

@@ -1,0 +1,1 @@
+"""What the detector, the watchdog and the notifier share: tables, queue, topic, lake, rules and settings."""

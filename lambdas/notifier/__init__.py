@@ -1,0 +1,1 @@
+"""The notifier: a function on the transitions queue that turns transitions into notifications."""

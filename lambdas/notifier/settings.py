@@ -1,0 +1,17 @@
+"""The notifier's environment as one typed value."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """One field a variable; its name is the field's in capitals."""
+
+    stage: str
+    group_table: str
+    transitions_queue_url: str
+    alerts_topic_arn: str
+    alerts_delivery_stream: str
+    config_bucket: str
+    rules_key: str

@@ -1,0 +1,1 @@
+"""The watchdog: once a minute, what the clock brings due without a reading."""

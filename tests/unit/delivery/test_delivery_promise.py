@@ -1,0 +1,244 @@
+"""What docs/delivery.md promises, held against everything that may go wrong on the way.
+
+The deployed handlers of detector, watchdog and notifier run behind event sources that behave as documented, on an AWS
+that fails as hypothesis plans it. The measure is always the undisturbed run: the same code over the same records
+while nothing fails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from telemetry.codec import encode_batch
+from telemetry.reading import Reading
+from tests.eventsource import EventSourceMapping, Record, Settings
+from tests.faulty_aws import Fault
+from tests.unit.delivery.deployed import NOW, Deployed, imported_handlers
+
+RULES = b"""
+defaults: {group_wait: 5s, group_interval: 30s}
+rules:
+  - {name: too-hot, when: temperature > 40, clear: temperature < 38, severity: critical}
+  - {name: battery-low, when: battery < 2.4, clear: battery > 2.6, for: 20s}
+  - {name: broken, when: status == fault, keep_firing_for: 10s}
+"""
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:No application metrics to publish"),
+    pytest.mark.filterwarnings("ignore:Dimension 'stage' has already been added"),  # by the execution overtaken
+]
+
+
+@pytest.fixture(scope="module")
+def handlers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ModuleType]]:
+    with imported_handlers(tmp_path_factory.mktemp("bundle"), RULES) as handlers:
+        yield handlers
+
+
+class Way(NamedTuple):
+    """How a run goes: the mapping's settings, whose turn it is, and what fails at which call."""
+
+    settings: Settings
+    turns: list[int]
+    faults: dict[int, Fault]
+
+
+Sent = tuple[str, int, float, float | None, str]
+
+
+def lines(minute: int, readings: Sequence[Sent], first_seq: int = 0) -> bytes:
+    """A record of (device, second, temperature, battery, status) taken in one minute."""
+    return encode_batch(
+        Reading(
+            device_id=device,
+            site="s",
+            ts=NOW - dt.timedelta(minutes=20 - minute, seconds=-second),
+            seq=first_seq + index,
+            temperature=temperature,
+            battery=battery,
+            status=status,  # type: ignore[arg-type]
+        )
+        for index, (device, second, temperature, battery, status) in enumerate(readings)
+    )
+
+
+@st.composite
+def streams(draw: st.DrawFn, poisoned: bool = False) -> list[Record]:
+    """Records of three gateways. A device's readings come in any order of their time, sometimes a record again."""
+    reading = st.tuples(
+        st.sampled_from(["d1", "d2"]),
+        st.integers(0, 59),
+        st.sampled_from([20.0, 39.0, 41.0]),
+        st.sampled_from([None, 2.0, 2.5, 3.0]),
+        st.sampled_from(["ok", "ok", "fault"]),
+    )
+    batches = st.tuples(st.sampled_from("abc"), st.lists(reading, max_size=4), st.sampled_from([b"", b"nonsense\n"]))
+    records: list[Record] = []
+    drawn: list[tuple[str, list[Sent], bytes]] = draw(st.lists(batches, min_size=1, max_size=10))
+    if poisoned:
+        drawn.insert(draw(st.integers(0, len(drawn))), ("a", [("poison", 0, 99.0, None, "ok")], b""))
+    for number, (gateway, readings, rubbish) in enumerate(drawn):
+        minute = draw(st.integers(0, 3))
+        arrived = NOW + dt.timedelta(seconds=number)
+        records.append(Record(len(records), gateway, lines(minute, readings, number * 10) + rubbish, arrived))
+        if not poisoned and draw(st.booleans()):
+            sent_again = draw(st.sampled_from(records))
+            records.append(sent_again._replace(sequence=len(records), arrived=arrived))
+    return records
+
+
+ways = st.builds(
+    Way,
+    st.builds(
+        Settings,
+        shards=st.integers(1, 2),
+        batch_size=st.integers(1, 12),
+        parallelization=st.integers(1, 3),
+        bisect=st.booleans(),
+        retries=st.just(Settings().retries),
+        max_age=st.just(Settings().max_age),
+        halves_at_first=st.booleans(),
+    ),
+    st.lists(st.integers(0, 5), max_size=20),
+    st.dictionaries(st.integers(0, 80), st.sampled_from(Fault), max_size=10),
+)
+
+
+def run(deployed: Deployed, records: Sequence[Record], settings: Settings, turns: Iterable[int] = ()) -> Deployed:
+    """The stream to its end, then the queue and the watchdog for long enough that nothing is left to do."""
+    mapping = EventSourceMapping(records, settings, deployed.detector, deployed.clock)
+    mapping.run(turns)
+    deployed.given_up = mapping.failure_destination
+    deployed.settle()
+    return deployed
+
+
+def undisturbed(handlers: dict[str, ModuleType], records: Sequence[Record]) -> Deployed:
+    return run(Deployed(handlers, RULES), records, Settings())
+
+
+def changes(lines: Iterable[dict[str, Any]]) -> set[tuple[str, int, str, str, str]]:
+    """The transitions, by what does not depend on the clock."""
+    return {(t["alert_id"], t["sequence"], t["change"], t["device"], t["rule"]) for t in lines}
+
+
+def last_told(inbox: Iterable[dict[str, Any]]) -> dict[str, tuple[int, str]]:
+    """By alert, the highest sequence that was told and what it said."""
+    told: dict[str, tuple[int, str]] = {}
+    for alert in (alert for notification in inbox for alert in notification["alerts"]):
+        told[alert["alert_id"]] = max(told.get(alert["alert_id"], (0, "")), (alert["sequence"], alert["status"]))
+    return told
+
+
+def ever_told(inbox: Iterable[dict[str, Any]]) -> set[str]:
+    return {alert["alert_id"] for notification in inbox for alert in notification["alerts"]}
+
+
+def assert_same_outcome(deployed: Deployed, expected: Deployed) -> None:
+    assert changes(deployed.lake) == changes(expected.lake)
+    assert deployed.alerts == expected.alerts
+    assert last_told(deployed.inbox) == last_told(expected.inbox)
+    assert deployed.outboxes == []
+
+
+@given(records=streams(), way=ways)
+@settings(max_examples=150)
+def test_should_tell_every_alert_and_none_that_did_not_happen(
+    handlers: dict[str, ModuleType], records: list[Record], way: Way
+) -> None:
+    expected = undisturbed(handlers, records)
+    deployed = run(Deployed(handlers, RULES, way.faults), records, way.settings, way.turns)
+    assert deployed.given_up == []
+    assert_same_outcome(deployed, expected)
+    assert ever_told(expected.inbox) == {t["alert_id"] for t in expected.lake if t["fired_at"]}
+
+
+#: Records that fire, resolve and fire again, at two gateways.
+HOT_AND_COLD: list[Sent] = [
+    ("d1", 0, 41.0, 2.0, "ok"),
+    ("d2", 1, 41.0, 2.5, "fault"),
+    ("d1", 2, 20.0, 3.0, "ok"),
+    ("d1", 3, 41.0, None, "ok"),
+]
+BUSY = [
+    Record(0, "a", lines(0, HOT_AND_COLD), NOW),
+    Record(1, "b", lines(0, HOT_AND_COLD), NOW),
+    Record(2, "a", lines(1, [("d1", 0, 20.0, None, "ok")]), NOW),
+]
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_should_keep_the_promise_whatever_the_call_that_fails(handlers: dict[str, ModuleType], fault: Fault) -> None:
+    expected = undisturbed(handlers, BUSY)
+    for call in range(expected.calls):
+        deployed = run(Deployed(handlers, RULES, {call: fault}), BUSY, Settings())
+        assert_same_outcome(deployed, expected)
+
+
+def test_should_say_the_same_in_what_it_repeats(handlers: dict[str, ModuleType]) -> None:
+    """A notification repeated after a crash is the same, to the letter but for when it was handed over."""
+    expected = undisturbed(handlers, BUSY)
+    for call in range(expected.calls):
+        deployed = run(Deployed(handlers, RULES, {call: Fault.KILLED_AFTER}), BUSY, Settings())
+        contents: dict[str, set[str]] = {}
+        for notification in deployed.inbox:
+            content = {key: value for key, value in notification.items() if key != "published_at"}
+            contents.setdefault(notification["notification_id"], set()).add(json.dumps(content, sort_keys=True))
+        assert all(len(same) == 1 for same in contents.values())
+
+
+@given(records=streams(), way=ways, data=st.data())
+@settings(max_examples=60)
+def test_should_change_nothing_when_records_are_delivered_again_after_all_went_well(
+    handlers: dict[str, ModuleType], records: list[Record], way: Way, data: st.DataObject
+) -> None:
+    deployed = undisturbed(handlers, records)
+    alerts, told, lake = deployed.alerts, list(deployed.inbox), list(deployed.lake)
+    start = data.draw(st.integers(0, len(records) - 1))
+    end = data.draw(st.integers(start + 1, len(records)))
+    run(deployed, records[start:end], way.settings, way.turns)
+    assert (deployed.alerts, deployed.lake) == (alerts, lake)
+    assert last_told(deployed.inbox) == last_told(told)
+
+
+@given(records=streams(poisoned=True), way=ways)
+@settings(max_examples=60)
+def test_should_isolate_a_poison_record(handlers: dict[str, ModuleType], records: list[Record], way: Way) -> None:
+    """A record whose gateway's state cannot be written, whatever the try."""
+    few = way.settings._replace(retries=len(way.faults) + 1, bisect=True)
+    deployed = run(Deployed(handlers, RULES, way.faults), records, few, way.turns)
+    (given_up,) = deployed.given_up
+    poison = next(record for record in records if b"poison" in record.data)
+    assert given_up.condition == "RetryAttemptsExhausted"
+    assert given_up.records[0] == poison
+    if few.halves_at_first:
+        assert given_up.records == (poison,)
+    lost = [record for record in given_up.records if record.key == poison.key]
+    expected = undisturbed(handlers, [record for record in records if record not in lost])
+    assert_same_outcome(deployed, expected)
+
+
+def test_should_be_able_to_fail(handlers: dict[str, ModuleType]) -> None:
+    """Commit without an outbox, and a crash before the queue loses an alert."""
+    expected = undisturbed(handlers, BUSY)
+    lost = False
+    for call in range(expected.calls):
+        deployed = Deployed(handlers, RULES, {call: Fault.KILLED_BEFORE}, without_outbox=True)
+        run(deployed, BUSY, Settings())
+        lost = lost or changes(deployed.lake) != changes(expected.lake)
+    assert lost
+
+
+def test_should_fire_what_is_due_when_nothing_more_arrives(handlers: dict[str, ModuleType]) -> None:
+    pending = [Record(0, "a", lines(19, [("d1", 50, 20.0, 2.0, "ok")]), NOW)]
+    deployed = undisturbed(handlers, pending)
+    assert [(t["rule"], t["change"]) for t in deployed.lake] == [("battery-low", "pending"), ("battery-low", "firing")]
+    assert [alert["status"] for notification in deployed.inbox for alert in notification["alerts"]] == ["firing"]

@@ -1,0 +1,114 @@
+"""The notifier deployed on a fake AWS that fails as planned, with the queue and the watchdog that wake it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lambdas.alerting.groups import GroupTable
+from lambdas.alerting.items import ItemReader
+from lambdas.alerting.lake import AlertsLake
+from lambdas.alerting.queue import TransitionsQueue
+from lambdas.alerting.topic import AlertsTopic
+from lambdas.notifier.carry import Carrier, Tally
+from lambdas.notifier.notify import Notifier
+from telemetry.message import Notification
+from telemetry.notifying import Wake, batches, decode_message, encode_message
+from telemetry.rules import RuleSet, parse_rules
+from telemetry.transitions import Transition
+from tests.eventsource import Clock, Killed
+from tests.faulty_aws import SNS, SQS, DynamoDB, Fault, Faults, Firehose
+from tests.unit.notifier.samples import MINUTE, NOW, SECOND
+
+#: As the CDK app has it: what failed is seen again after this.
+VISIBILITY = dt.timedelta(seconds=181)
+
+RULES = parse_rules("""
+inhibit: [{source: gateway-down, target: "*", equal: [gateway]}]
+rules:
+  - {name: gateway-down, when: no_data(gateway), for: 2m, severity: critical}
+  - {name: too-hot, when: temperature > 40, group_wait: 5s, group_interval: 1m, repeat_interval: 6h}
+  - {name: too-cold, when: temperature < 0, group_wait: 0s}
+""")
+
+
+class Deployment:
+    """One notifier. Its executions follow each other, but for those that overtake another one in the middle."""
+
+    def __init__(self, planned: Mapping[int, Fault] | None = None, rules: RuleSet = RULES) -> None:
+        self.faults = Faults(planned or {})
+        self.clock = Clock(NOW)
+        self.rules = rules
+        self.dynamodb = DynamoDB(self.faults, {"groups": ("group",)})
+        self.sqs, self.sns, self.firehose = SQS(self.faults, self.clock), SNS(self.faults), Firehose(self.faults)
+        self.tallies: list[Tally] = []
+
+    def execute(self, bodies: Sequence[str]) -> list[str]:
+        """One execution; returns what has to be delivered again."""
+        self.faults.overtake = lambda: self._overtake(bodies)
+        groups = GroupTable(
+            self.dynamodb,  # type: ignore[arg-type]
+            "groups",
+            reader=ItemReader(self.dynamodb, "groups", sleep=lambda _: None),  # type: ignore[arg-type]
+        )
+        carrier = Carrier(
+            rules=self.rules,
+            groups=groups,
+            queue=TransitionsQueue(self.sqs, "url"),  # type: ignore[arg-type]
+            topic=AlertsTopic(self.sns, "arn"),  # type: ignore[arg-type]
+            clock=self.clock,
+            sleep=lambda _: None,
+        )
+        lake = AlertsLake(self.firehose, "alerts", sleep=lambda _: None)  # type: ignore[arg-type]
+        notifier = Notifier(rules=self.rules, groups=groups, lake=lake, carrier=carrier)
+        try:
+            failed = notifier.process({str(number): decode_message(body) for number, body in enumerate(bodies)})
+        except (Killed, Exception):  # noqa: BLE001 - Lambda answers for the function then
+            return list(bodies)
+        finally:
+            self.tallies.append(carrier.tally)
+        return [bodies[int(number)] for number in sorted(failed)]
+
+    def _overtake(self, bodies: Sequence[str]) -> None:
+        self.faults.overtake = lambda: None
+        self.execute(bodies)
+
+    def send(self, *transitions: Transition) -> None:
+        """As the detector does it, which is not the one that fails here."""
+        for batch in batches(transitions):
+            self.sqs.put_back([encode_message(batch)], 0)
+
+    def run(self, time: dt.timedelta, *, watchdog: bool = True, step: dt.timedelta = SECOND) -> list[Notification]:
+        """Let time pass, with the watchdog once a minute; returns what subscribers got meanwhile."""
+        got, until, watched = len(self.sns.inbox), self.clock.now + time, self.clock.now
+        while True:
+            while bodies := self.sqs.receive(100):
+                self.sqs.put_back(self.execute(bodies), VISIBILITY.total_seconds())
+            if self.clock.now >= until:
+                return self.notifications[got:]
+            self.clock.now += step
+            if watchdog and self.clock.now - watched >= MINUTE:
+                watched = self.clock.now
+                self._wake_what_is_due()
+
+    def _wake_what_is_due(self) -> None:
+        """The watchdog, which is not the one that fails here either."""
+        for key, item in self.dynamodb.tables["groups"].items():
+            if "due" in item and int(item["due"]["N"]) <= self.clock.now.timestamp():
+                self.sqs.put_back([encode_message(Wake(*key))], 0)
+
+    @property
+    def notifications(self) -> list[Notification]:
+        """All that a subscriber got."""
+        return [_notification(message) for message in self.sns.inbox]
+
+    def total(self, of: Callable[[Tally], int]) -> int:
+        """A number over all executions."""
+        return sum(of(tally) for tally in self.tallies)
+
+
+def _notification(message: Mapping[str, Any]) -> Notification:
+    return msgspec.convert(message, Notification)

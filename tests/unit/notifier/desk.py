@@ -1,0 +1,57 @@
+"""A group brought forward as the notifier does it, without AWS: time passes, transitions come, messages go out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from telemetry.grouping import Group, Member, decode_group, encode_group, group_key, labels_of
+from telemetry.merging import merge
+from telemetry.message import Notification
+from telemetry.rules import RuleSet, parse_rules
+from telemetry.telling import due_at, look, settled
+from telemetry.transitions import Transition
+from tests.unit.notifier.samples import NOW, firing
+
+RULES = parse_rules("""
+rules:
+  - {name: too-hot, when: temperature > 40, severity: warning,
+     group_wait: 5s, group_interval: 1m, repeat_interval: 1h}
+""")
+
+
+class Desk:
+    """One group of alerts, published as soon as it is due."""
+
+    def __init__(self, rules: RuleSet = RULES, now: dt.datetime = NOW) -> None:
+        self.rules = rules
+        self.now = now
+        labels = labels_of(rules, firing())
+        self.group = Group(key=group_key(labels), labels=labels)
+        self.sent: list[Notification] = []
+        self.inhibited: Callable[[Member], bool] = lambda _: False
+
+    def take(self, *transitions: Transition) -> list[Transition]:
+        """Merge; returns what was new."""
+        self.group, new = merge(self.group, self.rules, transitions, self.now)
+        self.look()
+        return new
+
+    def look(self) -> None:
+        """What a wake-up does; through storage, as between two invocations."""
+        self.group = look(decode_group(encode_group(self.group)), self.rules, self.inhibited, self.now)
+        if self.group.outbox:
+            self.sent.append(self.group.outbox.notification)
+            self.group = settled(self.group, self.group.outbox.notification.notification_id)
+
+    def wait(self, time: dt.timedelta) -> list[Notification]:
+        """Let time pass, with a wake-up whenever one is due; returns what was sent meanwhile."""
+        until, sent = self.now + time, len(self.sent)
+        while (due := due_at(self.group, self.rules)) is not None and due <= until:
+            self.now = max(self.now, due)
+            before = self.group
+            self.look()
+            if self.group == before:
+                break
+        self.now = until
+        return self.sent[sent:]

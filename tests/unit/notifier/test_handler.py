@@ -1,0 +1,177 @@
+"""The handler as Lambda calls it, on moto's DynamoDB, SQS, SNS, Firehose and S3."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import boto3
+import msgspec
+import pytest
+from moto import mock_aws
+
+from telemetry.message import Notification
+from telemetry.notifying import Batch, Wake, decode_message, encode_message
+from telemetry.transitions import Transition
+from tests.unit.notifier.samples import firing, then
+
+CONTEXT = SimpleNamespace(
+    function_name="notifier",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:::notifier",
+    aws_request_id="1",
+)
+RULES = b"""
+rules:
+  - {name: too-hot, when: temperature > 40, severity: critical, group_wait: 0s}
+  - {name: too-cold, when: temperature < 0}
+"""
+
+
+class Deployed(NamedTuple):
+    """The handler's module and the queues that it talks to."""
+
+    module: Any
+    inbox: str
+    transitions: str
+
+    def __call__(self, *bodies: str) -> Any:
+        records = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
+        return self.module.handler({"Records": records}, CONTEXT)
+
+    def received(self) -> list[Notification]:
+        messages = boto3.client("sqs").receive_message(QueueUrl=self.inbox, MaxNumberOfMessages=10).get("Messages", [])
+        return [msgspec.json.decode(message["Body"], type=Notification) for message in messages]
+
+
+def deploy_table() -> None:
+    boto3.client("dynamodb").create_table(
+        TableName="groups",
+        KeySchema=[{"AttributeName": "group", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "group", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The freshly imported handler, deployed as the CDK app does it."""
+    with mock_aws():
+        sqs, sns, s3 = boto3.client("sqs"), boto3.client("sns"), boto3.client("s3")
+        deploy_table()
+        for bucket in ("rules-bucket", "lake"):
+            s3.create_bucket(Bucket=bucket)
+        boto3.client("firehose").create_delivery_stream(
+            DeliveryStreamName="alerts",
+            ExtendedS3DestinationConfiguration={
+                "BucketARN": "arn:aws:s3:::lake",
+                "RoleARN": "arn:aws:iam::123456789012:role/delivery",
+            },
+        )
+        topic = sns.create_topic(Name="alerts")["TopicArn"]
+        inbox, transitions = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("inbox", "transitions"))
+        sns.subscribe(
+            TopicArn=topic,
+            Protocol="sqs",
+            Endpoint="arn:aws:sqs:us-east-1:123456789012:inbox",
+            Attributes={"RawMessageDelivery": "true"},
+        )
+        for name, value in {
+            "STAGE": "dev",
+            "GROUP_TABLE": "groups",
+            "TRANSITIONS_QUEUE_URL": transitions,
+            "ALERTS_TOPIC_ARN": topic,
+            "ALERTS_DELIVERY_STREAM": "alerts",
+            "CONFIG_BUCKET": "rules-bucket",
+            "RULES_KEY": "rules.yaml",
+            "POWERTOOLS_SERVICE_NAME": "notifier",
+            "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
+        }.items():
+            monkeypatch.setenv(name, value)
+        (tmp_path / "rules.yaml").write_bytes(RULES)
+        monkeypatch.chdir(tmp_path)
+        yield Deployed(importlib.import_module("lambdas.notifier.handler"), inbox, transitions)
+        del sys.modules["lambdas.notifier.handler"]
+
+
+def batch(*transitions: Transition) -> str:
+    return encode_message(Batch(list(transitions)))
+
+
+def delivered() -> list[Transition]:
+    """What the delivery stream wrote to the lake."""
+    s3 = boto3.client("s3")
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="lake").get("Contents", [])]
+    lines = [line for key in keys for line in s3.get_object(Bucket="lake", Key=key)["Body"].read().splitlines()]
+    return [msgspec.json.decode(line, type=Transition) for line in lines]
+
+
+def metrics(output: str) -> dict[str, list[float]]:
+    """The metrics in the EMF lines of a function's output, by name and, where there is one, severity."""
+    found: dict[str, list[float]] = {}
+    for blob in (json.loads(text) for text in output.splitlines() if '"_aws"' in text):
+        assert (blob["stage"], blob["service"]) == ("dev", "notifier")
+        for definition in blob["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+            name = " ".join(filter(None, [definition["Name"], blob.get("severity")]))
+            found[name] = blob[definition["Name"]]
+    return found
+
+
+def test_should_notify_write_to_the_lake_and_report_nothing_to_retry(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alert = firing(severity="critical")
+    assert deployed(batch(alert), batch(firing("d2", severity="critical"))) == {"batchItemFailures": []}
+    (told,) = deployed.received()
+    assert [alert.device for alert in told.alerts] == ["d1", "d2"]
+    assert delivered() == [alert, firing("d2", severity="critical")]
+    seen = metrics(capsys.readouterr().out)
+    assert seen["AlertsFiring"] == seen["AlertsFiring critical"] == [2]
+    assert seen["NotificationsPublished"] == [1]
+    assert seen["AlertsResolved"] == seen["RulesRejected"] == [0]
+    assert len(seen["NotificationDelay"]) == 1
+
+
+def test_should_have_itself_woken_when_the_group_has_waited(deployed: Deployed) -> None:
+    deployed(batch(firing(rule="too-cold")))
+    assert deployed.received() == []
+    sqs = boto3.client("sqs")
+    attributes = sqs.get_queue_attributes(QueueUrl=deployed.transitions, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_should_report_what_failed_and_only_that(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    boto3.client("dynamodb").put_item(
+        TableName="groups",
+        Item={"group": {"S": '{"rule":"too-hot","site":"broken"}'}, "version": {"N": "1"}, "state": {"B": b"x\x9c"}},
+    )
+    answer = deployed(batch(firing(site="broken")), batch(firing()), "nonsense", encode_message(Wake("gone")))
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m2"}]}
+    assert len(deployed.received()) == 1
+    assert metrics(capsys.readouterr().out)["AlertsFiring"] == [1]
+
+
+def test_should_raise_when_nothing_can_be_read(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    boto3.client("dynamodb").delete_table(TableName="groups")
+    with pytest.raises(Exception, match="ResourceNotFoundException"):
+        deployed(batch(firing()))
+    assert metrics(capsys.readouterr().out)["NotificationsPublished"] == [0]
+
+
+def test_should_say_that_the_rules_are_broken(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    boto3.client("s3").put_object(Bucket="rules-bucket", Key="rules.yaml", Body=b"rules: 7")
+    assert deployed(batch(firing(), then(firing(), "resolved"))) == {"batchItemFailures": []}
+    seen = metrics(capsys.readouterr().out)
+    assert (seen["RulesRejected"], seen["AlertsResolved"]) == ([1], [1])
+    assert len(deployed.received()) == 1, "by the rules that came with the function"
+
+
+def test_should_understand_its_own_wake_up(deployed: Deployed) -> None:
+    deployed(batch(firing(rule="too-cold")))
+    wake = decode_message(encode_message(Wake('{"rule":"too-cold","site":"s1"}')))
+    assert deployed(encode_message(wake)) == {"batchItemFailures": []}
+    assert deployed.received() == [], "it is too early"

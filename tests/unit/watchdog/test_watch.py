@@ -1,0 +1,177 @@
+"""One run of the watchdog: timers, silences, what was left unsent, and failures that stay with their gateway."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from lambdas.alerting.items import ItemReader, due_keys
+from lambdas.alerting.queue import TransitionsQueue
+from lambdas.alerting.recents import RecentTable, WrittenRecent
+from lambdas.alerting.states import StateTable
+from lambdas.watchdog.watch import Watchdog, Watched
+from telemetry.alerting import GatewayState, evaluate, next_silence
+from telemetry.notifying import Batch, decode_message
+from telemetry.reading import Reading
+from telemetry.recent import Recent, Snapshot
+from telemetry.rules import RuleSet, parse_rules
+from telemetry.transitions import Transition
+from tests.eventsource import Clock
+from tests.faulty_aws import SQS, DynamoDB, Faults
+
+NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+RULES = parse_rules("""
+rules:
+  - {name: hot, when: temperature > 40, for: 2m}
+  - {name: silent, when: no_data, for: 10m}
+""")
+
+
+def after(seconds: float) -> dt.datetime:
+    return NOW + dt.timedelta(seconds=seconds)
+
+
+class World:
+    """The state table and the queue, with gateways that sent one reading of each of their devices at ``NOW``."""
+
+    def __init__(self, rules: RuleSet = RULES) -> None:
+        self.rules = rules
+        self.dynamodb = cast("Any", DynamoDB(Faults({}), {"states": ("gateway", "part")}))
+        self.sqs = cast("Any", SQS(Faults({}), Clock(NOW)))
+        reader = ItemReader(self.dynamodb, "states")
+        self.states = StateTable(self.dynamodb, "states", reader=reader)
+        self.recents = RecentTable(self.dynamodb, "states", reader=reader)
+
+    def sent(self, gateway: str, *, temperature: float = 20.0, devices: int = 1, lag: float = 0.0) -> None:
+        """What the detector leaves behind after a record."""
+        recent = Recent()
+        readings = [
+            Reading(device_id=f"d{number}", site="s", ts=NOW, seq=1, temperature=temperature, status="ok")
+            for number in range(devices)
+        ]
+        state, transitions = evaluate(self.rules, GatewayState(gateway), recent, readings, NOW)
+        if transitions:
+            self.states.clear_outbox(self.states.commit(state, 0, transitions, now=NOW, lag=lag))
+        snapshot = recent.merged_into(Snapshot())
+        due = next_silence(self.rules, state, Recent(snapshot))
+        self.recents.write(gateway, snapshot, WrittenRecent(Snapshot()), due, lag)
+
+    def due(self, now: dt.datetime) -> list[str]:
+        return sorted({key["gateway"] for key in due_keys(self.dynamodb, "states", now)})
+
+    def watched(self, now: dt.datetime, *, has_time: Callable[[], bool] = lambda: True, **parts: Any) -> Watched:
+        collaborators: dict[str, Any] = {
+            "states": self.states,
+            "recents": self.recents,
+            "queue": TransitionsQueue(self.sqs, "queue"),
+            **parts,
+        }
+        return Watchdog(rules=self.rules, now=now, has_time=has_time, **collaborators).watch(self.due(now))
+
+    @property
+    def transitions(self) -> list[Transition]:
+        messages = [decode_message(body) for _, body in self.sqs.messages]
+        return [t for message in messages if isinstance(message, Batch) for t in message.transitions]
+
+
+def test_should_fire_what_has_been_pending_for_long_enough_and_look_at_nothing_else() -> None:
+    world = World()
+    world.sent("a", temperature=41)
+    world.sent("b")
+    assert world.due(after(134)) == []
+    assert world.watched(after(135)) == Watched(gateways=1, failed=0, transitions=1)
+    assert [(t.gateway, t.rule, t.change) for t in world.transitions] == [("a", "hot", "firing")]
+    assert world.due(after(300)) == []
+
+
+def test_should_fire_once_for_silent_devices_and_wait_for_the_next_ones() -> None:
+    world = World()
+    world.sent("a", devices=3)
+    assert world.due(after(659)) == []
+    assert world.watched(after(660)).transitions == 3
+    assert world.due(after(100_000)) == []
+
+
+def test_should_give_a_detector_that_is_behind_the_time_that_it_lacks() -> None:
+    world = World()
+    world.sent("a", temperature=41, lag=600)
+    assert world.watched(after(700)) == Watched(gateways=1)
+    assert world.watched(after(735)).transitions == 1
+    assert [t.rule for t in world.transitions] == ["hot"]
+    assert world.watched(after(1260)).transitions == 1
+
+
+def test_should_send_what_an_execution_left_unsent_when_it_died() -> None:
+    world = World()
+    state, transitions = evaluate(
+        parse_rules("rules: [{name: hot, when: temperature > 40}]"),
+        GatewayState("a"),
+        Recent(),
+        [Reading(device_id="d", site="s", ts=NOW, seq=1, temperature=50.0, status="ok")],
+        NOW,
+    )
+    world.states.commit(state, 0, transitions, now=NOW)
+    assert world.watched(after(29)) == Watched()
+    assert world.watched(after(30)) == Watched(gateways=1, transitions=1)
+    assert world.transitions == transitions
+    assert world.due(after(100_000)) == []
+
+
+def test_should_leave_to_the_detector_what_it_changed_meanwhile() -> None:
+    world = World()
+    world.sent("a", temperature=41)
+
+    class Overtaking:
+        """Reads, and then the detector writes."""
+
+        def load(self, gateways: Any) -> Any:
+            loaded = world.states.load(gateways)
+            world.states.commit(loaded["a"].state, loaded["a"].version, (), now=NOW)
+            return loaded
+
+        def commit(self, *arguments: Any, **named: Any) -> Any:
+            return world.states.commit(*arguments, **named)
+
+    assert world.watched(after(135), states=Overtaking()) == Watched(gateways=1)
+    assert world.transitions == []
+    assert world.watched(after(195)).transitions == 1
+
+
+def test_should_not_let_one_gateway_stop_the_others() -> None:
+    world = World()
+    for gateway in "abc":
+        world.sent(gateway, temperature=41)
+
+    class Refusing(StateTable):
+        """Cannot write one gateway."""
+
+        def commit(self, state: GatewayState, *rest: Any, **named: Any) -> Any:
+            if state.gateway == "b":
+                raise ConnectionError("throttled")
+            return super().commit(state, *rest, **named)
+
+    refusing = Refusing(world.dynamodb, "states", reader=ItemReader(world.dynamodb, "states"))
+    assert world.watched(after(135), states=refusing) == Watched(gateways=3, failed=1, transitions=2)
+    assert world.due(after(195)) == ["b"]
+    assert world.watched(after(195)).transitions == 1
+
+
+@pytest.mark.parametrize(("batches", "reached"), [(0, 0), (1, 100), (9, 250)])
+def test_should_leave_for_the_next_minute_what_it_has_no_time_for(batches: int, reached: int) -> None:
+    world = World()
+    for number in range(250):
+        world.sent(f"gw-{number:03}", temperature=41)
+    answers = iter([True] * batches + [False] * 9)
+    assert world.watched(after(135), has_time=lambda: next(answers)).gateways == reached
+    assert len(world.due(after(195))) == 250 - reached
+
+
+def test_should_tell_a_gateway_that_is_down_from_its_devices() -> None:
+    world = World(parse_rules("rules: [{name: gateway-down, when: no_data(gateway), for: 2m}]"))
+    world.sent("a", devices=5)
+    assert world.watched(after(180)).transitions == 1
+    (down,) = world.transitions
+    assert (down.rule, down.device, down.gateway, down.status) == ("gateway-down", "", "a", "firing")
