@@ -22,15 +22,21 @@ def build(app: App, settings: Settings, target: Target) -> None:
     """Put the stacks into ``app``, wired to each other."""
     names = Names(settings.stage)
     ingest = IngestStack(app, settings=settings, names=names, target=target)
-    alerts = AlertsStack(
-        app, settings=settings, names=names, target=target, stream=ingest.stream, access_logs=ingest.access_logs
-    )
     lake = LakeStack(
         app,
         settings=settings,
         names=names,
         target=target,
         raw_bucket=ingest.raw_bucket,
+        access_logs=ingest.access_logs,
+    )
+    alerts = AlertsStack(
+        app,
+        settings=settings,
+        names=names,
+        target=target,
+        stream=ingest.stream,
+        lake_bucket=lake.bucket,
         access_logs=ingest.access_logs,
     )
     BatchStack(

@@ -1,4 +1,4 @@
-"""What is uploaded besides templates: the detector's bundle and the curation job's wheel. No Docker.
+"""What is uploaded besides templates: the functions' bundle and the curation job's wheel. No Docker.
 
 Both are named by a hash of what goes in, so nothing is built or uploaded again without a change.
 """
@@ -26,7 +26,7 @@ from cdk.naming import RULES_KEY
 from cdk.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
-DETECTOR_REQUIREMENTS = ROOT / "lambdas" / "detector" / "requirements.txt"
+FUNCTIONS_REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"
 CURATE_REQUIREMENTS = ROOT / "glue_jobs" / "curate" / "requirements.txt"
 CURATE_SCRIPT = ROOT / "glue_jobs" / "curate" / "job.py"
 
@@ -74,8 +74,8 @@ def lambda_architecture(target: Target) -> Literal["arm64", "x86_64"]:
     return "arm64" if target != "localstack" or platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
-def detector_code(target: Target) -> lambda_.Code:
-    """The detector's bundle: our packages, the locked dependencies for the target's Python, the default rules."""
+def functions_code(target: Target) -> lambda_.Code:
+    """The bundle of all functions: our packages, the locked dependencies for the target's Python, the default rules."""
     install: tuple[str, ...]
     if target == "ministack":
         install = ("--python", sys.executable)
@@ -83,21 +83,21 @@ def detector_code(target: Target) -> lambda_.Code:
     else:
         built_for = _MANYLINUX[lambda_architecture(target)]
         install = ("--python-platform", built_for, "--python-version", LAMBDA_PYTHON)
-    sources = _sources("telemetry", "lambdas/__init__.py", "lambdas/detector", RULES_KEY)
+    sources = _sources("telemetry", "lambdas", RULES_KEY)
     return lambda_.Code.from_asset(
-        str(ROOT / "lambdas" / "detector"),
+        str(ROOT / "lambdas"),
         asset_hash_type=AssetHashType.CUSTOM,
-        asset_hash=_digest(sources, built_for, DETECTOR_REQUIREMENTS.read_text()),
+        asset_hash=_digest(sources, built_for, FUNCTIONS_REQUIREMENTS.read_text()),
         bundling=BundlingOptions(
             # Asked for by the type, used only if the local bundling declined, which it never does.
             image=DockerImage.from_registry("public.ecr.aws/sam/build-python3.13"),
-            local=_DetectorBundle(sources, install),
+            local=_FunctionsBundle(sources, install),
         ),
     )
 
 
 @jsii.implements(ILocalBundling)
-class _DetectorBundle:
+class _FunctionsBundle:
     def __init__(self, sources: list[Source], install: tuple[str, ...]) -> None:
         self._sources = sources
         self._install = install
@@ -115,11 +115,11 @@ class _DetectorBundle:
             "--link-mode",
             "copy",
         ]
-        command += ["--target", output_dir, "--requirement", str(DETECTOR_REQUIREMENTS), *self._install]
+        command += ["--target", output_dir, "--requirement", str(FUNCTIONS_REQUIREMENTS), *self._install]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             # Not an ordinary exception: the CDK would bury that in a stack trace of its own.
-            raise SystemExit(f"cdk: the detector's dependencies cannot be installed: {done.stderr.strip()}")
+            raise SystemExit(f"cdk: the functions' dependencies cannot be installed: {done.stderr.strip()}")
         for source in self._sources:
             copy = Path(output_dir, source.arcname)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Every physical name, in one place.
 
-What outlives its stack (buckets, the state table) has no name here: CloudFormation names it, so that a
+What outlives its stack (buckets, tables of alerts) has no name here: CloudFormation names it, so that a
 stack can be created again beside the data that an earlier one left. Programs find everything by the
 stacks' outputs. Roles are unnamed too: nothing refers to them by name.
 """
@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-StackPart = Literal["ingest", "alerts", "lake", "batch", "monitoring"]
+StackPart = Literal["ingest", "lake", "alerts", "batch", "monitoring"]
 
-#: Raw objects: by arrival, UTC. The curation job and the raw table read this layout.
+#: The functions: each is named like its folder in ``lambdas`` and like the service of its metrics.
+Service = Literal["detector", "watchdog", "notifier"]
+
+#: What Firehose delivers lies by arrival, UTC. The curation job and the tables over it read this layout.
+ARRIVAL_PARTITION = "dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
 RAW_PREFIX = "raw/"
-RAW_PARTITION = "dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
 RAW_ERRORS_PREFIX = "raw-errors/"
+ALERTS_PREFIX = "alerts/"
+ALERTS_ERRORS_PREFIX = "alerts-errors/"
 
-#: The rules in the config bucket, and in the detector's bundle.
+#: The rules in the config bucket, and in the functions' bundle.
 RULES_KEY = "rules.yaml"
 
-DETECTOR_SERVICE = "detector"
 METRICS_NAMESPACE = "IoTPipeline"
 
 
@@ -48,19 +52,18 @@ class Names(NamedTuple):
         return f"{self.prefix}-raw"
 
     @property
-    def delivery_log_group(self) -> str:
-        """Firehose's error log, where its console looks for it."""
-        return f"/aws/kinesisfirehose/{self.delivery_stream}"
+    def alerts_delivery_stream(self) -> str:
+        """The Firehose delivery stream that keeps every change of an alert."""
+        return f"{self.prefix}-alerts"
+
+    def function(self, service: Service) -> str:
+        """A function."""
+        return f"{self.prefix}-{service}"
 
     @property
-    def detector(self) -> str:
-        """The detector function."""
-        return f"{self.prefix}-detector"
-
-    @property
-    def detector_log_group(self) -> str:
-        """The detector's log, where Lambda's console looks for it."""
-        return f"/aws/lambda/{self.detector}"
+    def watchdog_schedule(self) -> str:
+        """The EventBridge rule that runs the watchdog."""
+        return f"{self.function('watchdog')}-schedule"
 
     @property
     def failure_queue(self) -> str:
@@ -68,8 +71,18 @@ class Names(NamedTuple):
         return f"{self.prefix}-detector-failures"
 
     @property
+    def transitions_queue(self) -> str:
+        """What happened to alerts, on its way to the notifier."""
+        return f"{self.prefix}-transitions"
+
+    @property
+    def transitions_failure_queue(self) -> str:
+        """What the notifier failed on again and again."""
+        return f"{self.transitions_queue}-failures"
+
+    @property
     def alerts_topic(self) -> str:
-        """Alerts about devices."""
+        """Notifications about alerts of devices."""
         return f"{self.prefix}-alerts"
 
     @property

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
-from aws_cdk.aws_cloudwatch import IMetric, TreatMissingData
+from aws_cdk.aws_cloudwatch import ComparisonOperator, IMetric, TreatMissingData
 from constructs import Construct
 
 from dashboards import metrics
@@ -27,9 +27,16 @@ _STALE_SECONDS = 2 * 3600
 #: The longest buffering a deployment can choose is 900 s; twice that is late under any.
 _LATE_DELIVERY_SECONDS = 1800
 
+#: A message that wakes a group may be sent up to 900 s ahead, the longest SQS holds one back, and its age counts from
+#: then. Whatever is five minutes older than that waits for a notifier that does not come.
+_LATE_NOTIFICATION_SECONDS = 900 + 300
+
 
 class AlarmSpec(NamedTuple):
-    """An alarm: breached when ``datapoints`` of the last ``periods`` values reach ``threshold``."""
+    """An alarm: breached when ``datapoints`` of the last ``periods`` values reach ``threshold``.
+
+    With ``below``, when they are less than it.
+    """
 
     name: str
     severity: Literal["warning", "critical"]
@@ -39,10 +46,11 @@ class AlarmSpec(NamedTuple):
     datapoints: int = 1
     periods: int = 1
     missing: TreatMissingData = TreatMissingData.NOT_BREACHING
+    below: bool = False
 
 
 def alarm_specs(watched: Watched) -> list[AlarmSpec]:
-    """What is alarmed on, in the order of a reading's way."""
+    """What is alarmed on, in the order of a reading's way to an alert, a notification and the tables."""
     detector = watched.detector
     half_timeout = watched.detector_timeout.to_milliseconds() / 2
     return [
@@ -95,7 +103,7 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             "detector-gave-up",
             "critical",
             "Batches were given up after all retries: their readings were never checked against the rules",
-            metrics.given_up(watched),
+            metrics.waiting(watched.failure_queue),
             threshold=1,
         ),
         AlarmSpec(
@@ -108,20 +116,53 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             periods=3,
         ),
         AlarmSpec(
+            "watchdog-stopped",
+            "critical",
+            "For five minutes no run of the watchdog succeeded: what is due by the clock does not happen",
+            metrics.successes(watched.watchdog),
+            threshold=1,
+            below=True,
+            missing=TreatMissingData.BREACHING,
+        ),
+        AlarmSpec(
             "rules-rejected",
             "critical",
             "The rules in the config bucket cannot be used; the last good ones stay in force",
-            metrics.from_detector(watched, "RulesRejected", statistic="Maximum"),
+            # The watchdog's: it looks at them each minute, whether there are readings or not.
+            metrics.from_function(watched, "watchdog", "RulesRejected", statistic="Maximum"),
             threshold=1,
-            # Without readings the detector does not look at the rules: what was wrong still is.
-            missing=TreatMissingData.IGNORE,
         ),
         AlarmSpec(
             "alert-storm",
             "warning",
             "100 critical alerts or more fired in five minutes: one common cause, or a rule set too tight",
-            metrics.from_detector(watched, "AlertsFiring", severity="critical"),
+            metrics.from_function(watched, "notifier", "AlertsFiring", severity="critical"),
             threshold=100,
+        ),
+        AlarmSpec(
+            "notifications-late",
+            "critical",
+            "Changes of alerts wait for the notifier, so notifications are late",
+            metrics.age_of_oldest(watched.transitions),
+            threshold=_LATE_NOTIFICATION_SECONDS,
+            datapoints=3,
+            periods=3,
+        ),
+        AlarmSpec(
+            "notifier-errors",
+            "critical",
+            "The notifier fails on whole batches; they are tried again, and what is in them is told late",
+            watched.notifier.metric_errors(period=FIVE_MINUTES),
+            threshold=1,
+            datapoints=2,
+            periods=3,
+        ),
+        AlarmSpec(
+            "notifications-failed",
+            "critical",
+            "The notifier gave messages up after all tries: changes of alerts in them were not told",
+            metrics.waiting(watched.transitions_failures),
+            threshold=1,
         ),
         AlarmSpec(
             "alerts-undelivered",
@@ -131,10 +172,19 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             threshold=1,
         ),
         AlarmSpec(
+            "alerts-delivery-late",
+            "warning",
+            "Changes of alerts reach the table of alerts half an hour late or more",
+            metrics.of_delivery(watched.alerts_delivery),
+            threshold=_LATE_DELIVERY_SECONDS,
+            datapoints=3,
+            periods=3,
+        ),
+        AlarmSpec(
             "raw-delivery-late",
             "critical",
             "Readings reach the raw zone half an hour late or more",
-            metrics.of_delivery(watched, "DeliveryToS3.DataFreshness", statistic="Maximum"),
+            metrics.of_delivery(watched.raw_delivery),
             threshold=_LATE_DELIVERY_SECONDS,
             datapoints=3,
             periods=3,
@@ -173,7 +223,9 @@ def create_alarms(
             alarm_description=f"[{spec.severity}] {spec.meaning}. Runbook: docs/runbooks/{spec.name}.md",
             metric=spec.metric,
             threshold=spec.threshold,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            comparison_operator=ComparisonOperator.LESS_THAN_THRESHOLD
+            if spec.below
+            else ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             datapoints_to_alarm=spec.datapoints,
             evaluation_periods=spec.periods,
             treat_missing_data=spec.missing,

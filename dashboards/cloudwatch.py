@@ -21,13 +21,14 @@ from dashboards.metrics import (
     FIVE_MINUTES,
     MINUTE,
     Watched,
+    age_of_oldest,
     curate_failures,
     from_curate,
-    from_detector,
-    given_up,
+    from_function,
     of_delivery,
     of_stream,
     rejected_percent,
+    waiting,
 )
 from telemetry.codec import Reason
 from telemetry.rules import Severity
@@ -42,6 +43,8 @@ def create_dashboard(scope: Construct, watched: Watched, alarms: Sequence[Alarm]
     for title, graphs in (
         ("Ingest: from the gateways to the stream and the raw zone", _ingest(watched)),
         ("Detection: from the stream to an alert", _detection(watched)),
+        ("Notification: from an alert's change to those who are told", _notification(watched)),
+        ("Clock: what is due without a reading", _clock(watched)),
         ("Alerts", _alerts(watched)),
         ("Quality: lines that are no readings", _quality(watched)),
         ("Lake: from raw lines to tables", _lake(watched)),
@@ -61,7 +64,7 @@ def _ingest(watched: Watched) -> list[IWidget]:
         ),
         _graph(
             "Oldest record not in the raw zone yet (s)",
-            age=of_delivery(watched, "DeliveryToS3.DataFreshness", statistic="Maximum"),
+            age=of_delivery(watched.raw_delivery),
         ),
     ]
 
@@ -71,14 +74,14 @@ def _detection(watched: Watched) -> list[IWidget]:
     return [
         _graph(
             "From a reading to its evaluation (ms)",
-            **{s: from_detector(watched, "DetectionDelay", statistic=s) for s in ("p50", "p95", "Maximum")},
+            **{s: from_function(watched, "detector", "DetectionDelay", statistic=s) for s in ("p50", "p95", "Maximum")},
         ),
         _graph("Behind the stream (ms)", age=detector.metric("IteratorAge", statistic="Maximum", period=MINUTE)),
         _graph(
             "Invocations that went wrong",
             errors=detector.metric_errors(period=MINUTE),
             throttles=detector.metric_throttles(period=MINUTE),
-            given_up=given_up(watched),
+            given_up=waiting(watched.failure_queue),
         ),
         _graph(
             "A batch's duration (ms)",
@@ -87,24 +90,78 @@ def _detection(watched: Watched) -> list[IWidget]:
     ]
 
 
-def _alerts(watched: Watched) -> list[IWidget]:
-    topic = watched.alerts_topic
+def _notification(watched: Watched) -> list[IWidget]:
+    notifier, topic = watched.notifier, watched.alerts_topic
     return [
-        _graph("Fired", **{s: from_detector(watched, "AlertsFiring", severity=s) for s in get_args(Severity)}),
-        _graph("Resolved", **{s: from_detector(watched, "AlertsResolved", severity=s) for s in get_args(Severity)}),
+        _graph(
+            "From a change to its publishing, waiting for its group included (ms)",
+            **{
+                s: from_function(watched, "notifier", "NotificationDelay", statistic=s)
+                for s in ("p50", "p95", "Maximum")
+            },
+        ),
+        _graph("Oldest change in the queue (s)", age=age_of_oldest(watched.transitions)),
+        _graph(
+            "Invocations that went wrong",
+            errors=notifier.metric_errors(period=MINUTE),
+            throttles=notifier.metric_throttles(period=MINUTE),
+            given_up=waiting(watched.transitions_failures),
+        ),
         _graph(
             "Notifications",
+            published=from_function(watched, "notifier", "NotificationsPublished"),
             delivered=topic.metric_number_of_notifications_delivered(period=FIVE_MINUTES),
             failed=topic.metric_number_of_notifications_failed(period=FIVE_MINUTES),
         ),
-        _graph("Rules refused", refused=from_detector(watched, "RulesRejected", statistic="Maximum")),
+    ]
+
+
+def _clock(watched: Watched) -> list[IWidget]:
+    watchdog = watched.watchdog
+    return [
+        _graph(
+            "Due at a run of the watchdog",
+            gateways=from_function(watched, "watchdog", "GatewaysDue", statistic="Maximum"),
+            gateways_failed=from_function(watched, "watchdog", "GatewaysFailed", statistic="Maximum"),
+            groups=from_function(watched, "watchdog", "GroupsDue", statistic="Maximum"),
+        ),
+        _graph(
+            "A run's duration (ms)",
+            **{s: watchdog.metric_duration(statistic=s, period=FIVE_MINUTES) for s in ("p50", "Maximum")},
+        ),
+        _graph(
+            "Runs",
+            all=watchdog.metric_invocations(period=FIVE_MINUTES),
+            errors=watchdog.metric_errors(period=FIVE_MINUTES),
+            throttles=watchdog.metric_throttles(period=FIVE_MINUTES),
+        ),
+        _graph("Oldest change not in the table of alerts yet (s)", age=of_delivery(watched.alerts_delivery)),
+    ]
+
+
+def _alerts(watched: Watched) -> list[IWidget]:
+    def by_severity(name: str) -> dict[str, Metric]:
+        return {s: from_function(watched, "notifier", name, severity=s) for s in get_args(Severity)}
+
+    return [
+        _graph("Fired", **by_severity("AlertsFiring")),
+        _graph("Resolved", **by_severity("AlertsResolved")),
+        _graph(
+            "Changes of all kinds",
+            by_readings=from_function(watched, "detector", "Transitions"),
+            by_the_clock=from_function(watched, "watchdog", "Transitions"),
+        ),
+        _graph("Rules refused", refused=from_function(watched, "watchdog", "RulesRejected", statistic="Maximum")),
     ]
 
 
 def _quality(watched: Watched) -> list[IWidget]:
     return [
         GraphWidget(title="Share of all lines", left=[rejected_percent(watched)], width=_WIDTH // 4),
-        _graph("By reason", **{r: from_detector(watched, "RejectedReadings", reason=r) for r in get_args(Reason)}),
+        _graph(
+            "By reason",
+            **{r: from_function(watched, "detector", "RejectedReadings", reason=r) for r in get_args(Reason)},
+        ),
         _graph("Quarantined by the curation", lines=from_curate(watched, "QuarantinedLines")),
         _graph(
             "Readings left out by the curation",

@@ -23,14 +23,23 @@ _NAMESPACE = "IoTPipeline"
 
 
 class Watched(NamedTuple):
-    """The resources of one stage. ``curate_failures_rule`` is the EventBridge rule that sees the job fail."""
+    """The resources of one stage.
+
+    The deliveries are names of Firehose delivery streams; ``curate_failures_rule`` is the name of the EventBridge
+    rule that sees the job fail.
+    """
 
     stage: str
     stream: kinesis.IStream
-    delivery_stream_name: str
+    raw_delivery: str
+    alerts_delivery: str
     detector: lambda_.IFunction
     detector_timeout: Duration
+    watchdog: lambda_.IFunction
+    notifier: lambda_.IFunction
     failure_queue: sqs.IQueue
+    transitions: sqs.IQueue
+    transitions_failures: sqs.IQueue
     alerts_topic: sns.ITopic
     curate_failures_rule: str
 
@@ -40,23 +49,23 @@ def of_stream(watched: Watched, name: str) -> Metric:
     return watched.stream.metric(name, statistic="Sum", period=MINUTE)
 
 
-def of_delivery(watched: Watched, name: str, *, statistic: str) -> Metric:
-    """A metric of the Firehose delivery stream."""
+def of_delivery(delivery_stream: str) -> Metric:
+    """How old the oldest record is that Firehose has not delivered yet, in seconds."""
     return Metric(
         namespace="AWS/Firehose",
-        metric_name=name,
-        dimensions_map={"DeliveryStreamName": watched.delivery_stream_name},
-        statistic=statistic,
+        metric_name="DeliveryToS3.DataFreshness",
+        dimensions_map={"DeliveryStreamName": delivery_stream},
+        statistic="Maximum",
         period=FIVE_MINUTES,
     )
 
 
-def from_detector(watched: Watched, name: str, *, statistic: str = "Sum", **dimension: str) -> Metric:
-    """A metric that the detector emits; with ``severity`` or ``reason``, the part of it with that value."""
+def from_function(watched: Watched, service: str, name: str, *, statistic: str = "Sum", **dimension: str) -> Metric:
+    """A metric that the function ``service`` emits; with ``severity`` or ``reason``, the part of it with that value."""
     return Metric(
         namespace=_NAMESPACE,
         metric_name=name,
-        dimensions_map={"service": "detector", "stage": watched.stage, **dimension},
+        dimensions_map={"service": service, "stage": watched.stage, **dimension},
         statistic=statistic,
         period=FIVE_MINUTES,
     )
@@ -67,17 +76,38 @@ def rejected_percent(watched: Watched) -> IMetric:
     return MathExpression(
         expression="100 * rejected / (readings + rejected)",
         using_metrics={
-            "rejected": from_detector(watched, "RejectedReadings"),
-            "readings": from_detector(watched, "Readings"),
+            "rejected": from_function(watched, "detector", "RejectedReadings"),
+            "readings": from_function(watched, "detector", "Readings"),
         },
         period=FIVE_MINUTES,
         label="rejected (%)",
     )
 
 
-def given_up(watched: Watched) -> Metric:
-    """Batches that the detector was not able to process, waiting in the failure queue."""
-    return watched.failure_queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=FIVE_MINUTES)
+def waiting(queue: sqs.IQueue) -> Metric:
+    """How many messages wait in ``queue``."""
+    return queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=FIVE_MINUTES)
+
+
+def age_of_oldest(queue: sqs.IQueue) -> Metric:
+    """How old the oldest message in ``queue`` is, in seconds; what was received three times is not counted.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    """
+    return queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=MINUTE)
+
+
+def successes(function: lambda_.IFunction) -> IMetric:
+    """How often ``function`` ran to its end."""
+    return MathExpression(
+        expression="invocations - errors",
+        using_metrics={
+            "invocations": function.metric_invocations(period=FIVE_MINUTES),
+            "errors": function.metric_errors(period=FIVE_MINUTES),
+        },
+        period=FIVE_MINUTES,
+        label="successes",
+    )
 
 
 def from_curate(watched: Watched, name: str, *, statistic: str = "Sum") -> Metric:

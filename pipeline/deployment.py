@@ -20,9 +20,14 @@ class Deployment(msgspec.Struct, frozen=True, rename="pascal"):
     delivery_stream_name: str
     alerts_topic_arn: str
     state_table_name: str
+    group_table_name: str
     config_bucket_name: str
     rules_key: str
+    transitions_queue_url: str
+    alerts_delivery_stream_name: str
     detector_function_name: str
+    watchdog_function_name: str
+    notifier_function_name: str
     failure_queue_url: str
     lake_bucket_name: str
     database_name: str

@@ -9,7 +9,8 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk.naming import RAW_PREFIX
+from cdk.naming import ALERTS_PREFIX, RAW_PREFIX
+from telemetry.alerts_table import ALERTS
 from telemetry.tables import CURATED, RAW, Column, Table
 
 _TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
@@ -19,12 +20,16 @@ _PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 _PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 _PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
+#: The projection wants a beginning where alerts are kept for good: a day before there was any. Athena looks into each
+#: hour since then, unless a query says which days it is about.
+_FIRST_ALERTS = "2026-11-01"
+
 
 class Catalog(Construct):
-    """The database, the raw table and the curated tables.
+    """The database, the tables over what Firehose delivers and the curated tables.
 
-    Raw partitions are projected: Firehose makes a new folder each hour and registers nothing. Curated ones
-    are registered: a run swaps a whole partition by pointing its entry at new files.
+    Partitions of what is delivered are projected: Firehose makes a new folder each hour and registers nothing.
+    Curated ones are registered: a run swaps a whole partition by pointing its entry at new files.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class Catalog(Construct):
         raw_bucket: s3.IBucket,
         raw_retention_days: int,
         lake_bucket: s3.IBucket,
+        lake_retention_days: int | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.database = glue.CfnDatabase(
@@ -44,36 +50,14 @@ class Catalog(Construct):
             catalog_id=Aws.ACCOUNT_ID,
             database_name=database_name,
             database_input=glue.CfnDatabase.DatabaseInputProperty(
-                name=database_name, description="Readings of the fleet, raw and curated"
+                name=database_name, description="Readings of the fleet, raw and curated, and its alerts"
             ),
         )
-        self._table(
-            RAW,
-            glue.CfnTable.StorageDescriptorProperty(
-                columns=_columns(RAW.columns),
-                location=raw_bucket.s3_url_for_object(RAW_PREFIX),
-                input_format=_TEXT_INPUT,
-                output_format=_TEXT_OUTPUT,
-                serde_info=glue.CfnTable.SerdeInfoProperty(
-                    serialization_library=_JSON_SERDE,
-                    # A malformed line is a row of nulls and not the end of the query. So is a blank one, and there
-                    # are many: Firehose adds a newline to records that end in one already.
-                    parameters={"ignore.malformed.json": "true", "case.insensitive": "true"},
-                ),
-            ),
-            {
-                "classification": "json",
-                "projection.enabled": "true",
-                "projection.dt.type": "date",
-                "projection.dt.format": "yyyy-MM-dd",
-                "projection.dt.range": f"NOW-{raw_retention_days}DAYS,NOW",
-                "projection.dt.interval": "1",
-                "projection.dt.interval.unit": "DAYS",
-                "projection.hour.type": "integer",
-                "projection.hour.range": "0,23",
-                "projection.hour.digits": "2",
-                "storage.location.template": raw_bucket.s3_url_for_object(f"{RAW_PREFIX}dt=${{dt}}/hour=${{hour}}"),
-            },
+        self._delivered(RAW, raw_bucket.s3_url_for_object(RAW_PREFIX), f"NOW-{raw_retention_days}DAYS")
+        self._delivered(
+            ALERTS,
+            lake_bucket.s3_url_for_object(ALERTS_PREFIX),
+            f"NOW-{lake_retention_days}DAYS" if lake_retention_days else _FIRST_ALERTS,
         )
         for table in CURATED:
             self._table(
@@ -89,6 +73,37 @@ class Catalog(Construct):
                 ),
                 {"classification": "parquet", "parquet.compression": "ZSTD"},
             )
+
+    def _delivered(self, table: Table, location: str, first_day: str) -> None:
+        """A table over the JSON lines that Firehose writes to ``location``, from ``first_day`` until now."""
+        self._table(
+            table,
+            glue.CfnTable.StorageDescriptorProperty(
+                columns=_columns(table.columns),
+                location=location,
+                input_format=_TEXT_INPUT,
+                output_format=_TEXT_OUTPUT,
+                serde_info=glue.CfnTable.SerdeInfoProperty(
+                    serialization_library=_JSON_SERDE,
+                    # A malformed line is a row of nulls and not the end of the query. So is a blank one, of which the
+                    # raw zone has many: Firehose adds a newline to records that end in one already.
+                    parameters={"ignore.malformed.json": "true", "case.insensitive": "true"},
+                ),
+            ),
+            {
+                "classification": "json",
+                "projection.enabled": "true",
+                "projection.dt.type": "date",
+                "projection.dt.format": "yyyy-MM-dd",
+                "projection.dt.range": f"{first_day},NOW",
+                "projection.dt.interval": "1",
+                "projection.dt.interval.unit": "DAYS",
+                "projection.hour.type": "integer",
+                "projection.hour.range": "0,23",
+                "projection.hour.digits": "2",
+                "storage.location.template": f"{location}dt=${{dt}}/hour=${{hour}}",
+            },
+        )
 
     def _table(
         self, table: Table, storage: glue.CfnTable.StorageDescriptorProperty, parameters: dict[str, str]

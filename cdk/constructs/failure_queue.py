@@ -1,4 +1,4 @@
-"""Where the event source mapping says which batches it gave up on."""
+"""Where what was given up on is kept until a person has looked at it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cdk.constructs.findings import acknowledge
 class FailureQueue(sqs.Queue):
     """Encrypted, TLS only, kept for the longest SQS keeps a message.
 
-    A message names the shard and the sequence numbers, not the readings: those are in the stream for as
-    long as its retention, and in the raw zone after that.
+    The detector's says which part of the stream was given up (shard and sequence numbers, not the readings: those
+    are in the stream for as long as its retention, and in the raw zone after that); the notifier's has whole messages.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, name: str) -> None:

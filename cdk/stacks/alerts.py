@@ -1,23 +1,34 @@
-"""Somebody is told: the detector on the stream, its states and rules, and the topic it publishes to."""
+"""Somebody is told: from readings to alerts, from what changed to notifications, and all of it kept in the lake."""
 
 from __future__ import annotations
 
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk.constructs.alert_state import AlertStateTable
+from cdk.bundling import functions_code
+from cdk.constructs import notifier
+from cdk.constructs.alert_table import AlertTable
+from cdk.constructs.delivery import Delivery
 from cdk.constructs.detector import Detector
 from cdk.constructs.failure_queue import FailureQueue
+from cdk.constructs.function import Shared
 from cdk.constructs.notifications import NotificationsKey, NotificationTopic
+from cdk.constructs.notifier import Notifier
 from cdk.constructs.storage import AccessLogs, Bucket
-from cdk.naming import RULES_KEY, Names
+from cdk.constructs.transitions_queue import TransitionsQueue
+from cdk.constructs.watchdog import Watchdog
+from cdk.naming import ALERTS_ERRORS_PREFIX, ALERTS_PREFIX, RULES_KEY, Names
 from cdk.settings import Settings
 from cdk.target import Target
 
+#: Only the table ``alerts`` waits for it, and notifications do not.
+_BUFFER_SECONDS = 60
+
 
 class AlertsStack(Stack):
-    """The detector and what it reads, keeps and publishes to."""
+    """The detector, the watchdog and the notifier, and what they read, keep and tell."""
 
     def __init__(
         self,
@@ -27,9 +38,10 @@ class AlertsStack(Stack):
         names: Names,
         target: Target,
         stream: kinesis.IStream,
+        lake_bucket: s3.IBucket,
         access_logs: AccessLogs,
     ) -> None:
-        super().__init__(scope, names.stack("alerts"), description="IoT pipeline: from readings to alerts")
+        super().__init__(scope, names.stack("alerts"), description="IoT pipeline: from readings to notifications")
         self.key = NotificationsKey(self, "Key", alias=names.notifications_key_alias)
         self.topic = NotificationTopic(
             self,
@@ -39,7 +51,8 @@ class AlertsStack(Stack):
             key=self.key,
             emails=settings.alert_emails,
         )
-        state_table = AlertStateTable(self, "State", removal=settings.data_removal)
+        state_table = AlertTable(self, "State", partition_key="gateway", sort_key="part", removal=settings.data_removal)
+        group_table = AlertTable(self, "Groups", partition_key="group", removal=settings.data_removal)
         config_bucket = Bucket(
             self,
             "Config",
@@ -50,22 +63,53 @@ class AlertsStack(Stack):
             versioned=True,
         )
         self.failure_queue = FailureQueue(self, "Failures", name=names.failure_queue)
+        self.transitions_failures = FailureQueue(self, "TransitionsFailures", name=names.transitions_failure_queue)
+        self.transitions = TransitionsQueue(
+            self,
+            "Transitions",
+            name=names.transitions_queue,
+            failures=self.transitions_failures,
+            consumer_timeout=notifier.TIMEOUT,
+            batching_window=notifier.BATCHING_WINDOW,
+        )
+        delivery = Delivery(
+            self,
+            "Delivery",
+            name=names.alerts_delivery_stream,
+            source=None,
+            bucket=lake_bucket,
+            prefix=ALERTS_PREFIX,
+            errors_prefix=ALERTS_ERRORS_PREFIX,
+            buffer_seconds=_BUFFER_SECONDS,
+            log_retention_days=settings.log_retention_days,
+        )
+        shared = Shared(names, settings, target, functions_code(target), config_bucket, self.transitions)
         self.detector = Detector(
             self,
             "Detector",
-            names=names,
-            settings=settings,
-            target=target,
+            shared=shared,
             stream=stream,
             state_table=state_table,
+            failure_queue=self.failure_queue,
+        )
+        self.watchdog = Watchdog(self, "Watchdog", shared=shared, state_table=state_table, group_table=group_table)
+        self.notifier = Notifier(
+            self,
+            "Notifier",
+            shared=shared,
+            group_table=group_table,
             alerts_topic=self.topic,
             topic_key=self.key,
-            config_bucket=config_bucket,
-            failure_queue=self.failure_queue,
+            delivery_stream=delivery.delivery_stream,
         )
         CfnOutput(self, "AlertsTopicArn", value=self.topic.topic_arn)
         CfnOutput(self, "StateTableName", value=state_table.table_name)
+        CfnOutput(self, "GroupTableName", value=group_table.table_name)
         CfnOutput(self, "ConfigBucketName", value=config_bucket.bucket_name)
         CfnOutput(self, "RulesKey", value=RULES_KEY)
+        CfnOutput(self, "TransitionsQueueUrl", value=self.transitions.queue_url)
+        CfnOutput(self, "AlertsDeliveryStreamName", value=delivery.delivery_stream.ref)
         CfnOutput(self, "DetectorFunctionName", value=self.detector.function.function_name)
+        CfnOutput(self, "WatchdogFunctionName", value=self.watchdog.function.function_name)
+        CfnOutput(self, "NotifierFunctionName", value=self.notifier.function.function_name)
         CfnOutput(self, "FailureQueueUrl", value=self.failure_queue.queue_url)

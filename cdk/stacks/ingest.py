@@ -5,10 +5,10 @@ from __future__ import annotations
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from cdk.constructs.raw_delivery import RawDelivery
+from cdk.constructs.delivery import Delivery
 from cdk.constructs.readings_stream import ReadingsStream
 from cdk.constructs.storage import AccessLogs, Bucket
-from cdk.naming import Names
+from cdk.naming import RAW_ERRORS_PREFIX, RAW_PREFIX, Names
 from cdk.settings import Settings
 from cdk.target import Target
 
@@ -35,8 +35,16 @@ class IngestStack(Stack):
             target=target,
         )
         self.stream = ReadingsStream(self, "Stream", name=names.stream, settings=settings)
-        delivery = RawDelivery(
-            self, "Delivery", names=names, settings=settings, stream=self.stream, bucket=self.raw_bucket
+        delivery = Delivery(
+            self,
+            "Delivery",
+            name=names.delivery_stream,
+            source=self.stream,
+            bucket=self.raw_bucket,
+            prefix=RAW_PREFIX,
+            errors_prefix=RAW_ERRORS_PREFIX,
+            buffer_seconds=settings.raw_buffer_seconds,
+            log_retention_days=settings.log_retention_days,
         )
         CfnOutput(self, "StreamName", value=self.stream.stream_name)
         CfnOutput(self, "RawBucketName", value=self.raw_bucket.bucket_name)

@@ -51,6 +51,7 @@ class LakeStack(Stack):
             raw_bucket=raw_bucket,
             raw_retention_days=settings.raw_retention_days,
             lake_bucket=self.bucket,
+            lake_retention_days=settings.curated_retention_days,
         )
         workgroup = QueryWorkGroup(
             self, "Queries", name=names.workgroup, results=results, scan_limit_gb=settings.athena_scan_limit_gb

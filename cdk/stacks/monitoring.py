@@ -54,10 +54,15 @@ class MonitoringStack(Stack):
         watched = Watched(
             stage=settings.stage,
             stream=stream,
-            delivery_stream_name=names.delivery_stream,
+            raw_delivery=names.delivery_stream,
+            alerts_delivery=names.alerts_delivery_stream,
             detector=alerts.detector.function,
             detector_timeout=TIMEOUT,
+            watchdog=alerts.watchdog.function,
+            notifier=alerts.notifier.function,
             failure_queue=alerts.failure_queue,
+            transitions=alerts.transitions,
+            transitions_failures=alerts.transitions_failures,
             alerts_topic=alerts.topic,
             curate_failures_rule=names.curate_failures_rule,
         )

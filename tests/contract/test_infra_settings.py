@@ -14,7 +14,9 @@ from aws_cdk.assertions import Template
 from cdk.app import build
 from cdk.settings import load
 from glue_jobs.curate.arguments import Arguments, parse_arguments
-from lambdas.detector.settings import Settings
+from lambdas.detector.settings import Settings as Detector
+from lambdas.notifier.settings import Settings as Notifier
+from lambdas.watchdog.settings import Settings as Watchdog
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +25,7 @@ GLUES_OWN = {"--extra-py-files", "--additional-python-modules", "library-set"}
 
 
 @pytest.fixture(scope="module")
-def resources() -> dict[str, dict[str, Any]]:
+def resources() -> list[dict[str, Any]]:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(
         context={**context, "aws:cdk:bundling-stacks": []},
@@ -32,34 +34,58 @@ def resources() -> dict[str, dict[str, Any]]:
     )
     build(app, load({}, {}), "aws")
     stacks = [stack for stack in app.node.children if isinstance(stack, Stack)]
-    return {
-        resource["Type"]: resource["Properties"]
-        for stack in stacks
-        for resource in Template.from_stack(stack).to_json()["Resources"].values()
-    }
+    return [resource for stack in stacks for resource in Template.from_stack(stack).to_json()["Resources"].values()]
 
 
-def test_should_set_exactly_the_variables_that_the_detector_reads(resources: dict[str, dict[str, Any]]) -> None:
-    variables = set(resources["AWS::Lambda::Function"]["Environment"]["Variables"])
+@pytest.fixture(scope="module")
+def functions(resources: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """The variables of each function, by its service."""
+    found = [r["Properties"] for r in resources if r["Type"] == "AWS::Lambda::Function"]
+    variables = [function["Environment"]["Variables"] for function in found]
+    return {of["POWERTOOLS_SERVICE_NAME"]: of for of in variables}
+
+
+@pytest.fixture(scope="module")
+def default_arguments(resources: list[dict[str, Any]]) -> dict[str, Any]:
+    """The job's."""
+    (job,) = (resource["Properties"] for resource in resources if resource["Type"] == "AWS::Glue::Job")
+    arguments: dict[str, Any] = job["DefaultArguments"]
+    return arguments
+
+
+@pytest.mark.parametrize(
+    ("service", "settings"), [("detector", Detector), ("watchdog", Watchdog), ("notifier", Notifier)]
+)
+def test_should_set_exactly_the_variables_that_a_function_reads(
+    service: str, settings: type[msgspec.Struct], functions: dict[str, dict[str, str]]
+) -> None:
+    variables = set(functions[service])
 
     assert {name for name in variables if not name.startswith("POWERTOOLS_")} == {
-        field.upper() for field in Settings.__struct_fields__
+        field.upper() for field in settings.__struct_fields__
     }
     assert {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"} <= variables
 
 
-def test_should_pass_only_arguments_that_the_curation_accepts(resources: dict[str, dict[str, Any]]) -> None:
-    arguments = resources["AWS::Glue::Job"]["DefaultArguments"]
-    passed = {name.removeprefix("--") for name in set(arguments) - GLUES_OWN}
+def test_should_have_a_handler_where_each_function_looks_for_it(resources: list[dict[str, Any]]) -> None:
+    handlers = [r["Properties"]["Handler"] for r in resources if r["Type"] == "AWS::Lambda::Function"]
+
+    assert len(handlers) == 3
+    for handler in handlers:
+        module, _, function = handler.rpartition(".")
+        assert f"def {function}(" in ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text()
+
+
+def test_should_pass_only_arguments_that_the_curation_accepts(default_arguments: dict[str, Any]) -> None:
+    passed = {name.removeprefix("--") for name in set(default_arguments) - GLUES_OWN}
     required = {field.name for field in msgspec.structs.fields(Arguments) if field.required}
 
     assert required <= passed <= set(Arguments.__struct_fields__)
 
 
-def test_should_pass_arguments_that_the_curation_can_parse(resources: dict[str, dict[str, Any]]) -> None:
-    defaults = resources["AWS::Glue::Job"]["DefaultArguments"]
+def test_should_pass_arguments_that_the_curation_can_parse(default_arguments: dict[str, Any]) -> None:
     # Names that only exist once deployed stand in the template as references.
-    given = {name: value if isinstance(value, str) else "deployed" for name, value in defaults.items()}
+    given = {name: value if isinstance(value, str) else "deployed" for name, value in default_arguments.items()}
     argv = [word for name, value in given.items() if name.startswith("--") for word in (name, value)]
 
     arguments = parse_arguments(argv, {})

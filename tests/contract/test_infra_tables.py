@@ -8,8 +8,10 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Template
 
 from cdk.constructs.catalog import Catalog
+from telemetry.alerts_table import ALERTS
 from telemetry.reading import Reading
 from telemetry.tables import CURATED, RAW, Column, Table
+from telemetry.transitions import Transition
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +24,7 @@ def catalog() -> Template:
         raw_bucket=s3.Bucket(stack, "Raw"),
         raw_retention_days=30,
         lake_bucket=s3.Bucket(stack, "Lake"),
+        lake_retention_days=None,
     )
     return Template.from_stack(stack)
 
@@ -30,7 +33,7 @@ def _columns(columns: tuple[Column, ...]) -> list[dict[str, str]]:
     return [{"Name": column.name, "Type": column.type, "Comment": column.comment} for column in columns]
 
 
-@pytest.mark.parametrize("table", [RAW, *CURATED], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [RAW, ALERTS, *CURATED], ids=lambda table: table.name)
 def test_should_declare_the_columns_of(table: Table, catalog: Template) -> None:
     tables = {
         found["Properties"]["TableInput"]["Name"]: found["Properties"]["TableInput"]
@@ -43,3 +46,21 @@ def test_should_declare_the_columns_of(table: Table, catalog: Template) -> None:
 
 def test_should_have_a_raw_column_for_every_field_of_a_reading() -> None:
     assert RAW.column_names == Reading.__struct_fields__
+
+
+def test_should_have_a_column_for_every_field_of_a_transition() -> None:
+    assert ALERTS.column_names == Transition.__struct_fields__
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        ("bigint", {"sequence"}),
+        ("boolean", {"flapping"}),
+        ("double", {"value", "threshold"}),
+        # Times are text in JSON lines, which Hive's timestamp does not parse.
+        ("timestamp", set()),
+    ],
+)
+def test_should_give_alerts_columns_of_the_types_that_json_has(kind: str, columns: set[str]) -> None:
+    assert {column.name for column in ALERTS.columns if column.type == kind} == columns

@@ -40,6 +40,13 @@ def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
     return {key: dict(value) for key, value in template.find_resources(kind).items()}
 
 
+def only(template: Template, kind: str) -> dict[str, Any]:
+    """The properties of the template's one resource of a type."""
+    (resource,) = resources(template, kind).values()
+    properties: dict[str, Any] = resource["Properties"]
+    return properties
+
+
 @pytest.fixture(scope="session")
 def app() -> App:
     return app_for(validated=True)

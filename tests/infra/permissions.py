@@ -16,13 +16,14 @@ _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACC
 _ARNS = {
     "AWS::DynamoDB::Table": f"dynamodb:{REGION}:{ACCOUNT}:table/{{}}",
     "AWS::KMS::Key": f"kms:{REGION}:{ACCOUNT}:key/{{}}",
+    "AWS::KinesisFirehose::DeliveryStream": f"firehose:{REGION}:{ACCOUNT}:deliverystream/{{}}",
     "AWS::Kinesis::Stream": f"kinesis:{REGION}:{ACCOUNT}:stream/{{}}",
     "AWS::Logs::LogGroup": f"logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
     "AWS::S3::Bucket": "s3:::{}",
     "AWS::SNS::Topic": f"sns:{REGION}:{ACCOUNT}:{{}}",
     "AWS::SQS::Queue": f"sqs:{REGION}:{ACCOUNT}:{{}}",
 }
-_NAMES = ("Name", "LogGroupName", "QueueName", "TopicName")
+_NAMES = ("Name", "DeliveryStreamName", "LogGroupName", "QueueName", "TopicName")
 
 
 class Permissions:
@@ -40,24 +41,37 @@ class Permissions:
             if "Export" in output
         }
 
-    def allows(self, service: str, action: str, arn: str, condition: Mapping[str, str] | None = None) -> bool:
-        """Whether the role of ``service`` (such as ``lambda``) may do ``action`` on ``arn``.
+    def allows(self, user: str, action: str, arn: str, condition: Mapping[str, str] | None = None) -> bool:
+        """Whether the role of ``user`` may do ``action`` on ``arn``.
 
-        ``condition`` are the request's condition keys, such as ``{"s3:prefix": "raw/"}``.
+        A user is a stack's part and a construct with a role in it, such as ``alerts.Detector``; ``condition`` are the
+        request's condition keys, such as ``{"s3:prefix": "raw/"}``.
         """
+        assert user in self.users
+        part = user.partition(".")[0]
         return any(
             action in listed(statement["Action"])
             and any(_matches(self.resolved(part, pattern), arn) for pattern in listed(statement["Resource"]))
             and _holds(statement.get("Condition", {}), condition or {})
-            for part, statement in self._statements(f"{service}.amazonaws.com")
+            for statement in self._statements(user)
         )
 
-    def _statements(self, principal: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for part, template in self._templates.items():
-            for resource in template["Resources"].values():
-                if resource["Type"] == "AWS::IAM::Role" and principal in _assumed_by(resource["Properties"]):
-                    for policy in resource["Properties"]["Policies"]:
-                        yield from ((part, statement) for statement in policy["PolicyDocument"]["Statement"])
+    @property
+    def users(self) -> set[str]:
+        """All there are."""
+        return {
+            _user(part, name)
+            for part, template in self._templates.items()
+            for name, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::IAM::Role"
+        }
+
+    def _statements(self, user: str) -> Iterator[dict[str, Any]]:
+        part = user.partition(".")[0]
+        for name, resource in self._templates[part]["Resources"].items():
+            if resource["Type"] == "AWS::IAM::Role" and _user(part, name) == user:
+                for policy in resource["Properties"]["Policies"]:
+                    yield from policy["PolicyDocument"]["Statement"]
 
     def resolved(self, part: str, value: Any) -> str:
         """A value of the template ``part`` as it is once deployed."""
@@ -93,8 +107,8 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _assumed_by(role: Mapping[str, Any]) -> list[str]:
-    return [statement["Principal"]["Service"] for statement in role["AssumeRolePolicyDocument"]["Statement"]]
+def _user(part: str, role: str) -> str:
+    return f"{part}.{role[:-8].removesuffix('Role')}"
 
 
 def _arn(kind: str, name: str) -> str:

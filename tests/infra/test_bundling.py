@@ -12,7 +12,9 @@ import pytest
 from uv import find_uv_bin
 
 from cdk import bundling
-from lambdas.detector.settings import Settings
+from lambdas.detector.settings import Settings as Detector
+from lambdas.notifier.settings import Settings as Notifier
+from lambdas.watchdog.settings import Settings as Watchdog
 from tests.infra.conftest import ROOT
 
 #: What Lambda's runtime has of itself: boto3 and what that needs.
@@ -68,18 +70,18 @@ def test_should_change_the_hash_with_any_source(monkeypatch: pytest.MonkeyPatch,
     assert bundling._digest(bundling._sources("telemetry")) != before
 
 
-def test_should_bundle_a_detector_that_imports_with_nothing_but_lambdas_own_packages(tmp_path: Path) -> None:
+def test_should_bundle_functions_that_import_with_nothing_but_lambdas_own_packages(tmp_path: Path) -> None:
     bundle, runtime = tmp_path / "bundle", tmp_path / "runtime"
     runtime.mkdir()
     for name in LAMBDAS_OWN:
         (runtime / name).symlink_to(Path(boto3.__file__).parents[1] / name)
-    sources = bundling._sources("telemetry", "lambdas/__init__.py", "lambdas/detector", "rules.yaml")
+    sources = bundling._sources("telemetry", "lambdas", "rules.yaml")
 
-    bundling._DetectorBundle(sources, ("--python", sys.executable)).try_bundle(str(bundle))
+    bundling._FunctionsBundle(sources, ("--python", sys.executable)).try_bundle(str(bundle))
 
     code = """
 import importlib, pathlib
-for path in sorted(pathlib.Path().glob("*/detector/*.py")) + sorted(pathlib.Path("telemetry").glob("*.py")):
+for path in sorted(pathlib.Path("lambdas").glob("*/*.py")) + sorted(pathlib.Path("telemetry").glob("*.py")):
     importlib.import_module(".".join(path.with_suffix("").parts))
     print(path)
 """
@@ -87,26 +89,35 @@ for path in sorted(pathlib.Path().glob("*/detector/*.py")) + sorted(pathlib.Path
         "PYTHONPATH": str(runtime),
         "AWS_DEFAULT_REGION": "us-east-1",
         "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
-        **{name.upper(): "some" for name in Settings.__struct_fields__},
+        **{name.upper(): "some" for of in (Detector, Watchdog, Notifier) for name in of.__struct_fields__},
     }
     # Without site, and so without this environment's packages.
     done = subprocess.run(
         [sys.executable, "-S", "-c", code], cwd=bundle, env=environ, capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
-    assert {"lambdas/detector/handler.py", "telemetry/rules.py"} <= set(done.stdout.split())
+    handlers = {f"lambdas/{name}/handler.py" for name in ("detector", "watchdog", "notifier")}
+    assert {*handlers, "telemetry/rules.py"} <= set(done.stdout.split())
     assert not list(bundle.rglob("test_*.py"))
-    assert not (bundle / "lambdas/detector/requirements.in").exists()
+    assert not (bundle / "lambdas/requirements.in").exists()
 
 
 def test_should_bundle_extensions_for_graviton_and_lambdas_python(tmp_path: Path) -> None:
     install = ("--python-platform", bundling._MANYLINUX["arm64"], "--python-version", bundling.LAMBDA_PYTHON)
 
-    bundling._DetectorBundle([], install).try_bundle(str(tmp_path))
+    bundling._FunctionsBundle([], install).try_bundle(str(tmp_path))
 
     extensions = [path.name for path in tmp_path.rglob("*.so")]
     assert extensions
     assert {name.split(".", 1)[1] for name in extensions} == {"cpython-313-aarch64-linux-gnu.so"}
+
+
+def test_should_run_the_curation_without_what_rules_are_parsed_with() -> None:
+    code = "import sys, glue_jobs.curate.main; print({'lark', 'yaml'} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"
 
 
 def test_should_lock_modules_that_glue_can_install() -> None:
@@ -138,7 +149,7 @@ def _glue_install(*what: str) -> subprocess.CompletedProcess[str]:
 def test_should_say_in_one_line_what_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("msgspec==0.0.0.dev1\n")
-    monkeypatch.setattr(bundling, "DETECTOR_REQUIREMENTS", requirements)
+    monkeypatch.setattr(bundling, "FUNCTIONS_REQUIREMENTS", requirements)
 
-    with pytest.raises(SystemExit, match=r"^cdk: the detector's dependencies cannot be installed"):
-        bundling._DetectorBundle([], ("--python", sys.executable, "--offline")).try_bundle(str(tmp_path))
+    with pytest.raises(SystemExit, match=r"^cdk: the functions' dependencies cannot be installed"):
+        bundling._FunctionsBundle([], ("--python", sys.executable, "--offline")).try_bundle(str(tmp_path))

@@ -7,17 +7,23 @@ import importlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
+import msgspec
 import pytest
 from aws_cdk.assertions import Template
 
 from glue_jobs.curate.curate import Summary
 from glue_jobs.curate.main import publish
-from lambdas.detector.detect import Tally
+from lambdas.detector.detect import Tally as DetectorTally
+from lambdas.detector.settings import Settings as DetectorSettings
+from lambdas.notifier.carry import Tally as NotifierTally
+from lambdas.notifier.settings import Settings as NotifierSettings
+from lambdas.watchdog.settings import Settings as WatchdogSettings
 from telemetry.codec import Reason
-from telemetry.rules import Severity
+from telemetry.rules import Severity, parse_rules
 from tests.infra.conftest import ROOT, resources
 
 if TYPE_CHECKING:
@@ -50,29 +56,72 @@ def _series(name: str, dimensions: Sequence[dict[str, str]]) -> Series:
 
 
 @pytest.fixture
-def emitted_by_detector(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> set[Series]:
-    """What the handler writes for a batch with every reason and severity."""
-    for name in ("STATE_TABLE", "ALERTS_TOPIC_ARN", "CONFIG_BUCKET", "RULES_KEY"):
-        monkeypatch.setenv(name, "unused")
-    monkeypatch.setenv("STAGE", "dev")
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "detector")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", OURS)
-    monkeypatch.chdir(ROOT)
-    sys.modules.pop("lambdas.detector.handler", None)
-    handler = importlib.import_module("lambdas.detector.handler")
-    del sys.modules["lambdas.detector.handler"]
-    reasons, severities = Counter[str](get_args(Reason)), Counter[str](get_args(Severity))
-    handler._emit(Tally(records=1, readings=1, rejected=reasons, firing=severities, resolved=severities, newest=NOW))
-    handler.metrics.flush_metrics()
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    return {
-        Series(metric["Name"], frozenset((name, line[name]) for name in dimensions))
-        for line in lines
-        for directive in line["_aws"]["CloudWatchMetrics"]
-        if directive["Namespace"] == OURS
-        for dimensions in directive["Dimensions"]
-        for metric in directive["Metrics"]
-    }
+def emitted_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., set[Series]]:
+    """What a function writes: has the handler of ``service`` do something to its metrics."""
+
+    def emitted(service: str, settings: type[msgspec.Struct], emit: Callable[[ModuleType], None]) -> set[Series]:
+        for name in settings.__struct_fields__:
+            monkeypatch.setenv(name.upper(), "unused")
+        monkeypatch.setenv("STAGE", "dev")
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", service)
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", OURS)
+        monkeypatch.chdir(ROOT)
+        sys.modules.pop(f"lambdas.{service}.handler", None)
+        handler = importlib.import_module(f"lambdas.{service}.handler")
+        del sys.modules[f"lambdas.{service}.handler"]
+        capsys.readouterr()
+        emit(handler)
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+        return {
+            Series(metric["Name"], frozenset((name, line[name]) for name in dimensions))
+            for line in lines
+            for directive in line["_aws"]["CloudWatchMetrics"]
+            if directive["Namespace"] == OURS
+            for dimensions in directive["Dimensions"]
+            for metric in directive["Metrics"]
+        }
+
+    return emitted
+
+
+@pytest.fixture
+def emitted_by_detector(emitted_by: Callable[..., set[Series]]) -> set[Series]:
+    """What the handler writes for a batch with every reason."""
+
+    def emit(handler: ModuleType) -> None:
+        rejected = Counter[str](get_args(Reason))
+        handler._emit(DetectorTally(records=1, readings=1, rejected=rejected, transitions=1, newest=NOW))
+        handler.metrics.flush_metrics()
+
+    return emitted_by("detector", DetectorSettings, emit)
+
+
+@pytest.fixture
+def emitted_by_notifier(emitted_by: Callable[..., set[Series]]) -> set[Series]:
+    """What the handler writes for a batch with every severity."""
+
+    def emit(handler: ModuleType) -> None:
+        severities = Counter[str](get_args(Severity))
+        handler._emit(NotifierTally(firing=severities, resolved=severities, published=1, delays=[1.0]))
+        handler.metrics.flush_metrics()
+
+    return emitted_by("notifier", NotifierSettings, emit)
+
+
+@pytest.fixture
+def emitted_by_watchdog(emitted_by: Callable[..., set[Series]], monkeypatch: pytest.MonkeyPatch) -> set[Series]:
+    """What a run writes in which nothing is due."""
+
+    def emit(handler: ModuleType) -> None:
+        monkeypatch.setattr(handler, "due_keys", lambda *_: iter(()))
+        rules = parse_rules("rules: [{name: too-hot, when: temperature > 40}]")
+        monkeypatch.setattr(handler.rules, "current", lambda: rules)
+        context = SimpleNamespace(
+            function_name="watchdog", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="id"
+        )
+        handler.handler({}, context)
+
+    return emitted_by("watchdog", WatchdogSettings, emit)
 
 
 @pytest.fixture
@@ -115,7 +164,11 @@ def _watched(properties: dict[str, Any]) -> Iterator[Series]:
 
 
 def test_should_watch_only_metrics_that_the_programs_emit(
-    templates: dict[str, Template], emitted_by_detector: set[Series], emitted_by_curation: set[Series]
+    templates: dict[str, Template],
+    emitted_by_detector: set[Series],
+    emitted_by_watchdog: set[Series],
+    emitted_by_notifier: set[Series],
+    emitted_by_curation: set[Series],
 ) -> None:
     watched = {
         series
@@ -125,4 +178,5 @@ def test_should_watch_only_metrics_that_the_programs_emit(
     }
 
     assert {series.name for series in watched} >= {"RulesRejected", "AlertsFiring", "NewestReadingAge", "CurateRuns"}
-    assert watched - emitted_by_detector - emitted_by_curation == set()
+    emitted = emitted_by_detector | emitted_by_watchdog | emitted_by_notifier | emitted_by_curation
+    assert watched - emitted == set()

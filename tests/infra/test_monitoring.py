@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
+from lambdas.alerting.queue import MAX_DELAY_SECONDS
 from tests.infra.conftest import ROOT, resources
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -28,9 +29,14 @@ def test_should_alarm_on_every_part_of_a_readings_way(alarms: dict[str, dict[str
         "detector-slow",
         "detector-gave-up",
         "rejected-readings",
+        "watchdog-stopped",
         "rules-rejected",
         "alert-storm",
+        "notifications-late",
+        "notifier-errors",
+        "notifications-failed",
         "alerts-undelivered",
+        "alerts-delivery-late",
         "raw-delivery-late",
         "curate-failed",
         "curated-data-stale",
@@ -79,6 +85,34 @@ def test_should_alarm_on_stale_tables_after_two_whole_runs_and_on_silence(
 
     assert stale["TreatMissingData"] == "breaching"
     assert (stale["Period"], stale["EvaluationPeriods"], stale["DatapointsToAlarm"]) == (3600, 3, 3)
+
+
+def test_should_alarm_when_no_run_of_the_watchdog_succeeds_or_none_begins(alarms: dict[str, dict[str, Any]]) -> None:
+    stopped = alarms["watchdog-stopped"]
+    (expression,) = (query for query in stopped["Metrics"] if "Expression" in query)
+    metrics = {query["Id"]: query["MetricStat"] for query in stopped["Metrics"] if "MetricStat" in query}
+
+    assert (stopped["ComparisonOperator"], stopped["Threshold"]) == ("LessThanThreshold", 1)
+    assert stopped["TreatMissingData"] == "breaching"
+    assert expression["Expression"] == "invocations - errors"
+    assert {name: (stat["Metric"]["MetricName"], stat["Period"]) for name, stat in metrics.items()} == {
+        "invocations": ("Invocations", 300),
+        "errors": ("Errors", 300),
+    }
+
+
+def test_should_end_the_alarm_on_rules_though_no_readings_come(alarms: dict[str, dict[str, Any]]) -> None:
+    rejected = alarms["rules-rejected"]
+
+    assert {"Name": "service", "Value": "watchdog"} in rejected["Dimensions"]
+    assert rejected["TreatMissingData"] == "notBreaching"
+
+
+def test_should_not_take_a_message_that_is_held_back_for_a_late_one(alarms: dict[str, dict[str, Any]]) -> None:
+    late = alarms["notifications-late"]
+
+    assert late["MetricName"] == "ApproximateAgeOfOldestMessage"
+    assert late["Threshold"] > MAX_DELAY_SECONDS
 
 
 def test_should_hear_of_failed_and_timed_out_runs_of_our_job(templates: dict[str, Template]) -> None:

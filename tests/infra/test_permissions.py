@@ -14,15 +14,26 @@ from tests.infra.permissions import ACCOUNT, REGION, Permissions
 _HERE = f"{REGION}:{ACCOUNT}"
 STREAM = f"arn:aws:kinesis:{_HERE}:stream/iot-dev-readings"
 STATES = f"arn:aws:dynamodb:{_HERE}:table/State"
+GROUPS = f"arn:aws:dynamodb:{_HERE}:table/Groups"
+TRANSITIONS = f"arn:aws:sqs:{_HERE}:iot-dev-transitions"
+HISTORY = f"arn:aws:firehose:{_HERE}:deliverystream/iot-dev-alerts"
+RULES = "arn:aws:s3:::Config/rules.yaml"
 TOPIC = f"arn:aws:sns:{_HERE}:iot-dev-alerts"
 TOPIC_KEY = f"arn:aws:kms:{_HERE}:key/Key"
 FAILURES = f"arn:aws:sqs:{_HERE}:iot-dev-detector-failures"
+TRANSITIONS_FAILURES = f"{TRANSITIONS}-failures"
 DETECTOR_LOG = f"arn:aws:logs:{_HERE}:log-group:/aws/lambda/iot-dev-detector:log-stream:2026/11/23/[$LATEST]5ad1"
+WATCHDOG_LOG, NOTIFIER_LOG = (DETECTOR_LOG.replace("detector", name) for name in ("watchdog", "notifier"))
 DELIVERY_LOG = f"arn:aws:logs:{_HERE}:log-group:/aws/kinesisfirehose/iot-dev-raw:log-stream:S3Delivery"
 JOB_LOG = f"arn:aws:logs:{_HERE}:log-group:/aws-glue/python-jobs-iot-dev-curate-encryption/output:log-stream:jr_1"
 RAW, RAW_OBJECT = "arn:aws:s3:::Raw", "arn:aws:s3:::Raw/raw/dt=2026-11-23/hour=13/iot-dev-raw-1-2026-11-23-13-07-50-a"
+ALERTS_OBJECT = "arn:aws:s3:::Lake/alerts/dt=2026-11-23/hour=13/iot-dev-alerts-1-2026-11-23-13-07-50-a"
+ALERTS_DELIVERY_LOG = DELIVERY_LOG.replace("iot-dev-raw", "iot-dev-alerts")
 LAKE, LAKE_FILE = "arn:aws:s3:::Lake", "arn:aws:s3:::Lake/readings/dt=2026-11-23/hour=13/run/0.parquet"
 READINGS_TABLE = f"arn:aws:glue:{_HERE}:table/iot_dev/readings"
+
+#: What reads the rules and tells the notifier.
+FUNCTIONS = ("alerts.Detector", "alerts.Watchdog", "alerts.Notifier")
 
 
 def _group(log_stream: str) -> str:
@@ -36,76 +47,124 @@ def permissions(templates: dict[str, Template]) -> Permissions:
 
 
 @pytest.mark.parametrize(
-    ("service", "action", "arn", "condition"),
+    ("user", "action", "arn", "condition"),
     [
-        ("lambda", "kinesis:GetRecords", STREAM, {}),
-        ("lambda", "kinesis:GetShardIterator", STREAM, {}),
-        ("lambda", "kinesis:DescribeStreamSummary", STREAM, {}),
-        ("lambda", "kinesis:ListShards", STREAM, {}),
-        ("lambda", "dynamodb:BatchGetItem", STATES, {}),
-        ("lambda", "dynamodb:PutItem", STATES, {}),
-        ("lambda", "sns:Publish", TOPIC, {}),
-        ("lambda", "kms:GenerateDataKey", TOPIC_KEY, {}),
-        ("lambda", "kms:Decrypt", TOPIC_KEY, {}),
-        ("lambda", "s3:GetObject", "arn:aws:s3:::Config/rules.yaml", {}),
-        ("lambda", "s3:ListBucket", "arn:aws:s3:::Config", {}),
-        ("lambda", "sqs:SendMessage", FAILURES, {}),
-        ("lambda", "logs:CreateLogStream", _group(DETECTOR_LOG), {}),
-        ("lambda", "logs:PutLogEvents", DETECTOR_LOG, {}),
-        ("firehose", "kinesis:DescribeStream", STREAM, {}),
-        ("firehose", "kinesis:GetRecords", STREAM, {}),
-        ("firehose", "s3:ListBucket", RAW, {}),
-        ("firehose", "s3:PutObject", RAW_OBJECT, {}),
-        ("firehose", "s3:PutObject", "arn:aws:s3:::Raw/raw-errors/processing-failed/dt=2026-11-23/hour=13/a", {}),
-        ("firehose", "logs:PutLogEvents", DELIVERY_LOG, {}),
-        ("glue", "s3:ListBucket", RAW, {"s3:prefix": "raw/dt=2026-11-23/hour=13/"}),
-        ("glue", "s3:GetObject", RAW_OBJECT, {}),
-        ("glue", "s3:ListBucket", LAKE, {}),
-        ("glue", "s3:PutObject", LAKE_FILE, {}),
-        ("glue", "s3:DeleteObject", LAKE_FILE, {}),
-        ("glue", "glue:GetTable", READINGS_TABLE, {}),
-        ("glue", "glue:GetPartitions", READINGS_TABLE, {}),
-        ("glue", "glue:BatchCreatePartition", READINGS_TABLE, {}),
-        ("glue", "glue:BatchUpdatePartition", READINGS_TABLE, {}),
-        ("glue", "glue:BatchUpdatePartition", f"arn:aws:glue:{_HERE}:catalog", {}),
-        ("glue", "glue:BatchUpdatePartition", f"arn:aws:glue:{_HERE}:database/iot_dev", {}),
-        ("glue", "glue:GetSecurityConfiguration", "*", {}),
-        ("glue", "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "IoTPipeline"}),
-        ("glue", "logs:CreateLogGroup", _group(JOB_LOG), {}),
-        ("glue", "logs:AssociateKmsKey", _group(JOB_LOG), {}),
-        ("glue", "logs:CreateLogStream", _group(JOB_LOG), {}),
-        ("glue", "logs:PutLogEvents", JOB_LOG, {}),
-        ("glue", "kms:GenerateDataKey", f"arn:aws:kms:{_HERE}:key/CurateKey", {}),
+        ("alerts.Detector", "kinesis:GetRecords", STREAM, {}),
+        ("alerts.Detector", "kinesis:GetShardIterator", STREAM, {}),
+        ("alerts.Detector", "kinesis:DescribeStreamSummary", STREAM, {}),
+        ("alerts.Detector", "kinesis:ListShards", STREAM, {}),
+        *(("alerts.Detector", f"dynamodb:{name}", STATES, {}) for name in ("BatchGetItem", "PutItem", "UpdateItem")),
+        ("alerts.Detector", "sqs:SendMessage", FAILURES, {}),
+        ("alerts.Detector", "logs:CreateLogStream", _group(DETECTOR_LOG), {}),
+        ("alerts.Detector", "logs:PutLogEvents", DETECTOR_LOG, {}),
+        *(("alerts.Watchdog", f"dynamodb:{name}", STATES, {}) for name in ("BatchGetItem", "PutItem", "UpdateItem")),
+        ("alerts.Watchdog", "dynamodb:Query", f"{STATES}/index/due", {}),
+        ("alerts.Watchdog", "dynamodb:Query", f"{GROUPS}/index/due", {}),
+        ("alerts.Watchdog", "logs:PutLogEvents", WATCHDOG_LOG, {}),
+        *(("alerts.Notifier", f"dynamodb:{name}", GROUPS, {}) for name in ("BatchGetItem", "PutItem", "DeleteItem")),
+        ("alerts.Notifier", "sqs:ReceiveMessage", TRANSITIONS, {}),
+        ("alerts.Notifier", "sqs:DeleteMessage", TRANSITIONS, {}),
+        ("alerts.Notifier", "sqs:GetQueueAttributes", TRANSITIONS, {}),
+        ("alerts.Notifier", "firehose:PutRecordBatch", HISTORY, {}),
+        ("alerts.Notifier", "sns:Publish", TOPIC, {}),
+        ("alerts.Notifier", "kms:GenerateDataKey", TOPIC_KEY, {}),
+        ("alerts.Notifier", "kms:Decrypt", TOPIC_KEY, {}),
+        ("alerts.Notifier", "logs:PutLogEvents", NOTIFIER_LOG, {}),
+        *((user, "sqs:SendMessage", TRANSITIONS, {}) for user in FUNCTIONS),
+        *((user, "s3:GetObject", RULES, {}) for user in FUNCTIONS),
+        *((user, "s3:GetObjectVersion", RULES, {}) for user in FUNCTIONS),
+        *((user, "s3:ListBucket", "arn:aws:s3:::Config", {}) for user in FUNCTIONS),
+        ("alerts.Delivery", "s3:ListBucket", "arn:aws:s3:::Lake", {}),
+        ("alerts.Delivery", "s3:PutObject", ALERTS_OBJECT, {}),
+        ("alerts.Delivery", "s3:PutObject", "arn:aws:s3:::Lake/alerts-errors/processing-failed/dt=2026-11-23/a", {}),
+        ("alerts.Delivery", "logs:PutLogEvents", ALERTS_DELIVERY_LOG, {}),
+        ("ingest.Delivery", "kinesis:DescribeStream", STREAM, {}),
+        ("ingest.Delivery", "kinesis:GetRecords", STREAM, {}),
+        ("ingest.Delivery", "s3:ListBucket", RAW, {}),
+        ("ingest.Delivery", "s3:PutObject", RAW_OBJECT, {}),
+        (
+            "ingest.Delivery",
+            "s3:PutObject",
+            "arn:aws:s3:::Raw/raw-errors/processing-failed/dt=2026-11-23/hour=13/a",
+            {},
+        ),
+        ("ingest.Delivery", "logs:PutLogEvents", DELIVERY_LOG, {}),
+        ("batch.Curate", "s3:ListBucket", RAW, {"s3:prefix": "raw/dt=2026-11-23/hour=13/"}),
+        ("batch.Curate", "s3:GetObject", RAW_OBJECT, {}),
+        ("batch.Curate", "s3:ListBucket", LAKE, {}),
+        ("batch.Curate", "s3:PutObject", LAKE_FILE, {}),
+        ("batch.Curate", "s3:DeleteObject", LAKE_FILE, {}),
+        ("batch.Curate", "glue:GetTable", READINGS_TABLE, {}),
+        ("batch.Curate", "glue:GetPartitions", READINGS_TABLE, {}),
+        ("batch.Curate", "glue:BatchCreatePartition", READINGS_TABLE, {}),
+        ("batch.Curate", "glue:BatchUpdatePartition", READINGS_TABLE, {}),
+        ("batch.Curate", "glue:BatchUpdatePartition", f"arn:aws:glue:{_HERE}:catalog", {}),
+        ("batch.Curate", "glue:BatchUpdatePartition", f"arn:aws:glue:{_HERE}:database/iot_dev", {}),
+        ("batch.Curate", "glue:GetSecurityConfiguration", "*", {}),
+        ("batch.Curate", "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "IoTPipeline"}),
+        ("batch.Curate", "logs:CreateLogGroup", _group(JOB_LOG), {}),
+        ("batch.Curate", "logs:AssociateKmsKey", _group(JOB_LOG), {}),
+        ("batch.Curate", "logs:CreateLogStream", _group(JOB_LOG), {}),
+        ("batch.Curate", "logs:PutLogEvents", JOB_LOG, {}),
+        ("batch.Curate", "kms:GenerateDataKey", f"arn:aws:kms:{_HERE}:key/CurateKey", {}),
     ],
 )
-def test_should_allow(service: str, action: str, arn: str, condition: dict[str, str], permissions: Permissions) -> None:
-    assert permissions.allows(service, action, arn, condition)
+def test_should_allow(user: str, action: str, arn: str, condition: dict[str, str], permissions: Permissions) -> None:
+    assert permissions.allows(user, action, arn, condition)
 
 
 @pytest.mark.parametrize(
-    ("service", "action", "arn", "condition"),
+    ("user", "action", "arn", "condition"),
     [
-        ("lambda", "kinesis:PutRecord", STREAM, {}),
-        ("lambda", "dynamodb:DeleteItem", STATES, {}),
-        ("lambda", "s3:PutObject", "arn:aws:s3:::Config/rules.yaml", {}),
-        ("lambda", "s3:GetObject", "arn:aws:s3:::Config/other.yaml", {}),
-        ("lambda", "logs:PutLogEvents", DELIVERY_LOG, {}),
-        ("firehose", "logs:PutLogEvents", DELIVERY_LOG.replace("S3Delivery", "Other"), {}),
-        ("firehose", "s3:PutObject", "arn:aws:s3:::Raw/elsewhere/a", {}),
-        ("firehose", "s3:DeleteObject", RAW_OBJECT, {}),
-        ("glue", "s3:ListBucket", RAW, {"s3:prefix": "raw-errors/"}),
-        ("glue", "s3:ListBucket", RAW, {}),
-        ("glue", "s3:DeleteObject", RAW_OBJECT, {}),
-        ("glue", "s3:PutObject", "arn:aws:s3:::Lake/elsewhere/a", {}),
-        ("glue", "glue:BatchUpdatePartition", READINGS_TABLE.replace("readings", "raw"), {}),
-        ("glue", "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "AWS/Lambda"}),
-        ("glue", "logs:PutLogEvents", DETECTOR_LOG, {}),
+        ("alerts.Detector", "kinesis:PutRecord", STREAM, {}),
+        ("alerts.Detector", "dynamodb:DeleteItem", STATES, {}),
+        ("alerts.Detector", "dynamodb:Query", f"{STATES}/index/due", {}),
+        ("alerts.Detector", "dynamodb:PutItem", GROUPS, {}),
+        ("alerts.Detector", "sns:Publish", TOPIC, {}),
+        ("alerts.Detector", "kms:GenerateDataKey", TOPIC_KEY, {}),
+        ("alerts.Detector", "sqs:ReceiveMessage", TRANSITIONS, {}),
+        ("alerts.Watchdog", "kinesis:GetRecords", STREAM, {}),
+        ("alerts.Watchdog", "dynamodb:DeleteItem", STATES, {}),
+        ("alerts.Watchdog", "dynamodb:Query", STATES, {}),
+        ("alerts.Watchdog", "dynamodb:Query", GROUPS, {}),
+        ("alerts.Watchdog", "dynamodb:PutItem", GROUPS, {}),
+        ("alerts.Watchdog", "sns:Publish", TOPIC, {}),
+        ("alerts.Watchdog", "sqs:ReceiveMessage", TRANSITIONS, {}),
+        ("alerts.Watchdog", "sqs:SendMessage", FAILURES, {}),
+        ("alerts.Notifier", "dynamodb:PutItem", STATES, {}),
+        ("alerts.Notifier", "dynamodb:Query", f"{GROUPS}/index/due", {}),
+        ("alerts.Notifier", "sqs:PurgeQueue", TRANSITIONS, {}),
+        ("alerts.Notifier", "sqs:ReceiveMessage", TRANSITIONS_FAILURES, {}),
+        ("alerts.Notifier", "sns:Publish", TOPIC.replace("alerts", "operations"), {}),
+        ("alerts.Notifier", "firehose:PutRecordBatch", HISTORY.replace("alerts", "raw"), {}),
+        ("alerts.Notifier", "s3:PutObject", ALERTS_OBJECT, {}),
+        *((user, "s3:PutObject", RULES, {}) for user in FUNCTIONS),
+        *((user, "s3:GetObject", "arn:aws:s3:::Config/other.yaml", {}) for user in FUNCTIONS),
+        *((user, "logs:PutLogEvents", DELIVERY_LOG, {}) for user in FUNCTIONS),
+        ("alerts.Watchdog", "logs:PutLogEvents", DETECTOR_LOG, {}),
+        ("alerts.Delivery", "s3:PutObject", LAKE_FILE, {}),
+        ("alerts.Delivery", "s3:PutObject", RAW_OBJECT, {}),
+        ("alerts.Delivery", "kinesis:GetRecords", STREAM, {}),
+        ("ingest.Delivery", "logs:PutLogEvents", DELIVERY_LOG.replace("S3Delivery", "Other"), {}),
+        ("ingest.Delivery", "s3:PutObject", "arn:aws:s3:::Raw/elsewhere/a", {}),
+        ("ingest.Delivery", "s3:DeleteObject", RAW_OBJECT, {}),
+        ("batch.Curate", "s3:ListBucket", RAW, {"s3:prefix": "raw-errors/"}),
+        ("batch.Curate", "s3:ListBucket", RAW, {}),
+        ("batch.Curate", "s3:DeleteObject", RAW_OBJECT, {}),
+        ("batch.Curate", "s3:PutObject", "arn:aws:s3:::Lake/elsewhere/a", {}),
+        ("batch.Curate", "glue:BatchUpdatePartition", READINGS_TABLE.replace("readings", "raw"), {}),
+        ("batch.Curate", "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "AWS/Lambda"}),
+        ("batch.Curate", "logs:PutLogEvents", DETECTOR_LOG, {}),
     ],
 )
 def test_should_not_allow(
-    service: str, action: str, arn: str, condition: dict[str, str], permissions: Permissions
+    user: str, action: str, arn: str, condition: dict[str, str], permissions: Permissions
 ) -> None:
-    assert not permissions.allows(service, action, arn, condition)
+    assert not permissions.allows(user, action, arn, condition)
+
+
+def test_should_know_everyone_who_has_a_role(permissions: Permissions) -> None:
+    assert permissions.users == {*FUNCTIONS, "alerts.Delivery", "ingest.Delivery", "batch.Curate"}
 
 
 def test_should_append_nothing_to_a_log_groups_arn(templates: dict[str, Template]) -> None:
@@ -118,7 +177,7 @@ def test_should_append_nothing_to_a_log_groups_arn(templates: dict[str, Template
         here = [value["Fn::Join"][1]] if "Fn::Join" in value else []
         return here + joins(list(value.values()))
 
-    groups = {name for template in templates.values() for name in resources(template, "AWS::Logs::LogGroup")}
+    groups = [name for template in templates.values() for name in resources(template, "AWS::Logs::LogGroup")]
     policies = [
         policy
         for template in templates.values()
@@ -126,6 +185,6 @@ def test_should_append_nothing_to_a_log_groups_arn(templates: dict[str, Template
         for policy in role["Properties"]["Policies"]
     ]
 
-    assert len(groups) == 2
+    assert len(groups) == 5
     assert len(joins(policies)) > 5
     assert not [pieces for pieces in joins(policies) for group in groups if f'["{group}", "Arn"]' in json.dumps(pieces)]

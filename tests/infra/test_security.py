@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from aws_cdk.assertions import Template
 
 from tests.infra.conftest import app_for, resources, templates_for
 
-PARTS = ("ingest", "alerts", "lake", "batch", "monitoring")
+PARTS = ("ingest", "lake", "alerts", "batch", "monitoring")
 
 
 def _all(templates: dict[str, Template], kind: str) -> dict[str, dict[str, Any]]:
@@ -41,6 +42,20 @@ def test_should_encrypt_and_close_every_bucket(templates: dict[str, Template]) -
         assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
         assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_should_encrypt_every_queue_and_every_delivery(templates: dict[str, Template]) -> None:
+    queues = _all(templates, "AWS::SQS::Queue")
+    deliveries = _all(templates, "AWS::KinesisFirehose::DeliveryStream").values()
+
+    assert len(queues) == 3
+    assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in queues.values())
+    # What comes from the stream is encrypted there, and Firehose refuses the setting.
+    assert [
+        delivery["Properties"]["DeliveryStreamEncryptionConfigurationInput"]
+        for delivery in deliveries
+        if delivery["Properties"]["DeliveryStreamType"] == "DirectPut"
+    ] == [{"KeyType": "AWS_OWNED_CMK"}]
 
 
 def test_should_log_access_to_every_bucket_but_the_log_itself(templates: dict[str, Template]) -> None:
@@ -80,7 +95,11 @@ def test_should_give_every_function_job_and_service_a_role_of_its_own(templates:
         for role in _all(templates, "AWS::IAM::Role").values()
     ]
 
-    assert sorted(services) == ["firehose.amazonaws.com", "glue.amazonaws.com", "lambda.amazonaws.com"]
+    assert Counter(services) == {
+        "firehose.amazonaws.com": 2,
+        "glue.amazonaws.com": 1,
+        "lambda.amazonaws.com": len(_all(templates, "AWS::Lambda::Function")),
+    }
     assert not _all(templates, "AWS::IAM::Policy")
 
 
@@ -106,7 +125,7 @@ def test_should_allow_any_resource_only_where_an_action_has_none(templates: dict
     ]
 
 
-def test_should_keep_buckets_and_states_when_a_stack_goes(templates: dict[str, Template]) -> None:
+def test_should_keep_buckets_and_tables_when_a_stack_goes(templates: dict[str, Template]) -> None:
     data = {**_all(templates, "AWS::S3::Bucket"), **_all(templates, "AWS::DynamoDB::Table")}
 
     assert {resource["DeletionPolicy"] for resource in data.values()} == {"RetainExceptOnCreate"}

@@ -16,7 +16,7 @@ from aws_cdk.assertions import Template
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
 
-@pytest.mark.parametrize("part", ["ingest", "alerts", "lake", "batch", "monitoring"])
+@pytest.mark.parametrize("part", ["ingest", "lake", "alerts", "batch", "monitoring"])
 def test_should_keep_every_resource_in_its_place(part: str, templates: dict[str, Template]) -> None:
     types = {name: resource["Type"] for name, resource in sorted(templates[part].to_json()["Resources"].items())}
     snapshot = SNAPSHOTS / f"{part}.json"
