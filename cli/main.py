@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import boto3
 import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import target
+from cli import alerts, rules, target
+from cli.options import Json
+from cli.target import Choice
 from local import demo, emulator, endpoint
-from pipeline import athena, deployment, etl, rules, show
+from pipeline import athena, deployment, etl, show
 from pipeline.audit import audit
-from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
-from pipeline.inbox import open_inbox
 from simulator.cli import OPEN_STREAM, simulate
 from simulator.kinesis import KinesisSink
 from simulator.run import Manifest
@@ -55,21 +54,10 @@ app = typer.Typer(
     and write "iot --aws" in front of a verb.
     """,
 )
-alerts_app = typer.Typer(no_args_is_help=True, help="Look at alerts.")
 etl_app = typer.Typer(no_args_is_help=True, help="Run the batch jobs.")
-rules_app = typer.Typer(no_args_is_help=True, help="Check the alert rules and put them into use.")
-app.add_typer(alerts_app, name="alerts")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(etl_app, name="etl")
-app.add_typer(rules_app, name="rules")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
-
-
-class Choice(msgspec.Struct):
-    """What the options before the verb chose."""
-
-    aws: bool
-    stage: str
+app.add_typer(rules.app, name="rules")
 
 
 @app.callback()
@@ -82,12 +70,6 @@ def choose(
     """Keep what was chosen for the verb."""
     context.obj = Choice(aws, stage)
     context.meta[OPEN_STREAM] = lambda stream: _open_stream(context, stream)
-
-
-def _deployed(context: typer.Context) -> tuple[boto3.Session, Deployment]:
-    choice: Choice = context.obj
-    session = target.connect(aws=choice.aws)
-    return session, deployment.find(session, choice.stage)
 
 
 def _open_stream(context: typer.Context, stream: str) -> KinesisSink:
@@ -122,7 +104,7 @@ def down() -> None:
 @app.command()
 def status(context: typer.Context, *, as_json: Json = False) -> None:
     """Show where the local AWS is and what is deployed."""
-    session, deployed = _deployed(context)
+    session, deployed = target.deployed(context)
     facts = {"endpoint": session.client("sts").meta.endpoint_url, **msgspec.to_builtins(deployed)}
     if as_json:
         show.print_json(facts)
@@ -162,7 +144,7 @@ def etl_run(
 
       iot etl run --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z
     """
-    session, deployed = _deployed(context)
+    session, deployed = target.deployed(context)
     arguments = {"window_from": window_from, "window_to": window_to}
     with show.err.status("starting the curate job") as state:
         run = etl.run_job(
@@ -180,7 +162,7 @@ def etl_run(
 @app.command()
 def query(
     context: typer.Context,
-    sql: Annotated[str, typer.Argument(help="One SELECT; tables: readings, readings_hourly, quarantine, raw.")],
+    sql: Annotated[str, typer.Argument(help="One SELECT; tables: readings, readings_hourly, quarantine, alerts, raw.")],
     *,
     as_json: Json = False,
 ) -> None:
@@ -190,78 +172,12 @@ def query(
 
     iot query --json "SELECT reason, count(*) AS lines FROM quarantine GROUP BY reason"
     """
-    session, deployed = _deployed(context)
+    session, deployed = target.deployed(context)
     frame = athena.query(session, deployed, sql)
     if as_json:
         sys.stdout.write(frame.to_json(orient="records", date_format="iso") + "\n")
     else:
         show.print_frame(frame)
-
-
-@alerts_app.command("tail")
-def alerts_tail(context: typer.Context, *, as_json: Json = False) -> None:
-    """Show alerts as they arrive, until Ctrl-C. With --json: one object a line."""
-    session, deployed = _deployed(context)
-    with open_inbox(session, deployed.alerts_topic_arn) as inbox:
-        show.err.print("waiting for alerts; Ctrl-C ends", style="dim")
-        while True:
-            for received in inbox.receive(wait_seconds=10):
-                if as_json:
-                    sys.stdout.write(msgspec.json.encode(received.message).decode() + "\n")
-                    sys.stdout.flush()
-                else:
-                    show.print_alert(received)
-
-
-def _rules_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"cannot read the rules in {file}: {error}") from error
-
-
-@rules_app.command("check")
-def rules_check(
-    file: Annotated[Path, typer.Argument(dir_okay=False, help="The rules, YAML, such as rules.yaml.")],
-) -> None:
-    """Say what is wrong with a rules file, or what it means. Talks to nothing."""
-    for rule in rules.check(_rules_text(file)).rules:
-        where = f"device {rule.device}, site {rule.site}"
-        show.out.print(
-            f"{rule.name:<24} {rule.severity:<8} when {rule.when}, until {rule.clear}; {where}", markup=False
-        )
-
-
-@rules_app.command("apply")
-def rules_apply(
-    context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(dir_okay=False, help="The rules, YAML, such as rules.yaml.")] = None,
-    *,
-    rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the rules before these, instead.")] = False,
-) -> None:
-    """Check a rules file and put it into use; the detector has it within seconds.
-
-    iot rules apply rules.yaml
-
-    iot rules apply --rollback
-    """
-    if (file is None) != rollback:
-        raise PipelineError("say which file to apply, or --rollback, and not both")
-    session, deployed = _deployed(context)
-    applied = rules.rollback(session, deployed) if file is None else rules.apply(session, deployed, _rules_text(file))
-    show.out.print(f"{len(applied.rules)} rules are in use from now on: {', '.join(r.name for r in applied.rules)}")
-
-
-@rules_app.command("show")
-def rules_show(context: typer.Context) -> None:
-    """Print the rules in use."""
-    session, deployed = _deployed(context)
-    applied = rules.current(session, deployed)
-    if applied is None:
-        show.err.print("none were applied yet: the detector uses those it was deployed with (rules.yaml)", style="dim")
-    else:
-        show.err.print(f"applied {applied.since}", style="dim")
-        sys.stdout.write(applied.text)
 
 
 @app.command("audit")
@@ -276,7 +192,7 @@ def audit_command(
     Counts everything of the hours of the run, so nobody else may have been sending. On AWS, wait until Firehose has
     delivered (raw_buffer_seconds, and a minute more), then run "iot etl run", then this.
     """
-    session, deployed = _deployed(context)
+    session, deployed = target.deployed(context)
     try:
         run = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError) as error:

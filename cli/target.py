@@ -5,9 +5,27 @@ from __future__ import annotations
 import os
 
 import boto3
+import msgspec
+import typer
 
 from local import emulator, endpoint
+from pipeline import deployment
+from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
+
+
+class Choice(msgspec.Struct):
+    """What the options before the verb chose; the context's ``obj``."""
+
+    aws: bool
+    stage: str
+
+
+def deployed(context: typer.Context) -> tuple[boto3.Session, Deployment]:
+    """A session with the chosen target, and the chosen deployment there."""
+    choice: Choice = context.obj
+    session = connect(aws=choice.aws)
+    return session, deployment.find(session, choice.stage)
 
 
 def connect(*, aws: bool) -> boto3.Session:

@@ -27,9 +27,9 @@ _STALE_SECONDS = 2 * 3600
 #: The longest buffering a deployment can choose is 900 s; twice that is late under any.
 _LATE_DELIVERY_SECONDS = 1800
 
-#: A message that wakes a group may be sent up to 900 s ahead, the longest SQS holds one back, and its age counts from
-#: then. Whatever is five minutes older than that waits for a notifier that does not come.
-_LATE_NOTIFICATION_SECONDS = 900 + 300
+#: A message that wakes a group is sent up to 90 s ahead, and its age counts from then. What is five minutes old waits
+#: for a notifier that does not come.
+_LATE_NOTIFICATION_SECONDS = 300
 
 
 class AlarmSpec(NamedTuple):
@@ -125,6 +125,15 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             missing=TreatMissingData.BREACHING,
         ),
         AlarmSpec(
+            "watchdog-failing",
+            "critical",
+            "The watchdog fails on some gateways: what is due by the clock does not happen to their alerts",
+            metrics.from_function(watched, "watchdog", "GatewaysFailed", statistic="Maximum"),
+            threshold=1,
+            datapoints=2,
+            periods=3,
+        ),
+        AlarmSpec(
             "rules-rejected",
             "critical",
             "The rules in the config bucket cannot be used; the last good ones stay in force",
@@ -153,6 +162,15 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             "critical",
             "The notifier fails on whole batches; they are tried again, and what is in them is told late",
             watched.notifier.metric_errors(period=FIVE_MINUTES),
+            threshold=1,
+            datapoints=2,
+            periods=3,
+        ),
+        AlarmSpec(
+            "notifications-failing",
+            "critical",
+            "Some messages fail in the notifier; they are tried again, and what is in them is told late or not at all",
+            metrics.from_function(watched, "notifier", "MessagesFailed"),
             threshold=1,
             datapoints=2,
             periods=3,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from telemetry.message import AlertMessage
+from telemetry.message import Notification, NotifiedAlert
 
 if TYPE_CHECKING:
     import boto3
@@ -22,26 +22,25 @@ logger = logging.getLogger(__name__)
 
 
 class Received(NamedTuple):
-    """An alert and when it reached us (UTC)."""
+    """A notification and when it reached us (UTC)."""
 
-    message: AlertMessage
+    notification: Notification
     received_at: dt.datetime
 
-    @property
-    def latency_ms(self) -> float:
-        """From the event time of the reading to here, in milliseconds."""
-        return (self.received_at - self.message.changed_at).total_seconds() * 1000
+    def latency_ms(self, alert: NotifiedAlert) -> float:
+        """From the change of one of its alerts, by event time, to here, in milliseconds."""
+        return (self.received_at - alert.changed_at).total_seconds() * 1000
 
 
 class Inbox:
-    """An SQS queue that every alert comes to."""
+    """An SQS queue that every notification comes to."""
 
     def __init__(self, sqs: SQSClient, queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
 
     def receive(self, wait_seconds: int = 1) -> list[Received]:
-        """The alerts that arrive within ``wait_seconds`` (0 to 20); returns as soon as there is one."""
+        """The notifications that arrive within ``wait_seconds`` (0 to 20); returns as soon as there is one."""
         response = self._sqs.receive_message(
             QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_seconds
         )
@@ -55,15 +54,15 @@ class Inbox:
                     for index, message in enumerate(messages)
                 ],
             )
-        return [Received(alert, now) for message in messages if (alert := _alert(message["Body"]))]
+        return [Received(found, now) for message in messages if (found := _notification(message["Body"]))]
 
 
-def _alert(body: str) -> AlertMessage | None:
-    """The alert, or None for what somebody else published to the topic."""
+def _notification(body: str) -> Notification | None:
+    """The notification, or None for what somebody else published to the topic."""
     try:
-        return msgspec.json.decode(body, type=AlertMessage)
+        return msgspec.json.decode(body, type=Notification)
     except msgspec.DecodeError:
-        logger.warning("a message on the topic is no alert: %.200s", body)
+        logger.warning("a message on the topic is no notification: %.200s", body)
         return None
 
 

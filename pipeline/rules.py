@@ -21,6 +21,23 @@ class Applied(NamedTuple):
     since: str
 
 
+class Changes(NamedTuple):
+    """What other rules change: names of rules, and whether the inhibitions differ."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    inhibitions: bool
+
+    def __str__(self) -> str:
+        parts = [
+            f"{what}: {', '.join(names)}"
+            for what, names in (("added", self.added), ("removed", self.removed), ("changed", self.changed))
+            if names
+        ]
+        return "; ".join([*parts, *(["the inhibitions changed"] if self.inhibitions else [])]) or "nothing changed"
+
+
 def check(text: str) -> RuleSet:
     """The rules in ``text``; raises :class:`PipelineError` that says what is wrong with them."""
     try:
@@ -62,6 +79,18 @@ def rollback(session: boto3.Session, deployed: Deployment) -> RuleSet:
         raise PipelineError("there are no earlier rules to go back to; 'iot rules show' shows those in use")
     earlier = s3.get_object(Bucket=deployed.config_bucket_name, Key=deployed.rules_key, VersionId=versions[1])
     return apply(session, deployed, earlier["Body"].read().decode())
+
+
+def changes(before: RuleSet, after: RuleSet) -> Changes:
+    """What ``after`` changes, in the order of the files; a rule is known by its name."""
+    old = {rule.name: rule for rule in before.rules}
+    new = {rule.name: rule for rule in after.rules}
+    return Changes(
+        added=[name for name in new if name not in old],
+        removed=[name for name in old if name not in new],
+        changed=[name for name, rule in new.items() if name in old and rule != old[name]],
+        inhibitions=before.inhibitions != after.inhibitions,
+    )
 
 
 def _versions(s3: S3Client, deployed: Deployment) -> list[str]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.audit import Audit
-    from pipeline.inbox import Received
 
 #: Columns where there is no terminal to say how many it has.
 _PIPE_WIDTH = 120
@@ -22,8 +21,6 @@ _PIPE_WIDTH = 120
 #: Results go to standard output, everything about how they come about to standard error.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
-
-_STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 def print_json(value: Any) -> None:
@@ -40,17 +37,6 @@ def print_frame(frame: pd.DataFrame, *, title: str = "", console: Console = out)
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else escape(str(value)) for value in row))
     console.print(table)
-
-
-def print_alert(received: Received, *, console: Console = out) -> None:
-    """An alert on one line."""
-    message = received.message
-    style = "green" if message.state == "resolved" else _STYLES[message.severity]
-    console.print(
-        f"{received.received_at:%H:%M:%S}  [{style}]{message.state:<8} {message.severity:<8}[/] "
-        f"{escape(message.summary)}  [dim]{message.rule}, {received.latency_ms:.0f} ms[/]",
-        soft_wrap=True,
-    )
 
 
 def print_audit(result: Audit, console: Console = out) -> None:

@@ -22,8 +22,8 @@ class AlertState(msgspec.Struct, frozen=True, array_like=True):
     condition has held (with ``keep_firing_for``): event times. (``changed_at``, ``changed_seq``) is the reading that
     changed it last: none up to it is looked at again. ``timer`` is when the clock ends pending or clearing and
     ``escalates_at`` when it raises the severity, if no reading does so before. ``leaf`` is the comparison of the
-    condition, counted from 0, that held, and ``value`` what it compared. ``changes`` are its recent firings and
-    resolutions, and those of the alerts before it, for as long as they count for flapping.
+    condition, counted from 0, that held when it began or fired, and ``value`` what it compared. ``changes`` are its
+    recent firings and resolutions, and those of the alerts before it, for as long as they count for flapping.
     """
 
     status: Literal["pending", "firing"]
@@ -94,7 +94,10 @@ class GatewayState(msgspec.Struct, frozen=True):
     swept_at: Optional[dt.datetime] = None
 
 
-def alert_id(rule: str, gateway: str, device: str, active_at: dt.datetime) -> str:
-    """The same id for the same alert however often it is worked out: 80 bits of SHA-256, in hexadecimal."""
-    identity = "\0".join((rule, gateway, device, active_at.astimezone(dt.timezone.utc).isoformat()))
+def alert_id(rule: str, gateway: str, device: str, active_at: dt.datetime, seq: int) -> str:
+    """The same id for the same alert however often it is worked out: 80 bits of SHA-256, in hexadecimal.
+
+    ``active_at`` and ``seq`` are those of the reading that began it: a device may measure twice in one moment.
+    """
+    identity = "\0".join((rule, gateway, device, active_at.astimezone(dt.timezone.utc).isoformat(), str(seq)))
     return hashlib.sha256(identity.encode()).hexdigest()[:20]

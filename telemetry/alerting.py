@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterable
+import math
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from telemetry.alert_state import GATEWAY_ITSELF, AlertState, GatewayState, Hold, PastAlert, Position, alert_id
@@ -53,7 +55,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    rules: RuleSet, state: GatewayState, recent: Recent, readings: Iterable[Reading], now: dt.datetime
+    rules: RuleSet, state: GatewayState, recent: Recent, readings: Sequence[Reading], now: dt.datetime
 ) -> Evaluation:
     """Carry one record's readings through the rules; ``now`` (UTC) is when the record arrived.
 
@@ -64,28 +66,27 @@ def evaluate(
     if GATEWAY_ITSELF in machine.alerts:
         _withdraw_unwatched(machine, GATEWAY_ITSELF, rules.gateway_rules, Moment(now, now))
         _live(machine, GATEWAY_ITSELF, rules.gateway_rules, now)
-    watching = rules.watching
-    seen: dict[str, str] = {}
-    site = ""
-    for reading in readings:
-        device, site = reading.device_id, reading.site
-        watch = watching(device, site)
-        if watch.no_data:
-            seen[device] = site
-        if device in machine.alerts or watch.windows or not _is_quiet(watch, reading):
+    for reading in _worth_a_look(rules, machine, readings):
+        device = reading.device_id
+        watch = rules.watching(device, reading.site)
+        if not watch.is_quiet(reading) or device in machine.alerts:
             _look(machine, watch, recent, reading, now)
-    if seen or rules.gateway_rules:
-        recent.record(now.timestamp(), site, seen)
+    if rules.minds_silence:
+        # Of all devices: one that moves to where no rule minds its silence is not silent where it was.
+        site = readings[-1].site if readings else ""
+        recent.record(now.timestamp(), site, dict(map(_device_and_site, readings)))
     return Evaluation(machine.after(now), machine.transitions)
 
 
-def _is_quiet(watch: Watch, reading: Reading) -> bool:
-    """Whether the reading can begin no alert: most are, and this is what they cost."""
-    for metric, low, high in watch.ranges:
-        value = getattr(reading, metric)
-        if value is not None and not low <= value <= high:
-            return False
-    return reading.status not in watch.loud_statuses
+_device_and_site = operator.attrgetter("device_id", "site")
+
+
+def _worth_a_look(rules: RuleSet, machine: Machine, readings: Sequence[Reading]) -> Sequence[Reading]:
+    """The readings of devices that have an alert, or a reading that is not quiet by all rules. Most have neither."""
+    if rules.loud is None:
+        return readings
+    devices = {*machine.alerts, *rules.loud(readings)}
+    return [reading for reading in readings if reading.device_id in devices] if devices else ()
 
 
 def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, now: dt.datetime) -> None:
@@ -96,8 +97,9 @@ def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, now:
     if device in machine.alerts:
         _withdraw_unwatched(machine, device, watch.rules, Moment(now, reading.ts, reading.seq))
         _live(machine, device, watch.no_data, now)
-    for rule in watch.rules:
-        if not rule.no_data:
+    active = machine.alerts.get(device, {})
+    for rule, may_begin in watch.judged:
+        if rule.name in active or may_begin(reading):
             machine.look(rule, reading, value_of, now)
 
 
@@ -128,35 +130,44 @@ def silent(rules: RuleSet, state: GatewayState, recent: Recent, now: dt.datetime
     What the last ``RECENT_EVERY`` before a silence brought may not have been written, so that much is added.
     """
     machine = Machine(rules, state)
-    for rule, device, site, since in _silences(rules, state, recent):
-        if now >= since + rule.hold_for + RECENT_EVERY:
-            machine.fall_silent(rule, device, site, since, now)
+    for rule, device, site, seen in _silences(rules, state, recent):
+        if seen + _silent_for(rule) <= now.timestamp():
+            machine.fall_silent(rule, device, site, dt.datetime.fromtimestamp(seen, dt.timezone.utc), now)
     return Evaluation(machine.after(now), machine.transitions)
 
 
 def next_silence(rules: RuleSet, state: GatewayState, recent: Recent) -> Optional[dt.datetime]:
     """When the next ``no_data`` rule fires if nothing more arrives (UTC); None where none can."""
-    times = (since + rule.hold_for + RECENT_EVERY for rule, _, _, since in _silences(rules, state, recent))
-    return min(times, default=None)
+    first: dict[str, float] = {}
+    for rule, _, _, seen in _silences(rules, state, recent):
+        if seen < first.get(rule.name, math.inf):
+            first[rule.name] = seen
+    times = [first[rule.name] + _silent_for(rule) for rule in rules.rules if rule.name in first]
+    return dt.datetime.fromtimestamp(min(times), dt.timezone.utc) if times else None
 
 
-def _silences(rules: RuleSet, state: GatewayState, recent: Recent) -> Iterable[tuple[Rule, str, str, dt.datetime]]:
-    """Each ``no_data`` rule with what it watches, the site of that, and since when there is no sign of it."""
-    for name, device in sorted(recent.devices.items()):
+def _silent_for(rule: Rule) -> float:
+    """How long after the last sign of life that is known the rule fires, in seconds."""
+    return (rule.hold_for + RECENT_EVERY).total_seconds()
+
+
+def _silences(rules: RuleSet, state: GatewayState, recent: Recent) -> Iterator[tuple[Rule, str, str, float]]:
+    """Each ``no_data`` rule that does not fire: what it watches, the site of that, its last sign of life, Unix time."""
+    for name, device in recent.devices.items():
         for rule in rules.watching(name, device.site).no_data:
-            if rule.name not in state.alerts.get(name, {}):
+            if name not in state.alerts or rule.name not in state.alerts[name]:
                 yield rule, name, device.site, _since(state, name, rule, device.seen)
     for rule in rules.gateway_rules:
         watched = recent.arrived and rule.matches(GATEWAY_ITSELF, recent.site)
-        if watched and rule.name not in state.alerts.get(GATEWAY_ITSELF, {}):
+        if watched and rule.name not in state.alerts.get(GATEWAY_ITSELF, ()):
             yield rule, GATEWAY_ITSELF, recent.site, _since(state, GATEWAY_ITSELF, rule, recent.arrived)
 
 
-def _since(state: GatewayState, device: str, rule: Rule, seen: float) -> dt.datetime:
+def _since(state: GatewayState, device: str, rule: Rule, seen: float) -> float:
     """The last sign of life: a reading, or that which ended the alert before, where it was not written yet."""
-    since = dt.datetime.fromtimestamp(seen, dt.timezone.utc)
-    past = state.past.get(device, {}).get(rule.name)
-    return max(since, past.changed_at) if past else since
+    by_rule = state.past.get(device)
+    past = by_rule.get(rule.name) if by_rule else None
+    return max(seen, past.changed_at.timestamp()) if past else seen
 
 
 def hold(rules: RuleSet, state: GatewayState, device: str, rule: str, order: Hold) -> Evaluation:

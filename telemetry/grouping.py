@@ -92,8 +92,9 @@ class Member(msgspec.Struct, frozen=True):
 
     @property
     def silenced(self) -> bool:
-        """Whether an operator wants nothing told about it."""
-        return self.held in ("snoozed", "disabled")
+        """Whether an operator wants nothing told about it. The end of what subscribers hold to be firing is told."""
+        ending = self.status == "resolved" and self.told == "firing"
+        return self.held in ("snoozed", "disabled") and not ending
 
     @property
     def over(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple, Optional, TypeVar
 
 import msgspec
@@ -71,23 +71,25 @@ class Machine:
 
     def look(self, rule: Rule, reading: Reading, value_of: ValueOf, arrived: dt.datetime) -> None:
         """Carry the alert of a rule through a reading of a device."""
-        device, moment = reading.device_id, Moment(arrived, reading.ts, reading.seq)
-        alert = self.alerts.get(device, {}).get(rule.name)
-        last = alert or self.past.get(device, {}).get(rule.name)
+        device = reading.device_id
+        active, past = self.alerts.get(device), self.past.get(device)
+        alert = active.get(rule.name) if active else None
+        if alert is None and not holds(rule.when, reading, value_of):
+            return
+        last = alert or (past.get(rule.name) if past else None)
         if last and (reading.ts, reading.seq) <= (last.changed_at, last.changed_seq):
             return
+        moment = Moment(arrived, reading.ts, reading.seq)
         if alert is None:
-            if holds(rule.when, reading, value_of):
-                self._begin(rule, reading, value_of, moment)
+            self._begin(rule, reading, value_of, moment)
         elif alert.status == "pending":
-            self._look_at_pending(rule, device, alert, holds(rule.when, reading, value_of), moment)
+            self._look_at_pending(rule, alert, reading, value_of, moment)
         else:
             self._look_at_firing(rule, alert, reading, value_of, moment)
 
     def _begin(self, rule: Rule, reading: Reading, value_of: ValueOf, moment: Moment) -> None:
-        leaf, value = culprit(rule.when, reading, value_of)
         alert = self._new(rule, reading.device_id, reading.site, moment.ts, moment)
-        alert = _replace(alert, value=value, leaf=next(i for i, other in enumerate(leaves(rule.when)) if other == leaf))
+        alert = _with_value(rule, alert, reading, value_of)
         if rule.hold_for:
             timer = moment.at + rule.hold_for + CLOCK_GRACE
             self._change(rule, reading.device_id, _replace(alert, timer=timer), "pending", moment)
@@ -95,12 +97,13 @@ class Machine:
             self._fire(rule, reading.device_id, alert, moment)
 
     def _look_at_pending(
-        self, rule: Rule, device: str, alert: AlertState, when: Optional[bool], moment: Moment
+        self, rule: Rule, alert: AlertState, reading: Reading, value_of: ValueOf, moment: Moment
     ) -> None:
+        when = holds(rule.when, reading, value_of)
         if when is False:
-            self.end(rule, device, alert, moment)
+            self.end(rule, reading.device_id, alert, moment)
         elif when and moment.ts - alert.active_at >= rule.hold_for:
-            self._fire(rule, device, alert, moment)
+            self._fire(rule, reading.device_id, _with_value(rule, alert, reading, value_of), moment)
 
     def _look_at_firing(
         self, rule: Rule, alert: AlertState, reading: Reading, value_of: ValueOf, moment: Moment
@@ -122,7 +125,8 @@ class Machine:
         if (
             rule.escalate
             and alert.fired_at
-            and self._escalation(device, rule.name, alert)
+            and alert.severity != rule.escalate.to
+            and rule.name not in self.holds.get(device, {})
             and moment.ts - alert.fired_at >= rule.escalate.after
         ):
             self._escalate(rule, device, alert, moment)
@@ -149,24 +153,23 @@ class Machine:
     # What the clock does
 
     def tick(self, now: dt.datetime) -> None:
-        """Do everything that is due, in its order."""
+        """Do everything that is due, in its order; what that makes due in turn as well."""
         if self.before.due is None or self.before.due > now:
             return
-        due = [
-            (time, device, name)
-            for device, by_rule in self.alerts.items()
-            for name, alert in by_rule.items()
-            for time in (alert.timer, self._escalation(device, name, alert))
-            if time and time <= now
-        ]
-        due += [
-            (hold.until, device, name)
-            for device, by_name in self.holds.items()
-            for name, hold in by_name.items()
-            if hold.until and hold.until <= now
-        ]
-        for time, device, name in sorted(due):
-            self._do_due(time, device, name, Moment(now, now))
+        while due := sorted(self._due(now)):
+            for time, device, name in due:
+                self._do_due(time, device, name, Moment(now, now))
+
+    def _due(self, now: dt.datetime) -> Iterator[tuple[dt.datetime, str, str]]:
+        for device, by_rule in self.alerts.items():
+            for name, alert in by_rule.items():
+                for time in (alert.timer, self._escalation(device, name, alert)):
+                    if time and time <= now:
+                        yield time, device, name
+        for device, by_name in self.holds.items():
+            for name, hold in by_name.items():
+                if hold.until and hold.until <= now:
+                    yield hold.until, device, name
 
     def _do_due(self, time: dt.datetime, device: str, name: str, moment: Moment) -> None:
         hold = self.holds.get(device, {}).get(name)
@@ -191,7 +194,7 @@ class Machine:
         past = self.past.get(device, {}).get(rule.name)
         return AlertState(
             status="pending",
-            alert_id=alert_id(rule.name, self.gateway, device, active_at),
+            alert_id=alert_id(rule.name, self.gateway, device, active_at, moment.seq or 0),
             sequence=0,
             severity=rule.severity,
             site=site,
@@ -351,6 +354,12 @@ class Machine:
             if time
         ]
         return alerts + [hold.until for by_name in self.holds.values() for hold in by_name.values() if hold.until]
+
+
+def _with_value(rule: Rule, alert: AlertState, reading: Reading, value_of: ValueOf) -> AlertState:
+    """The alert with what the reading had compared, of the part of the condition that held."""
+    leaf, value = culprit(rule.when, reading, value_of)
+    return _replace(alert, value=value, leaf=next(i for i, other in enumerate(leaves(rule.when)) if other == leaf))
 
 
 def _touched(alert: AlertState, moment: Moment) -> AlertState:

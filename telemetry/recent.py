@@ -8,10 +8,12 @@ Losing it loses no alert, only the statistics and last-seen times since they wer
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import math
 import statistics
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import msgspec
 
@@ -61,12 +63,31 @@ class Snapshot(msgspec.Struct, array_like=True):
     devices: dict[str, Device] = {}
 
 
+class _Earlier(NamedTuple):
+    """The parts of a window before ``part``, added up; times are seconds from the beginning of that one."""
+
+    part: int
+    first: int
+    readings: int
+    total: float
+    low: float
+    high: float
+    times: float
+    squares: float
+    products: float
+    samples: list[float]
+
+
 class Recent:
     """One gateway's recent past, as one execution environment knows it."""
 
     def __init__(self, written: Optional[Snapshot] = None) -> None:
         self._all = written or Snapshot()
         self._own = Snapshot()
+        # Each record brings signs of life that nobody asks for until they are written: they are only noted here.
+        self._places: dict[str, str] = {}
+        self._arrivals: dict[str, float] = {}
+        self._earlier: dict[tuple[str, str], _Earlier] = {}
 
     @property
     def arrived(self) -> float:
@@ -74,8 +95,15 @@ class Recent:
         return self._all.arrived
 
     @property
+    def site(self) -> str:
+        """Where the newest record came from."""
+        return self._all.site
+
+    @property
     def devices(self) -> dict[str, Device]:
         """What is known of each device."""
+        for name, arrived in self._arrivals.items():
+            _seen(self._all.devices, name, self._places[name], arrived)
         return self._all.devices
 
     @property
@@ -83,18 +111,13 @@ class Recent:
         """Whether there is something that is not in the last snapshot."""
         return bool(self._own.devices) or self._own.arrived > 0
 
-    @property
-    def site(self) -> str:
-        """Where the newest record came from."""
-        return self._all.site
-
     def record(self, arrived: float, site: str, seen: Mapping[str, str]) -> None:
         """A record arrived from ``site`` (empty for one without readings); ``seen`` has the site of each device."""
         for snapshot in (self._all, self._own):
             snapshot.arrived = max(snapshot.arrived, arrived)
             snapshot.site = site or snapshot.site
-            for name, place in seen.items():
-                _seen(snapshot.devices, name, place, arrived)
+        self._places.update(seen)
+        self._arrivals.update(dict.fromkeys(seen, arrived))
 
     def add(self, reading: Reading, arrived: float, windows: Iterable[Window]) -> bool:
         """Take a reading in; False for one that is older than the device's newest, which only says that it lives."""
@@ -107,33 +130,41 @@ class Recent:
         for window in windows:
             value = getattr(reading, window.metric)
             if value is not None:
-                for target in (device, own):
-                    _count(target.windows.setdefault(_key(window), []), ts, window.seconds / PARTS, value)
+                key, length = _key(window), window.seconds / PARTS
+                _count(device.windows.setdefault(key, []), ts, length, value)
+                _count(own.windows.setdefault(key, []), ts, length, value)
         return True
 
     def value(self, window: Window, reading: Reading) -> Optional[float]:
         """The statistic at a reading that was taken in; None until readings cover half of the window."""
-        device = self._all.devices.get(reading.device_id)
-        parts = device.windows.get(_key(window)) if device else None
+        device, key = reading.device_id, _key(window)
+        known = self._all.devices.get(device)
+        parts = known.windows.get(key) if known else None
         if not parts:
             return None
         length = window.seconds / PARTS
         now = int(reading.ts.timestamp() // length)
-        parts = [part for part in parts if now - PARTS < part.index <= now]
-        if not parts or now - parts[0].index < PARTS // 2:
+        earlier = self._earlier.get((device, key))
+        if earlier is None or earlier.part != now:
+            earlier = self._earlier[device, key] = _added_up(parts, now, length)
+        if not earlier.readings or now - earlier.first < PARTS // 2:
             return None
         if window.function == "deviation":
             measured = getattr(reading, window.metric)
-            return None if measured is None else _deviation(measured, [part.last for part in parts if part.index < now])
-        return _slope(parts, length) if window.function == "rate" else _STATISTICS[window.function](parts)
+            return None if measured is None else _deviation(measured, earlier.samples)
+        current = parts[-1] if parts[-1].index == now else Part(now, 0, 0.0, math.inf, -math.inf, 0.0, 0.0)
+        return _STATISTICS[window.function](earlier, current)
 
     def merged_into(self, written: Snapshot) -> Snapshot:
         """``written`` by whomever, and what this environment saw since its own last snapshot."""
-        devices = {
-            name: _merged(device, self._own.devices[name]) if name in self._own.devices else device
-            for name, device in written.devices.items()
+        devices = written.devices | {
+            name: _merged(written.devices[name], own) if name in written.devices else own
+            for name, own in self._own.devices.items()
         }
-        devices |= {name: device for name, device in self._own.devices.items() if name not in devices}
+        for name, arrived in self._arrivals.items():
+            known = devices.get(name)
+            newest, windows = (known.newest, known.windows) if known else (0.0, {})
+            devices[name] = Device(self._places[name], arrived, newest, windows)
         arrived = max(written.arrived, self._own.arrived)
         oldest = arrived - MAX_LATENESS.total_seconds()
         return Snapshot(
@@ -145,18 +176,13 @@ class Recent:
 
 def encode(snapshot: Snapshot) -> bytes:
     """Compressed JSON; without the windows where a gateway has so many devices that they do not fit into an item."""
-    data = zlib.compress(msgspec.json.encode(snapshot))
+    rounded = {name: _rounded(device) for name, device in snapshot.devices.items()}
+    data = zlib.compress(msgspec.json.encode(Snapshot(snapshot.arrived, snapshot.site, rounded)))
     if len(data) > _MAX_BYTES:
         bare = {name: Device(device.site, device.seen, device.newest) for name, device in snapshot.devices.items()}
         data = zlib.compress(msgspec.json.encode(Snapshot(snapshot.arrived, snapshot.site, bare)))
     return data
 
-
-_STATISTICS: dict[str, Callable[[list[Part]], float]] = {
-    "avg": lambda parts: sum(part.total for part in parts) / sum(part.count for part in parts),
-    "min": lambda parts: min(part.low for part in parts),
-    "max": lambda parts: max(part.high for part in parts),
-}
 
 _decoder = msgspec.json.Decoder(Snapshot)
 
@@ -166,6 +192,29 @@ def decode(data: bytes) -> Snapshot:
     return _decoder.decode(zlib.decompress(data))
 
 
+def _rounded(device: Device) -> Device:
+    """The device for storage: four decimals are more than a sensor has."""
+    if not device.windows:
+        return device
+    windows = {
+        key: [
+            Part(
+                part.index,
+                part.count,
+                round(part.total, 4),
+                round(part.low, 4),
+                round(part.high, 4),
+                round(part.moments, 3),
+                round(part.last, 4),
+            )
+            for part in parts
+        ]
+        for key, parts in device.windows.items()
+    }
+    return Device(device.site, device.seen, device.newest, windows)
+
+
+@functools.lru_cache(maxsize=1024)
 def _key(window: Window) -> str:
     return f"{window.metric}/{window.seconds}"
 
@@ -181,37 +230,63 @@ def _seen(devices: dict[str, Device], name: str, site: str, arrived: float) -> D
 
 def _count(parts: list[Part], ts: float, length: float, value: float) -> None:
     """Count a value that is newer than all before it."""
-    value = round(value, 4)
     index = int(ts // length)
-    moment = round(ts - index * length, 3)
-    if not parts or parts[-1].index != index:
+    moment = ts - index * length
+    if parts and parts[-1].index == index:
+        part = parts[-1]
+        part.count += 1
+        part.total += value
+        part.moments += moment
+        part.last = value
+        if value < part.low:
+            part.low = value
+        elif value > part.high:
+            part.high = value
+    else:
         if len(parts) >= PARTS:
             del parts[0]
         parts.append(Part(index, 1, value, value, value, moment, value))
-        return
-    part = parts[-1]
-    part.count += 1
-    part.total = round(part.total + value, 4)
-    part.low = min(part.low, value)
-    part.high = max(part.high, value)
-    part.moments = round(part.moments + moment, 3)
-    part.last = value
 
 
-def _slope(parts: list[Part], length: float) -> Optional[float]:
+def _added_up(parts: list[Part], now: int, length: float) -> _Earlier:
+    """The parts of the window that ends in the part ``now``, without that one."""
+    count, total, low, high, times, squares, products = 0, 0.0, math.inf, -math.inf, 0.0, 0.0, 0.0
+    first, samples = now, []
+    for part in parts:
+        if now - PARTS < part.index < now:
+            first = min(first, part.index)
+            time = (part.index - now) * length + part.moments / part.count
+            count += part.count
+            total += part.total
+            low, high = min(low, part.low), max(high, part.high)
+            times += part.count * time
+            squares += part.count * time * time
+            products += part.total * time
+            samples.append(part.last)
+    return _Earlier(now, first, count, total, low, high, times, squares, products, samples)
+
+
+def _average(earlier: _Earlier, current: Part) -> float:
+    return (earlier.total + current.total) / (earlier.readings + current.count)
+
+
+def _slope(earlier: _Earlier, current: Part) -> Optional[float]:
     """Change per minute: the least-squares line through the parts' means, each weighted by its readings."""
-    base = parts[0].index
-    points = [
-        (part.count, (part.index - base) * length + part.moments / part.count, part.total / part.count)
-        for part in parts
-    ]
-    weight = sum(count for count, _, _ in points)
-    mean_time = sum(count * time for count, time, _ in points) / weight
-    mean = sum(count * value for count, _, value in points) / weight
-    spread = sum(count * (time - mean_time) ** 2 for count, time, _ in points)
-    if spread == 0:
+    time = current.moments / current.count if current.count else 0.0
+    count = earlier.readings + current.count
+    times, total = earlier.times + current.moments, earlier.total + current.total
+    spread = earlier.squares + current.count * time * time - times * times / count
+    if spread <= 0:
         return None
-    return 60 * sum(count * (time - mean_time) * (value - mean) for count, time, value in points) / spread
+    return 60 * (earlier.products + current.total * time - times * total / count) / spread
+
+
+_STATISTICS: dict[str, Callable[[_Earlier, Part], Optional[float]]] = {
+    "rate": _slope,
+    "avg": _average,
+    "min": lambda earlier, current: min(earlier.low, current.low),
+    "max": lambda earlier, current: max(earlier.high, current.high),
+}
 
 
 def _deviation(value: float, history: list[float]) -> Optional[float]:
@@ -248,10 +323,10 @@ def _joined(some: Iterable[Part], more: Iterable[Part]) -> list[Part]:
             Part(
                 part.index,
                 same.count + part.count,
-                round(same.total + part.total, 4),
+                same.total + part.total,
                 min(same.low, part.low),
                 max(same.high, part.high),
-                round(same.moments + part.moments, 3),
+                same.moments + part.moments,
                 part.last,
             )
             if same

@@ -59,7 +59,6 @@ class Detector(Function):
                 "KeepStates": [
                     allow(
                         "dynamodb:BatchGetItem",
-                        "dynamodb:GetItem",
                         "dynamodb:PutItem",
                         "dynamodb:UpdateItem",
                         on=[state_table.table_arn],

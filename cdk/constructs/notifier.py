@@ -58,9 +58,7 @@ class Notifier(Function):
                     allow(
                         "dynamodb:BatchGetItem",
                         "dynamodb:DeleteItem",
-                        "dynamodb:GetItem",
                         "dynamodb:PutItem",
-                        "dynamodb:UpdateItem",
                         on=[group_table.table_arn],
                     )
                 ],

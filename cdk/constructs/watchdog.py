@@ -40,7 +40,6 @@ class Watchdog(Function):
                 "KeepStates": [
                     allow(
                         "dynamodb:BatchGetItem",
-                        "dynamodb:GetItem",
                         "dynamodb:PutItem",
                         "dynamodb:UpdateItem",
                         on=[state_table.table_arn],

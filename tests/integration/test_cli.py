@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +44,16 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("--help",), ("simulate", "--help"), ("query", "--help"), ("etl", "run", "--help"), ("audit", "--help")],
+    [
+        (),
+        ("--help",),
+        ("simulate", "--help"),
+        ("query", "--help"),
+        ("etl", "run", "--help"),
+        ("audit", "--help"),
+        ("alerts", "--help"),
+        ("alerts", "snooze", "--help"),
+    ],
 )
 def test_should_teach_by_help(words: tuple[str, ...]) -> None:
     shown = iot(*words)
@@ -101,12 +113,68 @@ def test_should_show_alerts_until_interrupted_and_leave_no_queue_behind(
         sent = iot("simulate", "--sink", "kinesis", *fleet, "--faults", "1", endpoint=emulator.endpoint)
         assert sent.returncode == 0, sent.stderr
         assert tail.stdout is not None
-        states = [json.loads(tail.stdout.readline())["state"] for _ in range(2)]
-        assert states == ["firing", "resolved"]
+        told = itertools.chain.from_iterable(json.loads(line)["alerts"] for line in tail.stdout)
+        over = next(alert for alert in told if alert["status"] == "resolved")
+        assert over["fired_at"] < over["resolved_at"]
         tail.send_signal(signal.SIGINT)
         assert tail.wait(timeout=30) == 130
     assert not [url for url in sqs.list_queues().get("QueueUrls", []) if "iot-inbox" in url]
     assert sns.list_subscriptions_by_topic(TopicArn=deployed.alerts_topic_arn)["Subscriptions"] == []
+
+
+def test_should_acknowledge_an_alert_and_tell_its_history(
+    emulator: Instance, deployed: Deployment, aws: boto3.Session
+) -> None:
+    device = f"device-{uuid.uuid4().hex[:8]}"
+
+    def run(*words: str) -> Any:
+        result = iot("alerts", *words, endpoint=emulator.endpoint)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout) if "--json" in words else result.stdout
+
+    hot = {"device_id": device, "site": "site-1", "ts": dt.datetime.now(dt.UTC).isoformat(), "seq": 1, "status": "ok"}
+    data = json.dumps(hot | {"temperature": 45}).encode()
+    aws.client("kinesis").put_record(StreamName=deployed.stream_name, PartitionKey=f"gw-{device}", Data=data)
+    (alert,) = wait_for(lambda: run("list", "--device", device, "--json"), "the alert in the list")
+    assert (alert["status"], alert["rule"], alert["gateway"]) == ("firing", "too-hot", f"gw-{device}")
+    assert device in run("list")
+
+    who = ("--who", "ann")
+    assert run("ack", alert["alert_id"][:12], "--why", "on it", *who).startswith(f"acknowledged too-hot at {device}")
+    quiet = ("--rule", "battery-low", "--device", device)
+    assert run("snooze", *quiet, "--for", "2h", "--why", "new cells", *who).startswith("snoozed battery-low")
+    assert {each["hold"]["kind"] for each in run("list", "--device", device, "--all", "--json")} == {
+        "acknowledged", "snoozed",
+    }  # fmt: skip
+    run("unsnooze", *quiet, *who)
+    run("disable", *quiet, "--why", "broken", *who)
+    run("enable", *quiet, *who)
+
+    def history() -> list[str]:
+        return [event["change"] for event in run("show", alert["alert_id"], "--json")["history"]]
+
+    wait_for(lambda: history() == ["firing", "acknowledged"], "the history in the lake", seconds=60)
+    assert "acknowledged by ann" in run("show", alert["alert_id"])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("ack", "ffff", "--why", "x"), "iot: no alert ffff is active; 'iot alerts list' shows those that are"),
+        (
+            ("ack", "f", "--why", "x"),
+            "iot: 'f' is no alert id: give at least its first 4 characters, of 0 to 9 and a to f",
+        ),
+        (
+            ("show", "ffff"),
+            "iot: no alert ffff is active or in the lake; 'iot alerts list' shows those that are active",
+        ),
+    ],
+)
+def test_should_say_in_one_line_that_there_is_no_such_alert(
+    emulator: Instance, deployed: Deployment, words: tuple[str, ...], line: str
+) -> None:
+    assert said(iot("alerts", *words, endpoint=emulator.endpoint)) == line
 
 
 def test_should_say_what_to_do_before_anything_is_deployed(tmp_path: Path) -> None:

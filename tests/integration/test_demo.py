@@ -20,7 +20,7 @@ from tests.waiting import wait_for
 
 SUMMARY_KEYS = [
     "sent", "raw", "curated", "duplicates", "quarantined", "lost", "alerts_expected", "alerts_received",
-    "alert_latency_ms", "seconds",
+    "notifications", "alert_latency_ms", "transitions", "seconds",
 ]  # fmt: skip
 
 
@@ -53,7 +53,15 @@ def test_should_account_for_every_line_and_alert(home: Path) -> None:
     assert summary["sent"] == summary["raw"] == 6_000 + demo.MALFORMED + demo.DUPLICATES
     assert (summary["curated"], summary["duplicates"], summary["quarantined"]) == (6_000, 60, 30)
     assert (summary["lost"], summary["alerts_expected"], summary["alerts_received"]) == (0, 16, 16)
-    for words in ("The five hottest devices", "By the hour", "Quarantine by reason", "it adds up", "make down"):
+    assert summary["transitions"] == {"firing": 8, "resolved": 8}
+    for words in (
+        "The five hottest devices",
+        "By the hour",
+        "Quarantine by reason",
+        "it adds up",
+        "make down",
+        "group_wait",
+    ):
         assert words in shown.getvalue()
     assert emulator.running(home), "left up for a look around"
 

@@ -210,6 +210,15 @@ def test_should_keep_in_mind_that_a_rule_is_gone(states: MemoryStates, queue: Qu
     assert [transition.change for transition in queue.sent] == ["firing", "resolved", "firing"]
 
 
+def test_should_commit_what_a_huge_record_changes_in_parts(states: MemoryStates, queue: Queue) -> None:
+    huge = b"".join(batch((number % 50, 41 if number % 3 else 20), device=f"d{number:04}") for number in range(2500))
+    position = at()
+    detection(states, queue).record("a", huge, position)
+    assert states.stored["a"].version == 3
+    assert states.stored["a"].state.position == position
+    assert len({transition.device for transition in queue.sent}) == sum(1 for number in range(2500) if number % 3)
+
+
 def test_should_count_what_it_saw(states: MemoryStates, queue: Queue) -> None:
     run = detection(states, queue)
     run.record("a", batch((1, 41), (2, 20)) + b"nonsense\n\n", at())

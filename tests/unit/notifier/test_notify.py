@@ -71,6 +71,13 @@ def test_should_change_nothing_for_a_message_that_comes_again(deployment: Deploy
     assert deployment.total(lambda tally: tally.firing.total()) == 1
 
 
+def test_should_be_woken_once_for_all_that_a_group_waits_for(deployment: Deployment) -> None:
+    seen = calls(deployment, "PutItem", "SendMessage")
+    for device in ("d1", "d2", "d3"):
+        deployment.execute([encode_message(Batch([firing(device)]))])
+    assert seen == ["PutItem", "SendMessage", "PutItem", "PutItem"]
+
+
 def test_should_commit_publish_and_commit_again(deployment: Deployment) -> None:
     seen = calls(deployment, "PutItem", "Publish")
     deployment.execute([encode_message(Batch([firing(rule="too-cold")]))])

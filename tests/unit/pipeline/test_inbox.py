@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 import boto3
+import msgspec
 import pytest
 from moto import mock_aws
 
-from lambdas.detector.topic import AlertsTopic
-from pipeline.inbox import open_inbox
-from telemetry.alerting import GatewayState, evaluate
-from telemetry.message import alert_message
-from telemetry.reading import Reading
-from telemetry.rules import parse_rules
+from pipeline.inbox import Received, open_inbox
+from telemetry.message import Notification, notified
+from tests.unit.notifier.samples import firing
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 
@@ -24,25 +22,31 @@ def aws():
         yield
 
 
-def test_should_receive_what_the_detector_publishes_and_leave_nothing_behind() -> None:
+def test_should_receive_what_is_published_and_leave_nothing_behind() -> None:
     session = boto3.Session()
     sns, sqs = session.client("sns"), session.client("sqs")
     topic = sns.create_topic(Name="alerts")["TopicArn"]
-    reading = Reading(device_id="d", site="s", ts=NOW, seq=1, temperature=41, status="ok")
-    rules = parse_rules("rules: [{name: too-hot, when: temperature > 40}]")
-    _, (transition,) = evaluate(rules, GatewayState("gw"), [reading], NOW)
-    message = alert_message(transition, NOW)
+    alert = notified(firing("d1", at=NOW))
+    notification = Notification(
+        notification_id="n", reason="new", state="firing", severity="warning", group={}, firing=1, resolved=0,
+        at_least=False, summary="", rules=[], sites=[], alerts=[alert], omitted=0, published_at=NOW,
+    )  # fmt: skip
     with open_inbox(session, topic) as inbox:
-        AlertsTopic(sns, topic).publish([message])
+        sns.publish(TopicArn=topic, Message=notification.json())
         (received,) = inbox.receive(wait_seconds=0)
-        assert received.message == message
-        assert received.latency_ms > 0
+        assert received.notification == notification
         assert inbox.receive(wait_seconds=0) == []
     assert sns.list_subscriptions()["Subscriptions"] == []
     assert sqs.list_queues().get("QueueUrls", []) == []
 
 
-def test_should_pass_over_what_is_no_alert() -> None:
+def test_should_measure_from_an_alerts_change_to_its_arrival() -> None:
+    alert = notified(firing("d1", at=NOW))
+    received = Received(msgspec.UNSET, alert.changed_at + dt.timedelta(seconds=5))  # type: ignore[arg-type]
+    assert received.latency_ms(alert) == 5_000
+
+
+def test_should_pass_over_what_is_no_notification() -> None:
     session = boto3.Session()
     sns = session.client("sns")
     topic = sns.create_topic(Name="alerts")["TopicArn"]

@@ -39,7 +39,7 @@ def test_should_put_rules_into_use(session) -> None:
 
 def test_should_leave_the_rules_alone_when_the_new_ones_are_broken(session) -> None:
     rules.apply(session, DEPLOYED, ONE)
-    with pytest.raises(PipelineError, match="missing required field `when`"):
+    with pytest.raises(PipelineError, match="rule 'two': the key 'when' is missing"):
         rules.apply(session, DEPLOYED, "rules: [{name: two}]")
     assert in_use(session) == ONE
 
@@ -59,3 +59,15 @@ def test_should_say_that_there_is_nothing_to_go_back_to(session, applied: list[s
         rules.apply(session, DEPLOYED, text)
     with pytest.raises(PipelineError, match="no earlier rules"):
         rules.rollback(session, DEPLOYED)
+
+
+def test_should_say_what_other_rules_change() -> None:
+    before = rules.check(
+        "rules: [{name: same, when: battery < 1}, {name: gone, when: battery < 2}, {name: other, when: battery < 3}]"
+    )
+    after = rules.check(
+        "{inhibit: [{source: same, target: other, equal: [site]}], rules: [{name: new, when: battery < 1}, "
+        "{name: other, when: battery < 3, for: 5m}, {name: same, when: battery < 1}]}"
+    )
+    assert str(rules.changes(before, after)) == "added: new; removed: gone; changed: other; the inhibitions changed"
+    assert str(rules.changes(after, after)) == "nothing changed"

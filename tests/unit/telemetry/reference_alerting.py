@@ -8,13 +8,24 @@ what that one alert got to see, and walks through it from the beginning. Times t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from telemetry.conditions import And, Comparison, Condition, Metric, NoData, Or, Status
+from telemetry.conditions import NoData
 from telemetry.reading import MAX_LATENESS, Reading
 from telemetry.rules import Rule
+from tests.unit.telemetry.reference_conditions import truth
+from tests.unit.telemetry.reference_events import (
+    ClockTicks,
+    Event,
+    OperatorHolds,
+    OperatorReleases,
+    RecordArrives,
+    RulesAre,
+    SilenceIsChecked,
+    Told,
+)
 
 #: The contract's CLOCK_GRACE: what a reading may be under way before the clock decides without it.
 GRACE = dt.timedelta(seconds=15)
@@ -27,111 +38,6 @@ LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 #: The device of an alert about the gateway itself.
 THE_GATEWAY = ""
-
-
-@dataclass(frozen=True)
-class RecordArrives:
-    """A stream record of the gateway with its readings, in their order."""
-
-    arrived: dt.datetime
-    readings: tuple[Reading, ...]
-
-
-@dataclass(frozen=True)
-class ClockTicks:
-    """The watchdog asks what is due."""
-
-    now: dt.datetime
-
-
-@dataclass(frozen=True)
-class SilenceIsChecked:
-    """The watchdog asks who has not been heard of."""
-
-    now: dt.datetime
-
-
-@dataclass(frozen=True)
-class RulesAre:
-    """From here on these rules are in force."""
-
-    rules: tuple[Rule, ...]
-
-
-@dataclass(frozen=True)
-class OperatorHolds:
-    """``kind`` is acknowledged, snoozed (until a time) or disabled."""
-
-    device: str
-    rule: str
-    kind: str
-    at: dt.datetime
-    until: dt.datetime | None = None
-
-
-@dataclass(frozen=True)
-class OperatorReleases:
-    """Ends what is held."""
-
-    device: str
-    rule: str
-    at: dt.datetime
-
-
-Event = RecordArrives | ClockTicks | SilenceIsChecked | RulesAre | OperatorHolds | OperatorReleases
-
-
-@dataclass(frozen=True)
-class Told:
-    """What there is to compare of a transition. ``active_at`` is None, and ``sequence`` 0, where there is no alert."""
-
-    rule: str
-    device: str
-    active_at: dt.datetime | None
-    sequence: int
-    change: str
-    status: str
-    severity: str
-    changed_at: dt.datetime | None
-    at: dt.datetime
-    fired_at: dt.datetime | None
-    flapping: bool
-    held: str | None
-
-
-def truth(condition: Condition, reading: Reading) -> bool | None:
-    """Kleene's three values: None is "no news"."""
-    if isinstance(condition, And):
-        return conjunction([truth(term, reading) for term in condition.terms])
-    if isinstance(condition, Or):
-        opposites = [opposite(truth(term, reading)) for term in condition.terms]
-        return opposite(conjunction(opposites))
-    if isinstance(condition, Status):
-        same = reading.status == condition.status
-        return same if condition.op == "==" else not same
-    if isinstance(condition, Comparison) and isinstance(condition.subject, Metric):
-        value = getattr(reading, condition.subject.name)
-        return None if value is None else compare(value, condition.op, condition.threshold)
-    return None
-
-
-def conjunction(values: list[bool | None]) -> bool | None:
-    if False in values:
-        return False
-    return None if None in values else True
-
-
-def opposite(value: bool | None) -> bool | None:
-    return None if value is None else not value
-
-
-def compare(value: float, op: str, threshold: float) -> bool:
-    return {
-        "<": value < threshold,
-        "<=": value <= threshold,
-        ">": value > threshold,
-        ">=": value >= threshold,
-    }[op]
 
 
 def watching(rule: Rule | None, device: str, site: str) -> Rule | None:
@@ -157,8 +63,9 @@ class Story:
     name: str
     told: list[Told] = field(default_factory=list)
 
-    #: Where the device was when it was last looked at.
-    site: str = ""
+    #: When and where the device was last heard of.
+    heard_at: dt.datetime | None = None
+    heard_from: str = ""
     status: str = "absent"
     active_at: dt.datetime | None = None
     sequence: int = 0
@@ -179,18 +86,36 @@ class Story:
 
     # What happens.
 
+    def happens(self, event: Event, rule: Rule | None) -> None:
+        """``rule`` is the one of this name at the time, whether it watches the device or not."""
+        if isinstance(event, ClockTicks):
+            self.tick(event.now, rule)
+        elif isinstance(event, SilenceIsChecked):
+            self.miss(event.now, watching(rule, self.device, self.heard_from))
+        elif isinstance(event, RecordArrives):
+            self.tick(event.arrived, rule)
+            self.record(event, rule)
+            self.pass_time(event.arrived)
+        elif isinstance(event, (OperatorHolds, OperatorReleases)):
+            self.order(event)
+
     def record(self, event: RecordArrives, rule: Rule | None) -> None:
-        if self.device != THE_GATEWAY:
-            for reading in event.readings:
-                if reading.device_id == self.device:
-                    self.look(reading, event.arrived, watching(rule, self.device, reading.site))
-        elif rule is not None and is_about_gateway(rule):
-            self.hear(event.arrived, rule)
-        else:
-            self.lose_rule(event.arrived, event.arrived)
-        self.pass_time(event.arrived)
+        for reading in event.readings:
+            if self.device in (reading.device_id, THE_GATEWAY):
+                self.heard_from = reading.site
+            if self.device == reading.device_id:
+                self.heard_at = max(event.arrived, self.heard_at or event.arrived)
+                self.look(reading, event.arrived, watching(rule, self.device, reading.site))
+        if self.device == THE_GATEWAY:
+            self.heard_at = max(event.arrived, self.heard_at or event.arrived)
+            if rule is not None and is_about_gateway(rule):
+                self.hear(event.arrived, rule)
+            else:
+                self.lose_rule(event.arrived, event.arrived)
 
     def order(self, event: OperatorHolds | OperatorReleases) -> None:
+        if (event.device, event.rule) != (self.device, self.name):
+            return
         if isinstance(event, OperatorHolds):
             self.hold(event.kind, event.until, event.at)
         else:
@@ -204,7 +129,6 @@ class Story:
             if rule is None:
                 self.lose_rule(reading.ts, arrived, (reading.ts, reading.seq))
             else:
-                self.site = reading.site
                 self.judge(reading, arrived, rule)
 
     def judge(self, reading: Reading, arrived: dt.datetime, rule: Rule) -> None:
@@ -232,14 +156,17 @@ class Story:
         by = (reading.ts, reading.seq)
         if when:
             # Reading of the text: where "when" and "clear" both hold, there still is something wrong.
-            self.clearing_at = self.ends_at = None
+            if self.clearing_at is not None:
+                # Reading of the text: to clear, or no longer, is a change as well, though nobody is told of it.
+                self.clearing_at, self.ends_at, self.news_after = None, None, by
         elif self.clearing_at is not None:
             if reading.ts - self.clearing_at >= self.keeps_firing(rule):
                 self.resolve(reading.ts, arrived, by)
         elif clear:
             self.begin_to_clear(reading.ts, arrived, rule, by)
-        if self.fired_at is not None and rule.escalate is not None:
-            if reading.ts - self.fired_at >= rule.escalate.after:
+        if rule.escalate is not None and self.fired_at is not None and self.held is None:
+            long_enough = reading.ts - self.fired_at >= rule.escalate.after
+            if long_enough:
                 self.escalate(reading.ts, arrived, rule, by)
 
     def hear(self, arrived: dt.datetime, rule: Rule) -> None:
@@ -252,15 +179,17 @@ class Story:
         elif arrived - self.clearing_at >= self.keeps_firing(rule):
             self.resolve(arrived, arrived)
 
-    def miss(self, last_arrival: dt.datetime, now: dt.datetime, rule: Rule) -> None:
+    def miss(self, now: dt.datetime, rule: Rule | None) -> None:
         """The watchdog looks when the device, or the gateway, was last heard of."""
-        if now < last_arrival + rule.hold_for + LAST_SEEN_MAY_BE_OLD:
+        if rule is None or not is_about_silence(rule) or self.heard_at is None:
+            return
+        if now < self.heard_at + rule.hold_for + LAST_SEEN_MAY_BE_OLD:
             return
         if self.status == "firing":
             self.clearing_at = self.ends_at = None
         else:
-            self.begin(last_arrival, rule)
-            self.fire(now, now, rule)
+            self.begin(self.heard_at, rule)
+            self.fire(now, now, rule, (now, -1))
 
     def lose_rule(self, moment: dt.datetime, arrived: dt.datetime, by: tuple[dt.datetime, int] | None = None) -> None:
         if self.status == "firing":
@@ -269,35 +198,50 @@ class Story:
             # Reading of the text: what never fired cannot be resolved.
             self.change("inactive", "inactive", moment, arrived, by)
         else:
-            self.forget()
+            # Reading of the text: no alert is left, but readings delivered again must not begin it anew.
+            return
+        self.escalates_at = None
         # Reading of the text: another rule of that name has nothing to do with how often this one changed.
         self.ups_and_downs = []
 
     def tick(self, now: dt.datetime, rule: Rule | None) -> None:
-        if self.held == "snoozed" and self.held_until is not None and now >= self.held_until:
-            self.release(now)
-        if rule is None:
-            # Reading of the text: whichever comes first, the device's next reading or a time that was set.
-            if any(timer is not None and now >= timer for timer in (self.ends_at, self.escalates_at)):
-                self.lose_rule(now, now)
-            return
+        """The clock, with the rule if it is (still) there: where the device is, a reading says.
+
+        Reading of the text: an alert without a rule ends with whichever comes first, the device's next reading or
+        anything the clock has to do about it.
+        """
         # Reading of the text: a clock that is late does what a timely one would have done, in that order.
-        if self.escalates_at is not None and self.ends_at is not None and self.escalates_at < self.ends_at:
-            self.raise_severity_by_clock(now, rule)
-        self.end_by_clock(now, rule)
-        self.raise_severity_by_clock(now, rule)
+        while due := [timer for timer in self.timers() if timer[0] <= now]:
+            _, do = min(due, key=lambda timer: timer[0])
+            do(now, rule)
 
-    def end_by_clock(self, now: dt.datetime, rule: Rule) -> None:
+    def end_by_clock(self, now: dt.datetime, rule: Rule | None) -> None:
         # Reading of the text: the clock's decisions do not make a reading on its way old.
-        if self.ends_at is not None and now >= self.ends_at:
-            if self.status == "pending":
-                self.fire(now, now, rule)
-            elif self.status == "firing":
-                self.resolve(now, now)
+        if rule is None:
+            self.lose_rule(now, now)
+        elif self.status == "pending":
+            self.fire(now, now, rule)
+        elif self.status == "firing":
+            self.resolve(now, now)
 
-    def raise_severity_by_clock(self, now: dt.datetime, rule: Rule) -> None:
-        if self.escalates_at is not None and now >= self.escalates_at:
+    def escalate_by_clock(self, now: dt.datetime, rule: Rule | None) -> None:
+        if rule is None:
+            self.lose_rule(now, now)
+        else:
             self.escalate(now, now, rule)
+
+    def end_snooze_by_clock(self, now: dt.datetime, rule: Rule | None) -> None:
+        self.release(now)
+        if rule is None:
+            self.lose_rule(now, now)
+
+    def timers(self) -> Iterator[tuple[dt.datetime, Callable[[dt.datetime, Rule | None], None]]]:
+        if self.ends_at is not None:
+            yield self.ends_at, self.end_by_clock
+        if self.escalates_at is not None and self.held is None:
+            yield self.escalates_at, self.escalate_by_clock
+        if self.held == "snoozed" and self.held_until is not None:
+            yield self.held_until, self.end_snooze_by_clock
 
     def pass_time(self, now: dt.datetime) -> None:
         if self.status in ("resolved", "inactive") and now - self.changed_at > MAX_LATENESS:
@@ -341,7 +285,6 @@ class Story:
             self.resolve(moment, arrived, by)
         else:
             self.clearing_at, self.ends_at = moment, arrived + self.keeps_firing(rule) + GRACE
-            # Reading of the text: this is a change as well, though nobody is told of it.
             self.news_after = by or self.news_after
 
     def resolve(self, moment: dt.datetime, at: dt.datetime, by: tuple[dt.datetime, int] | None = None) -> None:
@@ -356,8 +299,9 @@ class Story:
     def escalate(
         self, moment: dt.datetime, at: dt.datetime, rule: Rule, by: tuple[dt.datetime, int] | None = None
     ) -> None:
+        self.escalates_at = None
         if self.status == "firing" and rule.escalate is not None and not self.escalated and self.held is None:
-            self.escalated, self.severity, self.escalates_at = True, rule.escalate.to, None
+            self.escalated, self.severity = True, rule.escalate.to
             self.change("escalated", "firing", moment, at, by)
 
     def forget(self) -> None:
@@ -370,7 +314,8 @@ class Story:
     ) -> None:
         """``by`` is the reading that made it, if one did."""
         # Reading of the text: a device's clock may differ from ours, but nothing ends before it began.
-        self.status, self.changed_at = status, max(moment, self.fired_at or self.active_at or moment)
+        began = None if change == "escalated" else self.fired_at or self.active_at
+        self.status, self.changed_at = status, max(moment, began or moment)
         self.news_after = max(by or self.news_after, self.news_after)
         if change == "inactive":
             self.ends_at = None
@@ -429,30 +374,8 @@ class ReferenceGateway:
         """Walk through all that happened as this one alert sees it."""
         story = Story(device, name)
         rule: Rule | None = None
-        last_arrival: dt.datetime | None = None
-        last_site = ""
         for event in self.events:
             if isinstance(event, RulesAre):
-                rule = named(event.rules, name)
-            elif isinstance(event, ClockTicks):
-                story.tick(event.now, watching(rule, device, story.site))
-            elif isinstance(event, SilenceIsChecked):
-                silence_rule = watching(rule, device, last_site)
-                if silence_rule is not None and is_about_silence(silence_rule) and last_arrival is not None:
-                    story.site = last_site
-                    story.miss(last_arrival, event.now, silence_rule)
-            elif isinstance(event, RecordArrives):
-                story.tick(event.arrived, watching(rule, device, story.site))
-                story.record(event, rule)
-                for reading in event.readings:
-                    if device in (reading.device_id, THE_GATEWAY):
-                        last_site = reading.site
-                if device == THE_GATEWAY or any(reading.device_id == device for reading in event.readings):
-                    last_arrival = max(event.arrived, last_arrival or event.arrived)
-            elif (event.device, event.rule) == (device, name):
-                story.order(event)
+                rule = next((rule for rule in event.rules if rule.name == name), None)
+            story.happens(event, rule)
         return story
-
-
-def named(rules: Iterable[Rule], name: str) -> Rule | None:
-    return next((rule for rule in rules if rule.name == name), None)

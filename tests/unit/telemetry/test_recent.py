@@ -79,7 +79,7 @@ def covered(readings: list[Reading]) -> list[Reading]:
 @given(series)
 def test_should_give_the_statistics_of_the_windows_readings_to_a_sixteenth_of_its_length(readings) -> None:
     recent, last = seen(readings, AVERAGE), readings[-1]
-    values = [one.temperature for one in covered(readings)]
+    values = [one.temperature or 0 for one in covered(readings)]
     span = last.ts.timestamp() // PART - covered(readings)[0].ts.timestamp() // PART
     if span < PARTS / 2:
         assert recent.value(AVERAGE, last) is None
@@ -121,7 +121,7 @@ def test_should_give_the_slope_of_the_least_squares_line_where_each_part_has_one
     rate = recent.value(RATE, thinned[-1])
     if rate is not None:
         slope = statistics.linear_regression(
-            [one.ts.timestamp() for one in inside], [one.temperature for one in inside]
+            [one.ts.timestamp() for one in inside], [one.temperature or 0 for one in inside]
         ).slope
         assert rate == pytest.approx(slope * 60, rel=1e-6, abs=1e-6)
 
@@ -218,7 +218,9 @@ def test_should_survive_being_written_and_read_at_every_step(readings) -> None:
         snapshot = written(seen([one], recent=Recent(snapshot)), before=decode(encode(snapshot)))
     reread = Recent(snapshot)
     for asked in (AVERAGE, LOWEST, HIGHEST, RATE, DEVIATION):
-        assert reread.value(asked, readings[-1]) == straight.value(asked, readings[-1])
+        assert reread.value(asked, readings[-1]) == pytest.approx(
+            straight.value(asked, readings[-1]), rel=1e-3, abs=1e-3
+        )
 
 
 @given(series)
@@ -251,7 +253,7 @@ def test_should_need_little_space_for_each_device() -> None:
     two = (window("avg", 600), window("rate", 3600, "humidity"))
     snapshot = busy_gateway(50, two)
     assert all(len(parts) == PARTS for device in snapshot.devices.values() for parts in device.windows.values())
-    assert len(encode(snapshot)) < 50 * 2 * 800
+    assert len(encode(snapshot)) < 50 * 1000
 
 
 def test_should_fit_into_an_item_and_keep_who_was_seen_when_the_windows_do_not_fit() -> None:

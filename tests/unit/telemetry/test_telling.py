@@ -204,18 +204,16 @@ class TestHolds:
         desk.wait(HOUR)
         assert desk.sent == []
 
-    def test_should_tell_the_end_of_what_was_told_when_it_is_released(
-        self, desk: Desk, hold: str, release: str
-    ) -> None:
+    def test_should_tell_the_end_of_what_was_told_and_only_once(self, desk: Desk, hold: str, release: str) -> None:
         alert = firing()
         desk.take(alert)
         desk.wait(MINUTE)
         held = then(alert, hold)
         over = then(held, "resolved")
         desk.take(held, over)
-        assert desk.wait(HOUR) == []
-        desk.take(then(over, release))
         assert [told.state for told in desk.wait(MINUTE)] == ["resolved"]
+        desk.take(then(over, release))
+        assert desk.wait(HOUR) == []
 
 
 class TestInhibition:

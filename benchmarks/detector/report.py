@@ -1,0 +1,121 @@
+"""What the rounds come to: ratios first, since a machine's mood changes the rates of all and the ratios of none."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+import msgspec
+
+from benchmarks.detector.contenders import FLOOR, OURS, OURS_WITH_WINDOWS, PEERS
+from benchmarks.detector.trial import Outcome
+
+_PACKAGES = ("msgspec", "pydantic", "aws-lambda-powertools", "boto3")
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """Our rate over another's in the same round: the median of the rounds and the best of them."""
+
+    median: float
+    best: float
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The benchmark's figures: rates are medians of the rounds in ``unit``, memory the most of any round in MB.
+
+    ``ratios`` are ours over each other's; ``ratios_with_windows`` the same of ours with two window rules more.
+    ``aws_share`` is the part of our time that went into the clients in memory.
+    """
+
+    benchmark: str
+    unit: str
+    rows: int
+    ours: float
+    ours_with_windows: float
+    peers: dict[str, float]
+    floor: float
+    ratios: dict[str, Ratio]
+    ratios_with_windows: dict[str, Ratio]
+    transitions: int
+    aws_share: float
+    peak_memory_mb: dict[str, float]
+    cold_import_seconds: dict[str, float]
+    versions: dict[str, str]
+
+
+_Round = Mapping[str, Outcome]
+
+
+def report(rows: int, rounds: Sequence[_Round], cold_import_seconds: dict[str, float]) -> Report:
+    """Sum the rounds up."""
+
+    def rate(name: str) -> float:
+        return statistics.median(measured[name].rate for measured in rounds)
+
+    def aws_share(measured: _Round) -> float:
+        return measured[OURS].told["aws_seconds"] * measured[OURS].rate / rows
+
+    return Report(
+        benchmark="detector",
+        unit="readings per second of processor time; higher is better",
+        rows=rows,
+        ours=rate(OURS),
+        ours_with_windows=rate(OURS_WITH_WINDOWS),
+        peers={name: rate(name) for name in PEERS},
+        floor=rate(FLOOR),
+        ratios=_ratios(rounds, OURS),
+        ratios_with_windows=_ratios(rounds, OURS_WITH_WINDOWS),
+        transitions=int(rounds[0][OURS].told["transitions"]),
+        aws_share=statistics.median(map(aws_share, rounds)),
+        peak_memory_mb={name: max(measured[name].peak_memory_mb for measured in rounds) for name in rounds[0]},
+        cold_import_seconds=cold_import_seconds,
+        versions={"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
+    )
+
+
+def _ratios(rounds: Sequence[_Round], subject: str) -> dict[str, Ratio]:
+    return {
+        other: _ratio([measured[subject].rate / measured[other].rate for measured in rounds])
+        for other in (*PEERS, FLOOR)
+    }
+
+
+def _ratio(values: Sequence[float]) -> Ratio:
+    return Ratio(statistics.median(values), max(values))
+
+
+def table(measured: Report) -> str:
+    """The report for a person."""
+    rates = {
+        OURS: measured.ours,
+        OURS_WITH_WINDOWS: measured.ours_with_windows,
+        **measured.peers,
+        FLOOR: measured.floor,
+    }
+    lines = [
+        f"detector, {measured.rows:,} readings, {measured.transitions:,} transitions",
+        "",
+        f"{'':24}{'ours is':>11}{'at best':>9}{'+ windows':>11}{'at best':>9}{'readings/s':>12}{'peak MB':>9}",
+    ]
+    for name, rate in rates.items():
+        lines.append(
+            f"{name:24}{_times(measured.ratios, name)}{_times(measured.ratios_with_windows, name)}"
+            f"{rate:>12,.0f}{measured.peak_memory_mb[name]:>9.0f}"
+        )
+    lines += [
+        "",
+        f"readings/s are of processor time; of ours, {measured.aws_share:.1%} went into the AWS in memory",
+        "",
+        "cold import, seconds",
+        *(f"{name:34}{seconds:>10.3f}" for name, seconds in measured.cold_import_seconds.items()),
+        "",
+        ", ".join(f"{name} {version}" for name, version in measured.versions.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _times(ratios: Mapping[str, Ratio], name: str) -> str:
+    ratio = ratios.get(name)
+    return f"{ratio.median:>10.2f}x{ratio.best:>8.2f}x" if ratio else " " * 20

@@ -1,0 +1,254 @@
+"""The alerts as they stand, from the state table, and what became of them, from the lake."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import itertools
+import re
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import boto3
+import msgspec
+
+from lambdas.alerting.recents import RECENT_PART
+from lambdas.alerting.rules_object import RulesObject
+from lambdas.alerting.states import ALERTS_PART, decode_item
+from pipeline.athena import query
+from pipeline.errors import PipelineError
+from telemetry import recent, wording
+from telemetry.alerting import AlertState, GatewayState, Hold
+from telemetry.rules import SEVERITIES, Rule, RuleSet, Severity, parse_rules
+from telemetry.wording import Words
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    from pipeline.deployment import Deployment
+
+#: The rules that the functions are deployed with.
+PACKAGED_RULES = Path(__file__).parent.parent / "rules.yaml"
+
+_PREFIX = re.compile(r"[0-9a-f]{4,20}")
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an alert stands; or, with status ``inactive`` and no ``alert_id``, an operator's hold where there is none.
+
+    ``device`` is empty for an alert about the gateway itself, ``site`` where there is no alert. ``value`` is in the
+    unit of ``metric``; ``active_at`` and ``fired_at`` are event times (UTC).
+    """
+
+    alert_id: str = ""
+    status: Literal["pending", "firing", "inactive"] = "inactive"
+    severity: Severity
+    rule: str
+    device: str
+    site: str = ""
+    gateway: str
+    active_at: dt.datetime | None = None
+    fired_at: dt.datetime | None = None
+    flapping: bool = False
+    metric: str = ""
+    value: float | None = None
+    threshold: float | None = None
+    condition: str = ""
+    summary: str = ""
+    runbook: str = ""
+    hold: Hold | None = None
+
+    @property
+    def where(self) -> str:
+        """The device, or the gateway where the alert is about that."""
+        return self.device or self.gateway
+
+
+class Place(NamedTuple):
+    """A rule at a device (empty: at the gateway itself), and where one alert of it is meant, its id."""
+
+    gateway: str
+    device: str
+    rule: str
+    alert_id: str = ""
+
+
+def rules_in_use(session: boto3.Session, deployed: Deployment) -> RuleSet:
+    """The rules as the functions see them: of a broken object the newest version that parses."""
+    return RulesObject(
+        session.client("s3"),
+        deployed.config_bucket_name,
+        deployed.rules_key,
+        packaged=parse_rules(PACKAGED_RULES.read_bytes()),
+        clock=time.monotonic,
+    ).current()
+
+
+def standings(session: boto3.Session, deployed: Deployment, rules: RuleSet) -> list[Standing]:
+    """Every active alert and every hold, the most severe first, the oldest of them first.
+
+    Reads the whole state table, eventually consistently: half a read unit for each 4 KB, so some 5,000 for 10,000
+    gateways with items of 4 KB. It is for a person who asks now and then, not for a program in a loop.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html
+    """
+    found = [
+        standing
+        for item in _scan(session, deployed, ALERTS_PART)
+        for standing in _of_gateway(decode_item(item).state, rules)
+    ]
+    return sorted(found, key=_prominence)
+
+
+def _scan(session: boto3.Session, deployed: Deployment, part: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
+    pages = session.client("dynamodb").get_paginator("scan")
+    for page in pages.paginate(
+        TableName=deployed.state_table_name,
+        FilterExpression="part = :part",
+        ExpressionAttributeValues={":part": {"S": part}},
+    ):
+        yield from page["Items"]
+
+
+def _of_gateway(state: GatewayState, rules: RuleSet) -> Iterator[Standing]:
+    for device, name in {*_pairs(state.alerts), *_pairs(state.holds)}:
+        rule, alert = rules.named(name), state.alerts.get(device, {}).get(name)
+        yield Standing(
+            rule=name,
+            device=device,
+            gateway=state.gateway,
+            hold=state.holds.get(device, {}).get(name),
+            **(
+                _active(state.gateway, device, rule, alert)
+                if alert
+                else {"severity": rule.severity if rule else "info"}
+            ),
+        )
+
+
+def _pairs(table: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    return ((device, name) for device, by_rule in table.items() for name in by_rule)
+
+
+def _active(gateway: str, device: str, rule: Rule | None, alert: AlertState) -> dict[str, Any]:
+    words = wording.on(rule, alert, device=device, gateway=gateway) if rule else Words(value=alert.value)
+    kept = ("alert_id", "status", "severity", "site", "active_at", "fired_at", "flapping")
+    return {name: getattr(alert, name) for name in kept} | words._asdict()
+
+
+def _prominence(standing: Standing) -> tuple[bool, int, dt.datetime, str, str]:
+    since = standing.active_at or (standing.hold.at if standing.hold else dt.datetime.max.replace(tzinfo=dt.UTC))
+    severity = SEVERITIES.index(standing.severity)
+    return standing.status == "inactive", -severity, since, standing.rule, standing.where
+
+
+def select(
+    found: Iterable[Standing], *, rule: str, site: str, device: str, severity: Severity | None, quiet: bool
+) -> list[Standing]:
+    """Those that match the globs and the severity; ``quiet``: also holds where there is no alert."""
+    return [
+        standing
+        for standing in found
+        if (quiet or standing.status != "inactive")
+        and fnmatch.fnmatchcase(standing.rule, rule)
+        and fnmatch.fnmatchcase(standing.site, site)
+        and fnmatch.fnmatchcase(standing.where, device)
+        and severity in (None, standing.severity)
+    ]
+
+
+def by_id(found: Iterable[Standing], prefix: str) -> Standing | None:
+    """The active alert whose id begins with ``prefix``, None if there is none.
+
+    Raises :class:`PipelineError` for what is no beginning of an id, and for one of several.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise PipelineError(f"{prefix!r} is no alert id: give at least its first 4 characters, of 0 to 9 and a to f")
+    matching = [standing for standing in found if standing.alert_id and standing.alert_id.startswith(prefix)]
+    if len(matching) > 1:
+        raise _ambiguous(prefix, [standing.alert_id for standing in matching])
+    return matching[0] if matching else None
+
+
+def _ambiguous(prefix: str, ids: list[str]) -> PipelineError:
+    shown = ", ".join(ids[:5]) + (" and more" if len(ids) > 5 else "")
+    return PipelineError(f"{prefix} is the beginning of several alerts' ids: {shown}; give more of it")
+
+
+def places(found: Iterable[Standing], prefixes: Iterable[str]) -> list[Place]:
+    """The active alerts with these ids; raises :class:`PipelineError` if any is none, or not exactly one."""
+    found = list(found)
+    named = []
+    for prefix in prefixes:
+        standing = by_id(found, prefix)
+        if standing is None:
+            raise PipelineError(f"no alert {prefix} is active; 'iot alerts list' shows those that are")
+        named.append(Place(standing.gateway, standing.device, standing.rule, standing.alert_id))
+    return named
+
+
+def gateway_of(session: boto3.Session, deployed: Deployment, device: str) -> str:
+    """The gateway behind which a device was heard of; reads the whole state table.
+
+    Only what alerted, is held or is watched for silence is known there. Raises :class:`PipelineError` for a device
+    that is not, and for one behind several.
+    """
+    gateways = {
+        state.gateway
+        for state in (decode_item(item).state for item in _scan(session, deployed, ALERTS_PART))
+        if device in state.alerts or device in state.past or device in state.holds
+    } | {
+        item["gateway"]["S"]
+        for item in _scan(session, deployed, RECENT_PART)
+        if device in recent.decode(bytes(item["state"]["B"])).devices
+    }
+    if not gateways:
+        raise PipelineError(f"no alert or silence of {device} is known: say behind which gateway it is with --gateway")
+    if len(gateways) > 1:
+        raise PipelineError(
+            f"{device} is behind several gateways: say which with --gateway: {', '.join(sorted(gateways))}"
+        )
+    return gateways.pop()
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of an alert, from the lake. ``changed_at`` is event time, ``at`` by the clock (UTC)."""
+
+    alert_id: str
+    sequence: int
+    change: str
+    severity: str
+    rule: str
+    device: str = ""
+    site: str = ""
+    gateway: str
+    value: float | None = None
+    summary: str = ""
+    changed_at: dt.datetime
+    at: dt.datetime
+    who: str = ""
+    why: str = ""
+
+
+def history(session: boto3.Session, deployed: Deployment, prefix: str, since: dt.datetime | None) -> list[Event]:
+    """Every change of the alert whose id begins with ``prefix``, in order, each once; empty if the lake has none.
+
+    The lake has a change when Firehose has delivered it, minutes later. Athena reads the partitions from the day before
+    ``since`` on, all of them without it. Raises :class:`PipelineError` for the beginning of several alerts' ids.
+    """
+    columns = ", ".join(f'"{name}"' for name in Event.__struct_fields__)
+    where = f"alert_id LIKE '{prefix}%'"
+    if since:
+        where += f" AND dt >= '{since - dt.timedelta(days=1):%Y-%m-%d}'"
+    frame = query(session, deployed, f'SELECT {columns} FROM alerts WHERE {where} ORDER BY alert_id, sequence, "at"')  # noqa: S608
+    # Athena's results are CSV, in which an empty text is nothing.
+    rows = [
+        {name: value for name, value in row.items() if value is not None}
+        for row in msgspec.json.decode(frame.to_json(orient="records"))
+    ]
+    events = msgspec.convert(rows, list[Event])
+    ids = sorted({event.alert_id for event in events})
+    if len(ids) > 1:
+        raise _ambiguous(prefix, ids)
+    return [next(same) for _, same in itertools.groupby(events, key=lambda event: event.sequence)]

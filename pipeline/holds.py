@@ -1,0 +1,151 @@
+"""Operators' orders on alerts: acknowledge, snooze, disable, and the end of that.
+
+The state is changed as the detector and the watchdog change it: read, decide, write the state and the transitions in
+one conditional put, send the transitions, forget them. Whoever is interrupted in between leaves them to the watchdog.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lambdas.alerting.items import ItemConflictError, ItemsUnavailableError
+from lambdas.alerting.queue import SendError, TransitionsQueue
+from lambdas.alerting.states import StateTable, VersionedState
+from pipeline.alerts import Place
+from pipeline.errors import PipelineError
+from telemetry.alerting import AlertError, Evaluation, GatewayState, Hold, hold, release
+from telemetry.rules import RuleSet
+
+if TYPE_CHECKING:
+    import boto3
+
+    from pipeline.deployment import Deployment
+
+Kind = Literal["acknowledged", "snoozed", "disabled"]
+
+#: How often an order is tried while the detector changes the same gateway's state, and what full jitter waits between.
+_TRIES = 6
+_BACKOFF_SECONDS = 0.1
+
+
+class Orders:
+    """Gives orders on behalf of ``who``."""
+
+    def __init__(
+        self,
+        states: StateTable,
+        queue: TransitionsQueue,
+        rules: RuleSet,
+        *,
+        who: str,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._states = states
+        self._queue = queue
+        self._rules = rules
+        self._who = who
+        self._clock = clock
+        self._sleep = sleep
+
+    def hold(self, place: Place, kind: Kind, why: str, lasts: dt.timedelta | None) -> Hold:
+        """Put a hold on an alert, active or not; ``lasts`` is how long a snooze does.
+
+        It replaces the one before. Raises :class:`PipelineError` where that cannot be done.
+        """
+        now = self._clock()
+        order = Hold(kind, self._who, why, now, now + lasts if lasts else None)
+
+        def decide(state: GatewayState) -> Evaluation:
+            if self._rules.named(place.rule) is None and place.rule not in state.alerts.get(place.device, {}):
+                names = ", ".join(rule.name for rule in self._rules.rules) or "none"
+                raise PipelineError(f"there is no rule {place.rule}; those in use are {names}")
+            return hold(self._rules, state, place.device, place.rule, order)
+
+        self._give(place, decide)
+        return order
+
+    def release(self, place: Place, kind: Kind, why: str) -> Hold:
+        """End a hold of that kind and return it; raises :class:`PipelineError` where there is none."""
+        ended: list[Hold] = []
+
+        def decide(state: GatewayState) -> Evaluation:
+            order = state.holds.get(place.device, {}).get(place.rule)
+            if order is None or order.kind != kind:
+                stands = f"it is {order.kind}" if order else "nothing holds it"
+                raise PipelineError(f"{_words(place)} is not {kind}: {stands}")
+            ended[:] = [order]
+            return release(self._rules, state, place.device, place.rule, who=self._who, why=why, now=self._clock())
+
+        self._give(place, decide)
+        return ended[0]
+
+    def _give(self, place: Place, decide: Callable[[GatewayState], Evaluation]) -> None:
+        for attempt in range(_TRIES):
+            self._sleep(random.random() * _BACKOFF_SECONDS * (2**attempt - 1))  # noqa: S311 (no secret)
+            try:
+                before = self._settled(place.gateway)
+                committed = self._commit(before, place, decide)
+            except ItemConflictError:
+                continue
+            self._tell(committed, f"the order on {_words(place)} is in force")
+            return
+        raise PipelineError(
+            f"the alerts of {place.gateway} keep changing: {_TRIES} tries failed and nothing was changed; try again"
+        )
+
+    def _settled(self, gateway: str) -> VersionedState:
+        """The gateway's state, after the transitions that somebody left unsent have been sent."""
+        try:
+            found = self._states.load([gateway])[gateway]
+        except ItemsUnavailableError as error:
+            raise PipelineError(f"{error}; nothing was changed, try again") from error
+        return self._tell(found, "nothing was changed") if found.outbox else found
+
+    def _commit(
+        self, before: VersionedState, place: Place, decide: Callable[[GatewayState], Evaluation]
+    ) -> VersionedState:
+        alert = before.state.alerts.get(place.device, {}).get(place.rule)
+        if place.alert_id and (alert is None or alert.alert_id != place.alert_id):
+            raise PipelineError(f"alert {place.alert_id} ({_words(place)}) has ended meanwhile; nothing was changed")
+        try:
+            after = decide(before.state)
+        except AlertError as error:
+            raise PipelineError(str(error)) from error
+        return self._states.commit(after.state, before.version, after.transitions, now=self._clock(), lag=before.lag)
+
+    def _tell(self, committed: VersionedState, so_far: str) -> VersionedState:
+        try:
+            self._queue.send(committed.outbox)
+            return self._states.clear_outbox(committed)
+        except (SendError, ClientError, BotoCoreError) as error:
+            raise PipelineError(
+                f"{so_far}, but a change of {committed.state.gateway}'s alerts could not be told ({error}); "
+                "the watchdog does that within two minutes"
+            ) from error
+
+
+def open_orders(session: boto3.Session, deployed: Deployment, rules: RuleSet, *, who: str) -> Orders:
+    """Orders to a deployment."""
+    return Orders(
+        StateTable(session.client("dynamodb"), deployed.state_table_name),
+        TransitionsQueue(session.client("sqs"), deployed.transitions_queue_url),
+        rules,
+        who=who,
+    )
+
+
+def caller(session: boto3.Session) -> str:
+    """Who the credentials belong to: the last part of the ARN, such as a user's or a role session's name."""
+    arn = str(session.client("sts").get_caller_identity()["Arn"])
+    return arn.rpartition(":")[2].rpartition("/")[2]
+
+
+def _words(place: Place) -> str:
+    return f"{place.rule} at {place.device or place.gateway}"

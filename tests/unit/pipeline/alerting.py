@@ -1,0 +1,85 @@
+"""A deployment's state table with alerts in it, for the tests of what operators see and do."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+import boto3
+import msgspec
+
+from lambdas.alerting.recents import RECENT_PART
+from lambdas.alerting.states import StateTable
+from pipeline.deployment import Deployment
+from telemetry import recent
+from telemetry.alerting import GatewayState, evaluate
+from telemetry.reading import Reading
+from telemetry.recent import Recent, Snapshot
+from telemetry.rules import RuleSet, parse_rules
+
+NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+
+RULES_TEXT = """
+rules:
+  - name: too-hot
+    when: temperature > 40
+    severity: critical
+    summary: "{device_id} is {value:.1f} °C hot"
+    runbook: docs/hot.md
+  - name: battery-low
+    when: battery < 2.4
+    for: 10m
+    severity: info
+"""
+RULES: RuleSet = parse_rules(RULES_TEXT)
+
+DEPLOYED = msgspec.structs.replace(
+    Deployment(**{name: f"the-{name.replace('_', '-')}" for name in Deployment.__struct_fields__}),
+    rules_key="rules.yaml",
+)
+
+
+def reading(device: str, seconds: float = 0, **metrics: float) -> Reading:
+    """A reading of a device at site "plant-1", so many seconds after ``NOW``."""
+    ts = NOW + dt.timedelta(seconds=seconds)
+    return Reading(device_id=device, site="plant-1", ts=ts, seq=int(seconds), status="ok", **metrics)
+
+
+def state_of(gateway: str, *readings: Reading, before: GatewayState | None = None) -> GatewayState:
+    """A gateway's state after a record with these readings, which arrived a second after the last."""
+    arrived = readings[-1].ts + dt.timedelta(seconds=1)
+    return evaluate(RULES, before or GatewayState(gateway), Recent(), readings, arrived).state
+
+
+def create_state_table(session: boto3.Session, states: Iterable[GatewayState] = ()) -> StateTable:
+    """The state table as the stack makes it, with these states."""
+    client = session.client("dynamodb")
+    client.create_table(
+        TableName=DEPLOYED.state_table_name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "gateway", "KeyType": "HASH"}, {"AttributeName": "part", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "gateway", "AttributeType": "S"},
+            {"AttributeName": "part", "AttributeType": "S"},
+        ],
+    )
+    table = StateTable(client, DEPLOYED.state_table_name)
+    for state in states:
+        table.commit(state, 0, [], now=NOW)
+    return table
+
+
+def put_recent(session: boto3.Session, gateway: str, *devices: str) -> None:
+    """What the detector writes of devices that are watched for silence."""
+    seen = Recent()
+    seen.record(NOW.timestamp(), "plant-1", dict.fromkeys(devices, "plant-1"))
+    session.client("dynamodb").put_item(
+        TableName=DEPLOYED.state_table_name,
+        Item={
+            "gateway": {"S": gateway},
+            "part": {"S": RECENT_PART},
+            "version": {"N": "1"},
+            "lag": {"N": "0.000"},
+            "state": {"B": recent.encode(seen.merged_into(Snapshot()))},
+        },
+    )
