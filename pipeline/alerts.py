@@ -213,7 +213,7 @@ def gateway_of(session: boto3.Session, deployed: Deployment, device: str) -> str
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of an alert, from the lake. ``changed_at`` is event time, ``at`` by the clock (UTC)."""
+    """One change of an alert, from the lake. ``changed_at`` is event time, ``recorded_at`` by the clock (UTC)."""
 
     alert_id: str
     sequence: int
@@ -226,7 +226,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None = None
     summary: str = ""
     changed_at: dt.datetime
-    at: dt.datetime
+    recorded_at: dt.datetime
     who: str = ""
     why: str = ""
 
@@ -241,7 +241,8 @@ def history(session: boto3.Session, deployed: Deployment, prefix: str, since: dt
     where = f"alert_id LIKE '{prefix}%'"
     if since:
         where += f" AND dt >= '{since - dt.timedelta(days=1):%Y-%m-%d}'"
-    frame = query(session, deployed, f'SELECT {columns} FROM alerts WHERE {where} ORDER BY alert_id, sequence, "at"')  # noqa: S608
+    sql = f"SELECT {columns} FROM alerts WHERE {where} ORDER BY alert_id, sequence, recorded_at"  # noqa: S608
+    frame = query(session, deployed, sql)
     # Athena's results are CSV, in which an empty text is nothing.
     rows = [
         {name: value for name, value in row.items() if value is not None}

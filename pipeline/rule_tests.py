@@ -98,7 +98,7 @@ class RuleTest(msgspec.Struct, frozen=True):
 
     def _item(self, transition: Transition) -> Item:
         return Item(
-            transition.at - self.start,
+            transition.recorded_at - self.start,
             transition.rule,
             transition.device,
             transition.gateway,

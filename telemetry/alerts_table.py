@@ -30,7 +30,7 @@ _MEANINGS = {
     "active_at": "When the condition began to hold, by the event time, UTC",
     "fired_at": "When the alert fired, by the event time, UTC; null before",
     "changed_at": "When this change happened, by the event time (the clock's where the clock decided), UTC",
-    "at": "When this change was seen, by the clock, UTC",
+    "recorded_at": "When this change was seen, by the clock, UTC",
     "who": "The operator, where one did it",
     "why": "The operator's reason",
 }

@@ -328,7 +328,7 @@ class Machine:
                 active_at=_utc(alert.active_at),
                 fired_at=_utc(alert.fired_at) if alert.fired_at else None,
                 changed_at=_utc(moment.ts),
-                at=_utc(moment.at),
+                recorded_at=_utc(moment.at),
                 who=who,
                 why=why,
             )

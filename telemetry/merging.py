@@ -54,14 +54,14 @@ def merge(group: Group, rules: RuleSet, transitions: Collection[Transition], now
         new.append(transition)
         if known is None and len(members) >= MAX_MEMBERS:
             overflow = _counted(overflow, transition)
-            told_late.append(transition.at)
+            told_late.append(transition.recorded_at)
             continue
         if known is None and transition.status == "resolved" and overflow.firing:
             overflow = msgspec.structs.replace(overflow, firing=overflow.firing - 1)
         member = members[transition.alert_id] = _member(known, transition, now)
         shown[transition.alert_id] = transition
         if member.news and not member.silenced:
-            told_late.append(transition.at)
+            told_late.append(transition.recorded_at)
     if not new:
         return Merged(group, new)
     merged = msgspec.structs.replace(group, members=members, shown=worth_showing(members, shown), overflow=overflow)

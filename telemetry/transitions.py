@@ -32,8 +32,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
     ``(alert_id, sequence)`` identifies it, and the sequence grows within an alert: what is repeated or overtaken
     on the way is known by it. A hold put on a device that has no alert has an empty ``alert_id`` and sequence 0.
-    ``active_at``, ``fired_at`` and ``changed_at`` are event times (the clock's where the clock decided); ``at`` is by
-    the clock: the arrival of the record, or the watchdog's or operator's now. ``value`` is in the unit of ``metric``.
+    ``active_at``, ``fired_at`` and ``changed_at`` are event times (the clock's where it decided); ``recorded_at``
+    is by the clock: the arrival of the record, or the watchdog's or operator's now.
     ``who`` and ``why`` are the operator's.
     """
 
@@ -57,7 +57,7 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     active_at: dt.datetime
     fired_at: Optional[dt.datetime]
     changed_at: dt.datetime
-    at: dt.datetime
+    recorded_at: dt.datetime
     who: str = ""
     why: str = ""
 

@@ -66,7 +66,7 @@ def records() -> list[bytes]:
         active_at=NOON,
         fired_at=NOON,
         changed_at=NOON,
-        at=NOON,
+        recorded_at=NOON,
     )
     pending = msgspec.structs.replace(firing, change="pending", status="pending", fired_at=None, threshold=None)
     client = RecordingFirehose()

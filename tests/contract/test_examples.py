@@ -152,7 +152,7 @@ class TestSimpleAlarm:
         alarm.state, snoozed = hold(self.RULES, alarm.state, "a", "simple-alarm", snooze)
         assert [each.held for each in snoozed] == ["snoozed"]
         (again,) = alarm.wait(START + 4 * MINUTE)
-        assert (again.change, again.status, again.at) == ("unsnoozed", "firing", START + 3 * MINUTE)
+        assert (again.change, again.status, again.recorded_at) == ("unsnoozed", "firing", START + 3 * MINUTE)
         desk.take([*snoozed, again], START + 3 * MINUTE)
         desk.wait(START + 4 * MINUTE)
         assert [told.state for told in desk.sent] == ["firing"]
@@ -192,11 +192,11 @@ class TestAlertmanager:
                     for device in range(60)
                 ]
                 happened += gateway.receive(record, START + second * SECOND + number * SECOND)
-        happened.sort(key=lambda transition: transition.at)
+        happened.sort(key=lambda transition: transition.recorded_at)
         assert sum(transition.change == "firing" for transition in happened) == 300
         for transition in happened:
-            desk.wait(transition.at)
-            desk.take([transition], transition.at)
+            desk.wait(transition.recorded_at)
+            desk.take([transition], transition.recorded_at)
         desk.wait(START + 2 * HOUR)
         (told,) = desk.sent
         assert (told.reason, told.severity, told.firing, told.at_least) == ("new", "page", 300, False)
@@ -219,9 +219,9 @@ class TestAlertmanager:
             alive = [reading(f"instance-2-{device}", minute * MINUTE, site="cluster-2") for device in range(25)]
             happened += gateways[2].receive(alive, START + minute * MINUTE)
             happened += gateways[1].wait(START + minute * MINUTE)
-        for transition in sorted(happened, key=lambda transition: transition.at):
-            desk.wait(transition.at)
-            desk.take([transition], transition.at)
+        for transition in sorted(happened, key=lambda transition: transition.recorded_at):
+            desk.wait(transition.recorded_at)
+            desk.take([transition], transition.recorded_at)
         desk.wait(START + 31 * MINUTE)
         counts = {(told.group["site"], told.group["rule"]): told.firing for told in desk.sent}
         assert counts == {("cluster-1", "cluster-unreachable"): 1, ("cluster-2", "instance-silent"): 25}
@@ -232,8 +232,8 @@ class TestAlertmanager:
         happened = gateway.wait(START + 20 * MINUTE)
         happened += gateway.receive([reading("instance-0", 20 * MINUTE, site="cluster-1")], START + 20 * MINUTE)
         for transition in happened:
-            desk.wait(transition.at)
-            desk.take([transition], transition.at)
+            desk.wait(transition.recorded_at)
+            desk.take([transition], transition.recorded_at)
         desk.wait(START + 25 * MINUTE)
         told = {(each.group["rule"], each.state, each.firing) for each in desk.sent}
         assert told == {

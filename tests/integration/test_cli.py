@@ -177,6 +177,46 @@ def test_should_say_in_one_line_that_there_is_no_such_alert(
     assert said(iot("alerts", *words, endpoint=emulator.endpoint)) == line
 
 
+def test_should_refuse_rules_whose_tests_fail(emulator: Instance, deployed: Deployment, tmp_path: Path) -> None:
+    rules = tmp_path / "mine.yaml"
+    rules.write_text("rules: [{name: hot, when: temperature > 50}]")
+    expected = "[{at: 1m, alerts: [{rule: hot, device: d, status: firing}]}]"
+    (tmp_path / "mine.test.yaml").write_text(
+        "tests: [{name: heat, interval: 1m, series: [{device: d, site: s, temperature: 20 45}], "
+        f"expect: {expected}}}]"
+    )
+    tested = iot("rules", "test", str(rules))
+    assert tested.returncode == 1
+    assert "heat" in tested.stdout + tested.stderr
+    assert iot("rules", "apply", str(rules), endpoint=emulator.endpoint).returncode == 1
+    assert "none were applied yet" in iot("rules", "show", endpoint=emulator.endpoint).stderr
+
+
+def test_should_backtest_rules_over_the_lake(emulator: Instance, deployed: Deployment, tmp_path: Path) -> None:
+    def run(*words: str) -> str:
+        result = iot(*words, endpoint=emulator.endpoint, TMPDIR=str(tmp_path))
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    manifest = tmp_path / "run.json"
+    fleet = ("--devices", "20", "--gateways", "2", "--seed", "96", "--rate", "200", "--duration", "4s")
+    run("simulate", "--sink", "kinesis", *fleet, "--faults", "3", "--manifest", str(manifest))
+    run("etl", "run")
+    sent = json.loads(manifest.read_text())
+    ended = dt.datetime.fromisoformat(sent["ended_at"]) + dt.timedelta(seconds=1)
+    window = ("--from", sent["started_at"], "--to", ended.isoformat())
+    same = json.loads(run("rules", "backtest", "rules.yaml", *window, "--json"))
+    assert same["readings"] >= 800
+    assert all(rule["only_new"] == rule["only_live"] == 0 for rule in same["rules"])
+    assert sum(rule["alerts"] for rule in same["rules"]) >= 3
+    stricter = tmp_path / "stricter.yaml"
+    stricter.write_text("rules: [{name: any-heat, when: temperature > -100, clear: temperature < -100}]")
+    other = json.loads(run("rules", "backtest", str(stricter), *window, "--json"))
+    (rule,) = (rule for rule in other["rules"] if rule["rule"] == "any-heat")
+    assert rule["only_new"] >= 20
+    assert not list(tmp_path.glob("iot-history-*"))
+
+
 def test_should_say_what_to_do_before_anything_is_deployed(tmp_path: Path) -> None:
     fresh = local.emulator.start(home=tmp_path)
     try:
@@ -249,11 +289,13 @@ def test_should_check_apply_show_and_roll_back_rules(emulator: Instance, deploye
             s3.delete_object(Bucket=deployed.config_bucket_name, Key=version["Key"], VersionId=version["VersionId"])
 
 
-def test_should_say_in_one_line_what_is_wrong_with_rules(tmp_path: Path) -> None:
+def test_should_point_at_what_is_wrong_with_rules(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
-    broken.write_text("rules: [{name: r, when: pressure > 1}]")
-    assert said(iot("rules", "check", str(broken))) == (
-        "iot: rule 'r': when: no metric 'pressure'; there are temperature, humidity, battery"
-    )
+    broken.write_text("rules:\n  - name: r\n    when: battery > 2 and pressure > 1\n")
+    result = iot("rules", "check", str(broken))
+    assert (result.returncode, result.stdout) == (1, "")
+    what, where, caret = result.stderr.rstrip().splitlines()
+    assert "line 3, column 27: rule 'r': when: there is no metric 'pressure'" in what
+    assert where[caret.index("^") :].startswith("pressure")
     assert "cannot read the rules in" in said(iot("rules", "check", str(tmp_path / "none.yaml")))
     assert "and not both" in said(iot("rules", "apply", str(broken), "--rollback"))

@@ -86,7 +86,7 @@ def transition(sequence: int = 1) -> Transition:
         active_at=NOW,
         fired_at=NOW,
         changed_at=NOW,
-        at=NOW,
+        recorded_at=NOW,
     )
 
 

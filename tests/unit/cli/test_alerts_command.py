@@ -182,7 +182,7 @@ def test_should_change_nothing_when_one_of_several_ids_is_of_no_use(
 
 EVENT = Event(
     alert_id="3f2a9c0102030405aabb", sequence=1, change="firing", severity="critical", rule="too-hot", device="hot",
-    site="plant-1", gateway="gw-1", value=41.0, summary="hot is 41.0 °C hot", changed_at=NOW, at=NOW, who="", why="",
+    site="plant-1", gateway="gw-1", value=41.0, summary="hot is 41.0 °C hot", changed_at=NOW, recorded_at=NOW,
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def firing(device: str = "d1", *, rule: str = "too-hot", at: dt.datetime = NOW, 
         "active_at": at - SECOND,
         "fired_at": at - SECOND,
         "changed_at": at - SECOND,
-        "at": at,
+        "recorded_at": at,
     }
     return Transition(rule=rule, device=device, site=site, gateway=gateway, **{**usual, **fields})
 
@@ -51,6 +51,6 @@ def then(before: Transition, change: str, *, after: dt.timedelta = MINUTE, **fie
         "status": "resolved" if change == "resolved" else before.status,
         "held": None if change == "resolved" and held == "acknowledged" else held,
         "changed_at": before.changed_at + after,
-        "at": before.at + after,
+        "recorded_at": before.recorded_at + after,
     }
     return msgspec.structs.replace(before, **{**usual, **fields})

@@ -210,7 +210,8 @@ def lake(monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, Any]], list[st
 def row(sequence: int, change: str, **fields: Any) -> dict[str, Any]:
     usual = {
         "alert_id": ID, "severity": "info", "rule": "r", "device": "d", "site": "s", "gateway": "gw", "value": 41.0,
-        "summary": "hot", "changed_at": "2026-11-23T12:00:00Z", "at": "2026-11-23T12:00:01.5Z", "who": "", "why": "",
+        "summary": "hot", "changed_at": "2026-11-23T12:00:00Z", "recorded_at": "2026-11-23T12:00:01.5Z",
+        "who": "", "why": "",
     }  # fmt: skip
     return {**usual, "sequence": sequence, "change": change, **fields}
 
@@ -227,7 +228,7 @@ def test_should_tell_what_happened_to_an_alert_each_change_once(lake: tuple[list
     assert [(event.sequence, event.change, event.value) for event in events] == [
         (1, "firing", 41), (2, "acknowledged", 41), (3, "resolved", None)
     ]  # fmt: skip
-    assert events[0].at == NOW + dt.timedelta(seconds=1.5)
+    assert events[0].recorded_at == NOW + dt.timedelta(seconds=1.5)
     assert (events[1].who, events[1].why) == ("ann", "on it")
     assert "alert_id LIKE '3f2a%' AND dt >= '2026-11-22'" in asked[0]
 

@@ -156,7 +156,7 @@ def test_should_show_everything_about_one_alert() -> None:
 def test_should_show_what_happened_to_an_alert_and_who_did_it() -> None:
     event = Event(
         alert_id="a", sequence=1, change="firing", severity="critical", rule="r", device="d", site="s", gateway="gw",
-        value=41.0, summary="d is hot", changed_at=NOW, at=LATER, who="", why="",
+        value=41.0, summary="d is hot", changed_at=NOW, recorded_at=LATER, who="", why="",
     )  # fmt: skip
     done = msgspec.structs.replace(event, change="acknowledged", who="ann", why="on it")
     assert shown(show_alerts.print_history, [event, done]) == [

@@ -337,7 +337,7 @@ def as_told(transition: Transition) -> Told:
         status=transition.status,
         severity=transition.severity if alert else "",
         changed_at=transition.changed_at if alert else None,
-        at=transition.at,
+        at=transition.recorded_at,
         fired_at=transition.fired_at if alert else None,
         flapping=transition.flapping,
         held=transition.held,

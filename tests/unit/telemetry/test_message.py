@@ -127,7 +127,7 @@ def test_should_halve_what_is_too_long_and_count_the_rest() -> None:
     assert short.shortened().shortened().shortened().alerts == []
 
 
-@pytest.mark.parametrize("name", ["at", "change", "who", "why"])
+@pytest.mark.parametrize("name", ["recorded_at", "change", "who", "why"])
 def test_should_not_tell_subscribers_what_is_the_operators_business(name: str) -> None:
     (alert,) = msgspec.to_builtins(notification(firing(**{name: getattr(firing(), name)})))["alerts"]
     assert name not in alert
