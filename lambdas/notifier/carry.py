@@ -35,7 +35,7 @@ _MAX_TRIES = 6
 _BACKOFF_SECONDS = 0.05
 
 #: Wakes later than this are the watchdog's, which comes every minute.
-_LONGEST_WAKE_SECONDS = 90
+LONGEST_WAKE_SECONDS = 90
 
 logger = Logger(child=True)
 
@@ -170,7 +170,7 @@ class Carrier:
         A message that waits for long looks like one that nobody takes: the alarm on the queue's age could not tell.
         """
         delay = max(0, math.ceil((due - self._clock()).total_seconds()))
-        if delay > _LONGEST_WAKE_SECONDS:
+        if delay > LONGEST_WAKE_SECONDS:
             return
         try:
             self._queue.wake(key, delay)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from lambdas.alerting.queue import MAX_DELAY_SECONDS
+from lambdas.notifier.carry import LONGEST_WAKE_SECONDS
 from tests.infra.conftest import ROOT, resources
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -30,10 +30,12 @@ def test_should_alarm_on_every_part_of_a_readings_way(alarms: dict[str, dict[str
         "detector-gave-up",
         "rejected-readings",
         "watchdog-stopped",
+        "watchdog-failing",
         "rules-rejected",
         "alert-storm",
         "notifications-late",
         "notifier-errors",
+        "notifications-failing",
         "notifications-failed",
         "alerts-undelivered",
         "alerts-delivery-late",
@@ -112,7 +114,7 @@ def test_should_not_take_a_message_that_is_held_back_for_a_late_one(alarms: dict
     late = alarms["notifications-late"]
 
     assert late["MetricName"] == "ApproximateAgeOfOldestMessage"
-    assert late["Threshold"] > MAX_DELAY_SECONDS
+    assert late["Threshold"] > LONGEST_WAKE_SECONDS
 
 
 def test_should_hear_of_failed_and_timed_out_runs_of_our_job(templates: dict[str, Template]) -> None:

@@ -57,6 +57,11 @@ def written(*environments: Recent, before: Snapshot | None = None) -> Snapshot:
     return snapshot
 
 
+def about(value: float | None) -> object:
+    """What is written is rounded: equal to a thousandth."""
+    return value if value is None else pytest.approx(value, rel=1e-3, abs=1e-3)
+
+
 # Readings every 1..9 s, of 0.01 °C as sensors have them, over up to six windows.
 temperatures = st.integers(-1000, 4000).map(lambda hundredths: hundredths / 100)
 series = st.lists(st.tuples(st.integers(1, 9), temperatures), min_size=1, max_size=200).map(
@@ -193,8 +198,7 @@ def test_should_know_the_same_from_two_environments_as_one_that_sees_all(reading
     alone = seen(readings)
     both = Recent(written(second, before=written(first)))
     for asked in (AVERAGE, LOWEST, HIGHEST, RATE, DEVIATION):
-        expected = alone.value(asked, readings[-1])
-        assert both.value(asked, readings[-1]) == (expected if expected is None else pytest.approx(expected, abs=1e-2))
+        assert both.value(asked, readings[-1]) == about(alone.value(asked, readings[-1]))
 
 
 @given(series, st.data())
@@ -205,8 +209,7 @@ def test_should_add_up_what_two_environments_saw_of_one_gateway(readings, data) 
     other = seen([r for r, first in zip(readings, firsts, strict=True) if not first])
     alone, both = seen(readings), Recent(written(one, other))
     for asked in (AVERAGE, LOWEST, HIGHEST, RATE):
-        expected = alone.value(asked, readings[-1])
-        assert both.value(asked, readings[-1]) == (expected if expected is None else pytest.approx(expected, abs=1e-2))
+        assert both.value(asked, readings[-1]) == about(alone.value(asked, readings[-1]))
     assert both.arrived == alone.arrived
     assert both.devices["d"].seen == alone.devices["d"].seen
 
@@ -218,9 +221,7 @@ def test_should_survive_being_written_and_read_at_every_step(readings) -> None:
         snapshot = written(seen([one], recent=Recent(snapshot)), before=decode(encode(snapshot)))
     reread = Recent(snapshot)
     for asked in (AVERAGE, LOWEST, HIGHEST, RATE, DEVIATION):
-        assert reread.value(asked, readings[-1]) == pytest.approx(
-            straight.value(asked, readings[-1]), rel=1e-3, abs=1e-3
-        )
+        assert reread.value(asked, readings[-1]) == about(straight.value(asked, readings[-1]))
 
 
 @given(series)
