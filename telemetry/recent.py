@@ -163,8 +163,10 @@ class Recent:
         }
         for name, arrived in self._arrivals.items():
             known = devices.get(name)
-            newest, windows = (known.newest, known.windows) if known else (0.0, {})
-            devices[name] = Device(self._places[name], arrived, newest, windows)
+            if known is None:
+                devices[name] = Device(self._places[name], arrived, 0.0, {})
+            elif arrived > known.seen:
+                devices[name] = Device(self._places[name], arrived, known.newest, known.windows)
         arrived = max(written.arrived, self._own.arrived)
         oldest = arrived - MAX_LATENESS.total_seconds()
         return Snapshot(

@@ -102,7 +102,7 @@ def emitted_by_notifier(emitted_by: Callable[..., set[Series]]) -> set[Series]:
 
     def emit(handler: ModuleType) -> None:
         severities = Counter[str](get_args(Severity))
-        handler._emit(NotifierTally(firing=severities, resolved=severities, published=1, delays=[1.0]))
+        handler._emit(NotifierTally(firing=severities, resolved=severities, published=1, delays=[1.0]), 1)
         handler.metrics.flush_metrics()
 
     return emitted_by("notifier", NotifierSettings, emit)

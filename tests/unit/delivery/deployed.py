@@ -56,7 +56,10 @@ def imported_handlers(bundle: Path, rules: bytes) -> Iterator[dict[str, ModuleTy
         patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
         (bundle / "rules.yaml").write_bytes(rules)
         patch.chdir(bundle)
-        yield {name: importlib.import_module(f"lambdas.{name}.handler") for name in FUNCTIONS}
+        handlers = {name: importlib.import_module(f"lambdas.{name}.handler") for name in FUNCTIONS}
+        yield handlers
+        for handler in handlers.values():
+            handler.metrics.clear_metrics()  # Powertools shares among all what an invocation that died left behind
     for name in [name for name in sys.modules if name.startswith("lambdas.")]:
         del sys.modules[name]
 

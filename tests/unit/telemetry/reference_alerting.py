@@ -66,6 +66,7 @@ class Story:
     #: When and where the device was last heard of.
     heard_at: dt.datetime | None = None
     heard_from: str = ""
+    rule_lost_at: dt.datetime = LONG_AGO
     status: str = "absent"
     active_at: dt.datetime | None = None
     sequence: int = 0
@@ -183,12 +184,14 @@ class Story:
         """The watchdog looks when the device, or the gateway, was last heard of."""
         if rule is None or not is_about_silence(rule) or self.heard_at is None:
             return
-        if now < self.heard_at + rule.hold_for + LAST_SEEN_MAY_BE_OLD:
+        # Reading of the text: for a rule that went and came back, silence begins anew.
+        since = max(self.heard_at, self.rule_lost_at)
+        if now < since + rule.hold_for + LAST_SEEN_MAY_BE_OLD:
             return
         if self.status == "firing":
             self.clearing_at = self.ends_at = None
         else:
-            self.begin(self.heard_at, rule)
+            self.begin(since, rule)
             self.fire(now, now, rule, (now, -1))
 
     def lose_rule(self, moment: dt.datetime, arrived: dt.datetime, by: tuple[dt.datetime, int] | None = None) -> None:
@@ -200,7 +203,7 @@ class Story:
         else:
             # Reading of the text: no alert is left, but readings delivered again must not begin it anew.
             return
-        self.escalates_at = None
+        self.escalates_at, self.rule_lost_at = None, moment
         # Reading of the text: another rule of that name has nothing to do with how often this one changed.
         self.ups_and_downs = []
 
