@@ -24,6 +24,9 @@ ALERTS_ERRORS_PREFIX = "alerts-errors/"
 #: The rules in the config bucket, and in the functions' bundle.
 RULES_KEY = "rules.yaml"
 
+#: The registry of devices in the config bucket.
+REGISTRY_KEY = "registry/devices.csv"
+
 METRICS_NAMESPACE = "IoTPipeline"
 
 

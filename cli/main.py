@@ -13,7 +13,7 @@ import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import alerts, rules, target
+from cli import alerts, registry, rules, target
 from cli.options import Json
 from cli.target import Choice
 from local import demo, emulator, endpoint
@@ -57,6 +57,7 @@ app = typer.Typer(
 etl_app = typer.Typer(no_args_is_help=True, help="Run the batch jobs.")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(etl_app, name="etl")
+app.add_typer(registry.app, name="registry")
 app.add_typer(rules.app, name="rules")
 
 

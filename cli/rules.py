@@ -15,10 +15,11 @@ from rich.text import Text
 
 from cli import target
 from cli.options import Json
-from pipeline import rule_test_file, rules, series, show, show_rules
+from pipeline import registry, rule_test_file, rules, series, show, show_rules
 from pipeline.alerts import rules_in_use
 from pipeline.errors import PipelineError
 from telemetry.lint import lint
+from telemetry.registry import EMPTY, Registry
 from telemetry.rules import RuleSet
 
 app = typer.Typer(
@@ -27,16 +28,27 @@ app = typer.Typer(
 
 _File = Annotated[Path, typer.Argument(dir_okay=False, help="The rules, YAML, such as rules.yaml.")]
 
+#: What is the registry where none is named, if there is such a file here.
+_REGISTRY = Path("registry/devices.csv")
+
+_RegistryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--registry", dir_okay=False, help=f"The registry of devices, CSV. Default: {_REGISTRY}, if it exists."
+    ),
+]
+
 
 @app.command("check")
-def check_file(file: _File) -> None:
+def check_file(file: _File, registry_file: _RegistryFile = None) -> None:
     """Say what is wrong with a rules file, what it means, and what is odd about it. Talks to nothing.
 
     Errors are exit code 1. Warnings are not: conditions that can never hold or
     always do, given the bounds of a reading; alerts that could never resolve;
-    two rules of one severity of which one fires wherever the other does.
+    two rules of one severity of which one fires wherever the other does; with
+    a registry, rules that match no registered device.
     """
-    checked = _check(file)
+    checked = _check(file, _registered(registry_file))
     for rule in checked.rules:
         show.out.print(show_rules.line(rule), markup=False, soft_wrap=True)
     _warn(checked)
@@ -60,10 +72,11 @@ def run_tests(
     tests: Annotated[
         Path | None, typer.Option(dir_okay=False, help="The tests, YAML. Default: FILE's name with .test.yaml.")
     ] = None,
+    registry_file: _RegistryFile = None,
 ) -> None:
     """Run the tests of a rules file."""
     where = tests or rule_test_file.beside(file)
-    if not _passes(_check(file), where):
+    if not _passes(_check(file, _registered(registry_file)), where):
         raise typer.Exit(1)
 
 
@@ -77,7 +90,8 @@ def apply_file(
     """Check a rules file, test it and put it into use; the detector has it within seconds.
 
     The tests are those beside it (rules.test.yaml), if there are any: a file
-    that fails them is not applied. The rules before are kept.
+    that fails them is not applied. The rules before are kept. The registry of
+    devices is the one in use.
 
       iot rules apply rules.yaml
 
@@ -85,14 +99,14 @@ def apply_file(
     """
     if (file is None) != rollback:
         raise PipelineError("say which file to apply, or --rollback, and not both")
+    session, deployed = target.deployed(context)
     if file:
-        checked = _check(file)
+        checked = _check(file, registry.in_use(session, deployed))
         _warn(checked)
         if (tests := rule_test_file.beside(file)).exists() and not _passes(checked, tests):
             raise PipelineError(
                 f"{file} fails its tests in {tests}, so it was not applied; the rules in use are as before"
             )
-    session, deployed = target.deployed(context)
     before = rules_in_use(session, deployed)
     applied = rules.apply(session, deployed, _text(file, "rules")) if file else rules.rollback(session, deployed)
     names = ", ".join(rule.name for rule in applied.rules)
@@ -138,11 +152,11 @@ def play_back(
     from pipeline import backtest as play  # noqa: PLC0415
     from pipeline import history  # noqa: PLC0415
 
-    checked = _check(file)
     start, end = _moment("--from", window_from), _moment("--to", window_to) if window_to else dt.datetime.now(dt.UTC)
     if start >= end:
         raise PipelineError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     session, deployed = target.deployed(context)
+    checked = _check(file, registry.in_use(session, deployed))
     live = rules_in_use(session, deployed)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), _Speed(), TimeRemainingColumn())
     with Progress(*columns, console=show.err, transient=True) as progress:
@@ -186,8 +200,14 @@ def _text(file: Path, what: str) -> str:
         raise PipelineError(f"cannot read the {what} in {file}: {error}") from error
 
 
-def _check(file: Path) -> RuleSet:
-    return rules.check(_text(file, "rules"))
+def _check(file: Path, registered: Registry) -> RuleSet:
+    return rules.check(_text(file, "rules"), registered)
+
+
+def _registered(named: Path | None) -> Registry:
+    """The registry in the file that was named, or else in the default one; the empty one where there is neither."""
+    file = named or _REGISTRY
+    return registry.check(_text(file, "registry"), str(file)) if named or file.exists() else EMPTY
 
 
 def _warn(checked: RuleSet) -> None:

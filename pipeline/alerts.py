@@ -81,6 +81,7 @@ def rules_in_use(session: boto3.Session, deployed: Deployment) -> RuleSet:
         session.client("s3"),
         deployed.config_bucket_name,
         deployed.rules_key,
+        deployed.registry_key,
         packaged=parse_rules(PACKAGED_RULES.read_bytes()),
         clock=time.monotonic,
     ).current()

@@ -113,7 +113,7 @@ class _Player:
     """One set of rules over one device after the other."""
 
     def __init__(self, rules: RuleSet) -> None:
-        self._rules = RuleSet(tuple(rule for rule in rules.rules if rule.no_data != "gateway"), ())
+        self._rules = RuleSet((rule for rule in rules.rules if rule.no_data != "gateway"), registry=rules.registry)
         self.begin("")
 
     def begin(self, device: str) -> None:

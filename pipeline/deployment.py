@@ -23,6 +23,7 @@ class Deployment(msgspec.Struct, frozen=True, rename="pascal"):
     group_table_name: str
     config_bucket_name: str
     rules_key: str
+    registry_key: str
     transitions_queue_url: str
     alerts_delivery_stream_name: str
     detector_function_name: str

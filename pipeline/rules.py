@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline import registry
 from pipeline.errors import PipelineError
+from telemetry.registry import EMPTY, Registry
 from telemetry.rules import RulesError, RuleSet, parse_rules
 
 if TYPE_CHECKING:
@@ -38,10 +40,10 @@ class Changes(NamedTuple):
         return "; ".join([*parts, *(["the inhibitions changed"] if self.inhibitions else [])]) or "nothing changed"
 
 
-def check(text: str) -> RuleSet:
-    """The rules in ``text``; raises :class:`PipelineError` that says what is wrong with them."""
+def check(text: str, registered: Registry = EMPTY) -> RuleSet:
+    """The rules in ``text`` about a registry; raises :class:`PipelineError` that says what is wrong with them."""
     try:
-        return parse_rules(text)
+        return parse_rules(text, registered)
     except RulesError as error:
         raise PipelineError(str(error)) from error
 
@@ -56,9 +58,21 @@ def current(session: boto3.Session, deployed: Deployment) -> Applied | None:
     return Applied(found["Body"].read().decode(), found["LastModified"].isoformat())
 
 
+def check_in_use(session: boto3.Session, deployed: Deployment, registered: Registry) -> None:
+    """Raise :class:`PipelineError` where the rules that were applied cannot be used with this registry."""
+    applied = current(session, deployed)
+    try:
+        parse_rules(applied.text if applied else "rules: []", registered)
+    except RulesError as error:
+        raise PipelineError(
+            "the rules in use cannot be used with this registry, so it was not applied; "
+            f"change the registry, or apply other rules first: {error}"
+        ) from error
+
+
 def apply(session: boto3.Session, deployed: Deployment, text: str) -> RuleSet:
-    """Check ``text`` and put it into use; the bucket keeps the version before it."""
-    rules = check(text)
+    """Check ``text`` against the registry in use and put it into use; the bucket keeps the version before it."""
+    rules = check(text, registry.in_use(session, deployed))
     session.client("s3").put_object(
         Bucket=deployed.config_bucket_name,
         Key=deployed.rules_key,

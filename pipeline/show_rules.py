@@ -28,9 +28,9 @@ def line(rule: Rule) -> str:
     held = f" for {format_duration(rule.hold_for)}" if rule.hold_for else ""
     until = "readings arrive again" if rule.no_data else str(rule.clear)
     kept = f" for {format_duration(rule.keep_firing_for)}" if rule.keep_firing_for else ""
-    return (
-        f"{rule.name:<24} {rule.severity:<8} when {rule.when}{held}, until {until}{kept}; "
-        f"device {rule.device}, site {rule.site}"
+    match = (("device", rule.device), ("site", rule.site), *rule.attributes)
+    return f"{rule.name:<24} {rule.severity:<8} when {rule.when}{held}, until {until}{kept}; " + ", ".join(
+        f"{name} {glob}" for name, glob in match
     )
 
 

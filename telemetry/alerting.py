@@ -158,7 +158,7 @@ def _silences(rules: RuleSet, state: GatewayState, recent: Recent) -> Iterator[t
             if name not in state.alerts or rule.name not in state.alerts[name]:
                 yield rule, name, device.site, _since(state, name, rule, device.seen)
     for rule in rules.gateway_rules:
-        watched = recent.arrived and rule.matches(GATEWAY_ITSELF, recent.site)
+        watched = recent.arrived and rule.matches(GATEWAY_ITSELF, recent.site, {})
         if watched and rule.name not in state.alerts.get(GATEWAY_ITSELF, ()):
             yield rule, GATEWAY_ITSELF, recent.site, _since(state, GATEWAY_ITSELF, rule, recent.arrived)
 

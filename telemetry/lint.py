@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional, Union
 
 from telemetry.conditions import And, Comparison, Condition, Metric, NoData, Or, Status, Window, leaves, negate
 from telemetry.fields import FIELDS
 from telemetry.globs import can_both_match
+from telemetry.registry import Registry
 from telemetry.rules import Rule, RuleSet
 
 _BOUNDS = {
@@ -51,8 +52,14 @@ _Left = Mapping[Union[Metric, Window, str], Union[Span, frozenset[str]]]
 def lint(rules: RuleSet) -> list[Suspicion]:
     """What is suspicious, rule by rule in the order of the file. Each is certain, but not all that is odd is found."""
     found = [suspicion for rule in rules.rules for suspicion in _of_rule(rule)]
+    if rules.registry.attributes:
+        found += [
+            Suspicion(rule.name, "it matches no registered device; look at its match, and at the registry")
+            for rule in rules.rules
+            if not any(_registered((rule,), rules.registry))
+        ]
     for one, other in itertools.combinations(rules.rules, 2):
-        overlap = _overlap(one, other)
+        overlap = _overlap(one, other, rules.registry)
         if overlap:
             found.append(overlap)
     order = {rule.name: place for place, rule in enumerate(rules.rules)}
@@ -140,7 +147,14 @@ def _range_of(subject: Union[Metric, Window]) -> Span:
     return Span(0, math.inf) if subject.function == "deviation" else Span(*_BOUNDS[subject.metric])
 
 
-def _overlap(one: Rule, other: Rule) -> Optional[Suspicion]:
+def _registered(rules: Sequence[Rule], registry: Registry) -> Iterator[str]:
+    """The registered devices that all of the rules match."""
+    for name, device in registry.devices.items():
+        if all(rule.matches(name, device.site, device.attributes) for rule in rules):
+            yield name
+
+
+def _overlap(one: Rule, other: Rule, registry: Registry) -> Optional[Suspicion]:
     """Where both rules have a severity in common and one fires wherever the other does."""
     a, b = one.when, other.when
     if not (isinstance(a, Comparison) and isinstance(b, Comparison)):
@@ -148,6 +162,9 @@ def _overlap(one: Rule, other: Rule) -> Optional[Suspicion]:
     if one.severity != other.severity or a.subject != b.subject or a.op[0] != b.op[0]:
         return None
     if not (can_both_match(one.device, other.device) and can_both_match(one.site, other.site)):
+        return None
+    # What is not registered has no attributes, so these rules are about no device but those.
+    if (one.attributes or other.attributes) and not any(_registered((one, other), registry)):
         return None
     if not (can_hold(a) and can_hold(b)):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import msgspec
 
@@ -42,13 +42,6 @@ class SettingsPart(Part):
     flapping: FlappingPart = msgspec.field(default_factory=FlappingPart)
 
 
-class MatchPart(Part):
-    """``match`` of a rule."""
-
-    device: _Glob = "*"
-    site: _Glob = "*"
-
-
 class EscalationPart(Part, kw_only=True):
     """``escalate`` of a rule."""
 
@@ -62,7 +55,8 @@ class RulePart(SettingsPart, kw_only=True):
     name: str
     when: str
     clear: Optional[str] = None
-    match: MatchPart = msgspec.field(default_factory=MatchPart)
+    # By name: which attributes there are, the registry says. msgspec would not say where in a dict a value is wrong.
+    match: dict[str, Any] = {}
     escalate: Optional[EscalationPart] = None
     summary: _Line = ""
     runbook: _Line = ""
@@ -88,10 +82,11 @@ _PARTS: dict[str, type[Part]] = {
     "rules": RulePart,
     "defaults": SettingsPart,
     "inhibit": InhibitionPart,
-    "match": MatchPart,
     "escalate": EscalationPart,
     "flapping": FlappingPart,
 }
+# PyYAML makes dates of what looks like one; they are refused as what they are.
+_DATES = (dt.datetime, dt.date)
 _DURATIONS = ("for", "keep_firing_for", "repeat_interval", "group_wait", "group_interval", "window", "after")
 _ERROR = re.compile(r"(?P<message>.*?)(?: - at (?:`.*` in )?`\$(?P<path>.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[([0-9]+)\]")
@@ -116,23 +111,28 @@ def read_file(text: RuleText) -> RuleFile:
     if text.data is None:
         raise RulesError("the file is empty; write rules: and under it a list of them, or rules: [] for none")
     try:
-        # PyYAML makes dates of what looks like one; they are refused as what they are.
-        return msgspec.convert(text.data, RuleFile, builtin_types=(dt.datetime, dt.date))
+        return msgspec.convert(text.data, RuleFile, builtin_types=_DATES)
     except msgspec.ValidationError as error:
         raise _in_words(str(error), text) from error
 
 
-def _in_words(error: str, text: RuleText) -> RulesError:
-    """What msgspec says, with the place in the file and for people."""
+def read_glob(text: RuleText, path: Path, value: object) -> str:
+    """The value at a path as a glob; raises :class:`~telemetry.mistakes.RulesError` for what is none."""
+    try:
+        return msgspec.convert(value, _Glob, builtin_types=_DATES)
+    except msgspec.ValidationError as error:
+        raise _in_words(str(error), text, path) from error
+
+
+def _in_words(error: str, text: RuleText, root: Path = ()) -> RulesError:
+    """What msgspec says of the value at ``root``, with the place in the file and for people."""
     match = _ERROR.fullmatch(error)
     message, steps = (match["message"], match["path"] or "") if match else (error, "")
-    path: Path = tuple(key or int(index) for key, index in _STEP.findall(steps))
+    path: Path = (*root, *(key or int(index) for key, index in _STEP.findall(steps)))
     part = next((_PARTS[key] for key in reversed(path) if isinstance(key, str) and key in _PARTS), RuleFile)
     if unknown := _UNKNOWN_KEY.fullmatch(message):
         known = ", ".join(sorted(field.encode_name for field in msgspec.structs.fields(part)))
         message = f"there is no such key; there are {known}"
-        if part is MatchPart:
-            message = "rules match by device and site only: attributes of the device registry are not available yet"
         return text.error((*path, unknown[1]), message, at_key=True)
     if missing := _MISSING_KEY.fullmatch(message):
         return text.error(path, f"the key {missing[1]!r} is missing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import fnmatch
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Optional
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from telemetry.conditions import And, Comparison, Condition, Leaf, Metric, NoData, Or, Status, Window, leaves
 from telemetry.fields import FIELDS
 from telemetry.reading import Reading
+from telemetry.registry import EMPTY, Registry
 
 Severity = Literal["info", "warning", "critical", "page"]
 
@@ -45,7 +46,8 @@ class Flapping(msgspec.Struct, frozen=True):
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule: fires when ``when`` has held for ``hold_for``, resolves when ``clear`` holds.
 
-    ``device`` and ``site`` are globs. An empty ``summary`` stands for the usual one. See :mod:`telemetry.rules`.
+    ``device`` and ``site`` are globs, ``attributes`` names of the registry's with a glob each. An empty ``summary``
+    stands for the usual one. See :mod:`telemetry.rules`.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     runbook: str
     device: str
     site: str
+    attributes: tuple[tuple[str, str], ...] = ()
     repeat_interval: dt.timedelta
     group_wait: dt.timedelta
     group_interval: dt.timedelta
@@ -76,9 +79,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         found = (window for condition in (self.when, self.clear) for window in _windows(condition))
         return tuple(dict.fromkeys(found))
 
-    def matches(self, device: str, site: str) -> bool:
-        """Whether the globs match."""
-        return _matches(self.device, device) and _matches(self.site, site)
+    def matches(self, device: str, site: str, attributes: Mapping[str, str]) -> bool:
+        """Whether the globs match; ``attributes`` are those of the registry, none of a device that is not in it."""
+        return (
+            _matches(self.device, device)
+            and _matches(self.site, site)
+            and all(name in attributes and _matches(glob, attributes[name]) for name, glob in self.attributes)
+        )
 
 
 def _matches(glob: str, name: str) -> bool:
@@ -117,11 +124,14 @@ class Watch(NamedTuple):
 
 
 class RuleSet:
-    """The rules and inhibitions of one file, in its order."""
+    """The rules and inhibitions of one file, in its order, and the registry that says which devices they are about."""
 
-    def __init__(self, rules: Iterable[Rule], inhibitions: Iterable[Inhibition] = ()) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], inhibitions: Iterable[Inhibition] = (), registry: Registry = EMPTY
+    ) -> None:
         self.rules = tuple(rules)
         self.inhibitions = tuple(inhibitions)
+        self.registry = registry
         #: The rules about the silence of gateways: they watch no device.
         self.gateway_rules = tuple(rule for rule in self.rules if rule.no_data == "gateway")
         #: Whether any rule is about silence, and whether any needs what devices said recently at all: soft state.
@@ -151,7 +161,8 @@ class RuleSet:
         return found
 
     def _watch(self, device: str, site: str) -> Watch:
-        rules = tuple(rule for rule in self._device_rules if rule.matches(device, site))
+        attributes = self.registry.attributes_of(device)
+        rules = tuple(rule for rule in self._device_rules if rule.matches(device, site, attributes))
         names = tuple(rule.name for rule in rules)
         found = self._watches.get(names)
         if found is None:

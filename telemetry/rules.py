@@ -8,7 +8,7 @@
       - {source: gateway-down, target: "*", equal: [gateway]}     # globs on rule names
     rules:
       - name: freezer-warm
-        match: {device: "*", site: "cold-*"}   # globs; what is left out matches everything
+        match: {site: "cold-*", model: freezer}   # globs on device, site and attributes of the registry; left out: all
         when: temperature > -15                # telemetry.conditions says what can stand here
         clear: temperature < -17               # hysteresis; without it, the opposite of "when"
         for: 2m                                # how long "when" has to hold
@@ -29,7 +29,8 @@ from typing import NamedTuple, Optional, Union
 from telemetry.conditions import Comparison, Condition, ConditionError, NoData, Status, negate, parse_condition
 from telemetry.durations import format_duration, parse_duration
 from telemetry.mistakes import RulesError
-from telemetry.rule_file import EscalationPart, InhibitionPart, RulePart, SettingsPart, read_file
+from telemetry.registry import EMPTY, Registry
+from telemetry.rule_file import EscalationPart, InhibitionPart, RulePart, SettingsPart, read_file, read_glob
 from telemetry.rule_set import (
     GROUP_LABELS,
     SEVERITIES,
@@ -84,16 +85,17 @@ class _Settings(NamedTuple):
     flapping: Flapping = Flapping(changes=6, window=dt.timedelta(minutes=30))
 
 
-def parse_rules(text: Union[str, bytes]) -> RuleSet:
-    """The rules in a YAML text; raises :class:`RulesError` for one that cannot be used."""
-    return _Checker(RuleText(text)).rule_set()
+def parse_rules(text: Union[str, bytes], registry: Registry = EMPTY) -> RuleSet:
+    """The rules in a YAML text, about the devices of a registry; raises :class:`RulesError` if it cannot be used."""
+    return _Checker(RuleText(text), registry).rule_set()
 
 
 class _Checker:
     """Makes rules of the parts of a file, and errors of what does not make sense in it."""
 
-    def __init__(self, text: RuleText) -> None:
+    def __init__(self, text: RuleText, registry: Registry) -> None:
         self._text = text
+        self._registry = registry
         self._file = read_file(text)
 
     def rule_set(self) -> RuleSet:
@@ -105,7 +107,7 @@ class _Checker:
         inhibitions = [
             self._inhibition(("inhibit", index), part, names) for index, part in enumerate(self._file.inhibit)
         ]
-        return RuleSet(rules, inhibitions)
+        return RuleSet(rules, inhibitions, self._registry)
 
     def _check_name(self, path: Path, name: str, names: set[str]) -> None:
         if not _NAME.fullmatch(name):
@@ -142,6 +144,7 @@ class _Checker:
         settings = self._settings(path, part, defaults)
         when = self._condition((*path, "when"), part.when)
         clear = self._clear(path, part, when)
+        match = self._match((*path, "match"), part.match)
         if isinstance(when, NoData):
             self._check_silence(path, part, when, settings)
         try:
@@ -155,10 +158,24 @@ class _Checker:
             escalate=self._escalation((*path, "escalate"), part.escalate, settings.severity),
             summary=part.summary,
             runbook=part.runbook,
-            device=part.match.device,
-            site=part.match.site,
+            device=match.pop("device", "*"),
+            site=match.pop("site", "*"),
+            attributes=tuple(match.items()),
             **settings._asdict(),
         )
+
+    def _match(self, path: Path, part: dict[str, object]) -> dict[str, str]:
+        known = ("device", "site", *self._registry.attributes)
+        for key in part:
+            if key not in known:
+                message = f"the registry has no such attribute; rules can match by {', '.join(known)}"
+                if not self._registry.attributes:
+                    message = (
+                        "rules match by device and site where no registry of devices was applied: "
+                        "iot registry apply FILE (before that: iot rules check --registry FILE)"
+                    )
+                raise self._text.error((*path, key), message, at_key=True)
+        return {key: read_glob(self._text, (*path, key), value) for key, value in part.items()}
 
     def _clear(self, path: Path, part: RulePart, when: Condition) -> Condition:
         path = (*path, "clear")
@@ -179,9 +196,11 @@ class _Checker:
             raise self._text.error(
                 where, 'no_data needs a "for" of at least 1m: it is known to the minute when something last arrived'
             )
-        if when.scope == "gateway" and part.match.device != "*":
+        of_devices = [key for key, glob in part.match.items() if key != "site" and (key, glob) != ("device", "*")]
+        if when.scope == "gateway" and of_devices:
             raise self._text.error(
-                (*path, "match", "device"), "no_data(gateway) is about gateways, not devices; match it by site only"
+                (*path, "match", of_devices[0]),
+                "no_data(gateway) is about gateways, not devices; match it by site only",
             )
 
     def _escalation(self, path: Path, part: Optional[EscalationPart], severity: Severity) -> Optional[Escalation]:

@@ -285,7 +285,7 @@ class Firehose:
 
 
 class S3:
-    """One object."""
+    """The rules, and no other object."""
 
     def __init__(self, faults: Faults, body: bytes) -> None:
         self._faults = faults
@@ -293,6 +293,8 @@ class S3:
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         def got() -> dict[str, Any]:
+            if request["Key"] != "rules.yaml":
+                raise client_error("NoSuchKey", "GetObject")
             if request["IfNoneMatch"] == '"etag"':
                 raise client_error("304", "GetObject")
             return {"ETag": '"etag"', "Body": io.BytesIO(self._body)}

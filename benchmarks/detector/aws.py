@@ -109,7 +109,7 @@ class _Queue(_Client):
 
 
 class _Bucket(_Client):
-    """S3 with the rules."""
+    """S3 with the rules and no registry of devices."""
 
     def __init__(self, clients: Clients, rules: bytes) -> None:
         super().__init__(clients)
@@ -117,6 +117,8 @@ class _Bucket(_Client):
 
     @_timed
     def get_object(self, **request: Any) -> dict[str, Any]:
+        if request["Key"] != "rules.yaml":
+            raise _refused("NoSuchKey")
         if request["IfNoneMatch"] == '"rules"':
             raise _refused("304")
         return {"ETag": '"rules"', "Body": io.BytesIO(self._rules)}

@@ -25,6 +25,7 @@ LAMBDA_ENVIRONMENT = {
     "TRANSITIONS_QUEUE_URL": "https://sqs.us-east-2.amazonaws.com/123456789012/transitions",
     "CONFIG_BUCKET": "config",
     "RULES_KEY": "rules.yaml",
+    "REGISTRY_KEY": "registry/devices.csv",
     "POWERTOOLS_SERVICE_NAME": "detector",
     "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
     "AWS_REGION": "us-east-2",

@@ -16,7 +16,7 @@ from cdk.bundling import lambda_architecture
 from cdk.constructs.findings import acknowledge
 from cdk.constructs.roles import ServiceRole, allow
 from cdk.constructs.service_log import ServiceLog
-from cdk.naming import METRICS_NAMESPACE, RULES_KEY, Names, Service
+from cdk.naming import METRICS_NAMESPACE, REGISTRY_KEY, RULES_KEY, Names, Service
 from cdk.settings import Settings
 from cdk.target import Target
 
@@ -37,9 +37,9 @@ class Shared(NamedTuple):
 class Function(Construct):
     """A function of ``lambdas/<service>``.
 
-    ``statements`` is what its role may do beside reading the rules, sending to the transitions queue and writing its
-    own log; ``environment`` what it is told beside those. Tracing is off: each function emits the delay that a trace
-    would show, for every batch.
+    ``statements`` is what its role may do beside reading the rules and the registry, sending to the transitions queue
+    and writing its own log; ``environment`` what it is told beside those. Tracing is off: each function emits the delay
+    that a trace would show, for every batch.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Function(Construct):
         name = shared.names.function(service)
         # Where Lambda's console looks for it.
         log = ServiceLog(self, "Log", name=f"/aws/lambda/{name}", retention_days=shared.settings.log_retention_days)
-        rules = shared.config_bucket
+        config = shared.config_bucket
         role = ServiceRole(
             self,
             "Role",
@@ -68,9 +68,13 @@ class Function(Construct):
                 **statements,
                 "SendTransitions": [allow("sqs:SendMessage", on=[shared.transitions.queue_arn])],
                 "ReadRules": [
-                    allow("s3:GetObject", "s3:GetObjectVersion", on=[rules.arn_for_objects(RULES_KEY)]),
+                    allow(
+                        "s3:GetObject",
+                        "s3:GetObjectVersion",
+                        on=[config.arn_for_objects(key) for key in (RULES_KEY, REGISTRY_KEY)],
+                    ),
                     # Without it S3 answers 403 and not 404 where there are no rules yet.
-                    allow("s3:ListBucket", "s3:ListBucketVersions", on=[rules.bucket_arn]),
+                    allow("s3:ListBucket", "s3:ListBucketVersions", on=[config.bucket_arn]),
                 ],
                 # On AWS a log group's ARN ends in ":*" by itself: the group and all its streams.
                 "WriteLog": [allow("logs:CreateLogStream", "logs:PutLogEvents", on=[log.log_group_arn])],
@@ -94,8 +98,9 @@ class Function(Construct):
             environment={
                 "STAGE": shared.settings.stage,
                 "TRANSITIONS_QUEUE_URL": shared.transitions.queue_url,
-                "CONFIG_BUCKET": rules.bucket_name,
+                "CONFIG_BUCKET": config.bucket_name,
                 "RULES_KEY": RULES_KEY,
+                "REGISTRY_KEY": REGISTRY_KEY,
                 **environment,
                 "POWERTOOLS_SERVICE_NAME": service,
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,

@@ -19,7 +19,7 @@ from cdk.constructs.notifier import Notifier
 from cdk.constructs.storage import AccessLogs, Bucket
 from cdk.constructs.transitions_queue import TransitionsQueue
 from cdk.constructs.watchdog import Watchdog
-from cdk.naming import ALERTS_ERRORS_PREFIX, ALERTS_PREFIX, RULES_KEY, Names
+from cdk.naming import ALERTS_ERRORS_PREFIX, ALERTS_PREFIX, REGISTRY_KEY, RULES_KEY, Names
 from cdk.settings import Settings
 from cdk.target import Target
 
@@ -107,6 +107,7 @@ class AlertsStack(Stack):
         CfnOutput(self, "GroupTableName", value=group_table.table_name)
         CfnOutput(self, "ConfigBucketName", value=config_bucket.bucket_name)
         CfnOutput(self, "RulesKey", value=RULES_KEY)
+        CfnOutput(self, "RegistryKey", value=REGISTRY_KEY)
         CfnOutput(self, "TransitionsQueueUrl", value=self.transitions.queue_url)
         CfnOutput(self, "AlertsDeliveryStreamName", value=delivery.delivery_stream.ref)
         CfnOutput(self, "DetectorFunctionName", value=self.detector.function.function_name)

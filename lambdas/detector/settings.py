@@ -13,3 +13,4 @@ class Settings(msgspec.Struct, frozen=True):
     transitions_queue_url: str
     config_bucket: str
     rules_key: str
+    registry_key: str

@@ -15,3 +15,4 @@ class Settings(msgspec.Struct, frozen=True):
     alerts_delivery_stream: str
     config_bucket: str
     rules_key: str
+    registry_key: str

@@ -43,6 +43,7 @@ rules = RulesObject(
     boto3.client("s3", config=_CLIENTS),
     settings.config_bucket,
     settings.rules_key,
+    settings.registry_key,
     packaged=parse_rules(Path("rules.yaml").read_bytes()),
     clock=time.monotonic,
 )

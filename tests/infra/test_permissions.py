@@ -17,7 +17,7 @@ STATES = f"arn:aws:dynamodb:{_HERE}:table/State"
 GROUPS = f"arn:aws:dynamodb:{_HERE}:table/Groups"
 TRANSITIONS = f"arn:aws:sqs:{_HERE}:iot-dev-transitions"
 HISTORY = f"arn:aws:firehose:{_HERE}:deliverystream/iot-dev-alerts"
-RULES = "arn:aws:s3:::Config/rules.yaml"
+RULES, REGISTRY = "arn:aws:s3:::Config/rules.yaml", "arn:aws:s3:::Config/registry/devices.csv"
 TOPIC = f"arn:aws:sns:{_HERE}:iot-dev-alerts"
 TOPIC_KEY = f"arn:aws:kms:{_HERE}:key/Key"
 FAILURES = f"arn:aws:sqs:{_HERE}:iot-dev-detector-failures"
@@ -71,8 +71,8 @@ def permissions(templates: dict[str, Template]) -> Permissions:
         ("alerts.Notifier", "kms:Decrypt", TOPIC_KEY, {}),
         ("alerts.Notifier", "logs:PutLogEvents", NOTIFIER_LOG, {}),
         *((user, "sqs:SendMessage", TRANSITIONS, {}) for user in FUNCTIONS),
-        *((user, "s3:GetObject", RULES, {}) for user in FUNCTIONS),
-        *((user, "s3:GetObjectVersion", RULES, {}) for user in FUNCTIONS),
+        *((user, "s3:GetObject", key, {}) for user in FUNCTIONS for key in (RULES, REGISTRY)),
+        *((user, "s3:GetObjectVersion", key, {}) for user in FUNCTIONS for key in (RULES, REGISTRY)),
         *((user, "s3:ListBucket", "arn:aws:s3:::Config", {}) for user in FUNCTIONS),
         ("alerts.Delivery", "s3:ListBucket", "arn:aws:s3:::Lake", {}),
         ("alerts.Delivery", "s3:PutObject", ALERTS_OBJECT, {}),
@@ -138,7 +138,7 @@ def test_should_allow(user: str, action: str, arn: str, condition: dict[str, str
         ("alerts.Notifier", "sns:Publish", TOPIC.replace("alerts", "operations"), {}),
         ("alerts.Notifier", "firehose:PutRecordBatch", HISTORY.replace("alerts", "raw"), {}),
         ("alerts.Notifier", "s3:PutObject", ALERTS_OBJECT, {}),
-        *((user, "s3:PutObject", RULES, {}) for user in FUNCTIONS),
+        *((user, "s3:PutObject", key, {}) for user in FUNCTIONS for key in (RULES, REGISTRY)),
         *((user, "s3:GetObject", "arn:aws:s3:::Config/other.yaml", {}) for user in FUNCTIONS),
         *((user, "logs:PutLogEvents", DELIVERY_LOG, {}) for user in FUNCTIONS),
         ("alerts.Watchdog", "logs:PutLogEvents", DETECTOR_LOG, {}),

@@ -205,6 +205,7 @@ def test_should_hand_out_what_programs_look_for(templates: dict[str, Template]) 
             "StateTableName",
             "ConfigBucketName",
             "RulesKey",
+            "RegistryKey",
             "DetectorFunctionName",
             "WatchdogFunctionName",
             "NotifierFunctionName",

@@ -42,11 +42,11 @@ def clock():
 
 
 def rules_object(client, clock) -> RulesObject:
-    return RulesObject(client, "rules-bucket", "rules.yaml", packaged=PACKAGED, clock=clock)
+    return RulesObject(client, "rules-bucket", "rules.yaml", "devices.csv", packaged=PACKAGED, clock=clock)
 
 
-def put(client, text: str) -> None:
-    client.put_object(Bucket="rules-bucket", Key="rules.yaml", Body=text.encode())
+def put(client, text: str, key: str = "rules.yaml") -> None:
+    client.put_object(Bucket="rules-bucket", Key=key, Body=text.encode())
 
 
 def names(rules: RulesObject) -> list[str]:
@@ -139,6 +139,100 @@ def test_should_go_on_with_the_rules_in_memory_while_s3_cannot_be_read(client, c
 
 
 def test_should_not_hide_that_the_bucket_cannot_be_read(client, clock) -> None:
-    rules = RulesObject(client, "another-bucket", "rules.yaml", packaged=PACKAGED, clock=clock)
+    rules = RulesObject(client, "another-bucket", "rules.yaml", "devices.csv", packaged=PACKAGED, clock=clock)
     with pytest.raises(ClientError, match="NoSuchBucket"):
         rules.current()
+
+
+FREEZERS = "rules: [{name: freezers, when: temperature > 1, match: {model: freezer}}]"
+DRAUGHTS = "rules: [{name: draughts, when: temperature > 1, match: {door: '*'}}]"
+
+
+def register(client, *lines: str, more: str = "") -> None:
+    put(client, "\n".join((f"device,site,model{more}", *lines)), "devices.csv")
+
+
+def watching(rules: RulesObject, device: str = "d1") -> list[str]:
+    return [rule.name for rule in rules.current().watching(device, "s").rules]
+
+
+def test_should_match_by_the_registry_and_pick_up_an_edit_of_it(client, clock) -> None:
+    put(client, FREEZERS)
+    register(client, "d1,s,freezer", "d2,s,fan")
+    rules = rules_object(client, clock)
+    assert watching(rules, "d1") == ["freezers"]
+    assert watching(rules, "d2") == []
+    register(client, "d1,s,fan", "d2,s,freezer")
+    assert watching(rules, "d1") == ["freezers"], "asks S3 only now and then"
+    clock.now += CHECK_EVERY
+    assert watching(rules, "d1") == []
+    assert watching(rules, "d2") == ["freezers"]
+    before = rules.current()
+    clock.now += CHECK_EVERY
+    assert rules.current() is before
+    assert rules.broken is None
+
+
+def test_should_use_rules_with_attributes_once_there_is_a_registry(client, clock) -> None:
+    put(client, FREEZERS)
+    rules = rules_object(client, clock)
+    assert rules.current() is PACKAGED
+    assert rules.broken is not None
+    assert "no registry of devices was applied" in rules.broken
+    register(client, "d1,s,freezer")
+    clock.now += CHECK_EVERY
+    assert watching(rules) == ["freezers"]
+    assert rules.broken is None
+
+
+def test_should_keep_the_last_good_registry_when_an_edit_is_broken(client, clock) -> None:
+    put(client, FREEZERS)
+    register(client, "d1,s,freezer")
+    rules = rules_object(client, clock)
+    rules.current()
+    register(client, "d1,s,fan", "d1,s,fan")
+    clock.now += CHECK_EVERY
+    assert watching(rules) == ["freezers"]
+    assert rules.broken is not None
+    assert rules.broken.startswith("line 3: the device 'd1' is already on line 2")
+    put(client, FREEZERS.replace("name: freezers", "name: other"))
+    clock.now += CHECK_EVERY
+    assert watching(rules) == ["other"], "new rules come into use with it"
+    assert rules.broken, "stays reported for as long as the object is broken"
+
+
+def test_should_find_the_last_good_registry_after_a_cold_start(client, clock) -> None:
+    put(client, FREEZERS)
+    register(client, "d1,s,fan")
+    register(client, "d1,s,freezer")
+    put(client, "rubbish", "devices.csv")
+    rules = rules_object(client, clock)
+    assert watching(rules) == ["freezers"]
+    assert rules.broken
+
+
+def test_should_keep_the_rules_in_memory_when_a_registry_lacks_their_attribute(client, clock) -> None:
+    put(client, DRAUGHTS)
+    register(client, "d1,s,freezer,north", more=",door")
+    rules = rules_object(client, clock)
+    assert watching(rules) == ["draughts"]
+    register(client, "d1,s,freezer")
+    clock.now += CHECK_EVERY
+    assert watching(rules) == ["draughts"]
+    assert rules.broken is not None
+    assert "door: the registry has no such attribute" in rules.broken
+    register(client, "d1,s,freezer,north", "d2,s,fan,south", more=",door")
+    clock.now += CHECK_EVERY
+    assert watching(rules, "d2") == ["draughts"]
+    assert rules.broken is None
+
+
+def test_should_register_nothing_when_the_registry_was_deleted(client, clock) -> None:
+    put(client, ONE)
+    register(client, "d1,s,freezer")
+    rules = rules_object(client, clock)
+    assert rules.current().registry.attributes_of("d1") == {"model": "freezer"}
+    client.delete_object(Bucket="rules-bucket", Key="devices.csv")
+    clock.now += CHECK_EVERY
+    assert rules.current().registry.devices == {}
+    assert rules.broken is None

@@ -31,6 +31,6 @@ def test_should_name_a_missing_variable(settings: type[msgspec.Struct], name: st
 
 def test_should_name_all_missing_variables_at_once() -> None:
     with pytest.raises(
-        MissingVariableError, match="CONFIG_BUCKET, RULES_KEY, STAGE, STATE_TABLE, TRANSITIONS_QUEUE_URL;"
+        MissingVariableError, match="CONFIG_BUCKET, REGISTRY_KEY, RULES_KEY, STAGE, STATE_TABLE, TRANSITIONS_QUEUE_URL;"
     ):
         load(Detector, {"STAGE": ""})

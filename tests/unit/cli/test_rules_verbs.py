@@ -30,7 +30,7 @@ TESTS = """tests:
     series: [{device: d1, temperature: 50x5}]
     expect: [{at: 5m, alerts: [{rule: hot, device: d1}]}]
 """
-DEPLOYED = SimpleNamespace(config_bucket_name="config-bucket", rules_key="rules.yaml")
+DEPLOYED = SimpleNamespace(config_bucket_name="config-bucket", rules_key="rules.yaml", registry_key="devices.csv")
 
 
 def iot_rules(*words: str | Path) -> Result:
@@ -59,6 +59,10 @@ def in_use(session: boto3.Session) -> str:
     return session.client("s3").get_object(Bucket="config-bucket", Key="rules.yaml")["Body"].read().decode()
 
 
+def register(session: boto3.Session, text: str) -> None:
+    session.client("s3").put_object(Bucket="config-bucket", Key="devices.csv", Body=text.encode())
+
+
 def test_should_say_what_each_rule_means(file: Path) -> None:
     result = iot_rules("check", file)
     assert result.exit_code == 0
@@ -73,6 +77,52 @@ def test_should_warn_without_failing(file: Path) -> None:
     result = iot_rules("check", file)
     assert result.exit_code == 0
     assert result.stderr.startswith("warning: rule 'hot': when (temperature > 200) can never hold")
+
+
+DEVICES = "device,site,model\nd1,cold,freezer\n"
+OF_FREEZERS = RULES.replace("}]", ", match: {model: freezer}}]")
+
+
+def test_should_check_rules_against_the_registry_that_is_named(file: Path, tmp_path: Path) -> None:
+    devices = tmp_path / "mine.csv"
+    devices.write_text(DEVICES)
+    file.write_text(OF_FREEZERS)
+    result = iot_rules("check", file, "--registry", devices)
+    assert result.stdout.endswith("device *, site *, model freezer\n")
+    assert result.stderr == ""
+    file.write_text(OF_FREEZERS.replace("model: freezer", "model: fan"))
+    result = iot_rules("check", file, "--registry", devices)
+    assert (result.exit_code, result.stderr.partition(";")[0]) == (
+        0,
+        "warning: rule 'hot': it matches no registered device",
+    )
+
+
+def test_should_check_and_test_rules_against_the_registry_that_lies_here(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(OF_FREEZERS)
+    file.with_name("rules.test.yaml").write_text(TESTS)
+    monkeypatch.chdir(tmp_path)
+    assert "no registry of devices was applied" in str(iot_rules("check", file).exception)
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "registry/devices.csv").write_text(DEVICES)
+    assert iot_rules("check", file).exit_code == 0
+    assert iot_rules("test", file).stdout == "passed  heat\n1 passed, 0 failed\n"
+    (tmp_path / "registry/devices.csv").write_text(DEVICES.replace("d1", "d2"))
+    assert iot_rules("test", file).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "cannot read the registry in"), ("device\n", "mine.csv: line 1: column 2 has to be")]
+)
+def test_should_say_what_is_wrong_with_the_registry(file: Path, tmp_path: Path, text: str | None, message: str) -> None:
+    devices = tmp_path / "mine.csv"
+    if text is not None:
+        devices.write_text(text)
+    result = iot_rules("check", file, "--registry", devices)
+    assert isinstance(result.exception, PipelineError)
+    assert message in str(result.exception)
 
 
 def test_should_refuse_what_is_no_rule(file: Path) -> None:
@@ -154,6 +204,26 @@ def test_should_not_apply_rules_that_fail_their_tests(session: boto3.Session, fi
     assert "fails its tests" in str(result.exception)
     assert "was not applied" in str(result.exception)
     assert in_use(session) == RULES
+
+
+def test_should_apply_and_play_back_rules_with_the_registry_in_use(
+    session: boto3.Session, file: Path, lake: list[tuple[dt.datetime, dt.datetime]]
+) -> None:
+    file.write_text(OF_FREEZERS)
+    file.with_name("rules.test.yaml").write_text(TESTS)
+    for words in (("apply", file), ("backtest", file, "--from", "2026-11-01")):
+        assert "no registry of devices was applied" in str(iot_rules(*words).exception)
+    register(session, DEVICES + "hot-one,hall,freezer\n")
+    assert "1 passed, 0 failed\n1 rules are in use" in iot_rules("apply", file).stdout
+    assert in_use(session) == OF_FREEZERS
+    for model, alerts in (("freezer", 1), ("fan", 0)):
+        register(session, f"{DEVICES}hot-one,hall,{model}\n")
+        found = json.loads(iot_rules("backtest", file, "--from", "2026-11-01", "--json").stdout)
+        assert (found["rules"][0]["alerts"], found["rules"][0]["live"]) == (alerts, alerts)
+    register(session, "rubbish")
+    result = iot_rules("apply", file)
+    assert isinstance(result.exception, PipelineError)
+    assert str(result.exception).startswith("the registry in use (devices.csv): line 1: ")
 
 
 def test_should_apply_rules_that_pass_their_tests(session: boto3.Session, file: Path) -> None:

@@ -37,6 +37,7 @@ VARIABLES = (
     "ALERTS_DELIVERY_STREAM",
     "CONFIG_BUCKET",
     "RULES_KEY",
+    "REGISTRY_KEY",
 )
 
 #: The queue's visibility timeout, and how often it tries: as the CDK app sets them, or less.
@@ -139,6 +140,7 @@ class Deployed:
             self._s3,
             "bucket",
             "rules.yaml",
+            "registry/devices.csv",
             packaged=handler.parse_rules(self._rules),
             clock=self._seconds,
         )

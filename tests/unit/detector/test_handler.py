@@ -44,6 +44,7 @@ def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             "TRANSITIONS_QUEUE_URL": queue,
             "CONFIG_BUCKET": "rules-bucket",
             "RULES_KEY": "rules.yaml",
+            "REGISTRY_KEY": "registry/devices.csv",
             "POWERTOOLS_SERVICE_NAME": "detector",
             "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
         }.items():

@@ -88,6 +88,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             "ALERTS_DELIVERY_STREAM": "alerts",
             "CONFIG_BUCKET": "rules-bucket",
             "RULES_KEY": "rules.yaml",
+            "REGISTRY_KEY": "registry/devices.csv",
             "POWERTOOLS_SERVICE_NAME": "notifier",
             "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
         }.items():

@@ -36,6 +36,7 @@ RULES: RuleSet = parse_rules(RULES_TEXT)
 DEPLOYED = msgspec.structs.replace(
     Deployment(**{name: f"the-{name.replace('_', '-')}" for name in Deployment.__struct_fields__}),
     rules_key="rules.yaml",
+    registry_key="registry/devices.csv",
 )
 
 

@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 ONE = "rules: [{name: one, when: temperature > 1}]\n"
 TWO = "rules: [{name: two, when: temperature > 2}]\n"
 NAMES = {name: f"the-{name.replace('_', '-')}" for name in Deployment.__struct_fields__}
-DEPLOYED = msgspec.structs.replace(Deployment(**NAMES), rules_key="rules.yaml")
+DEPLOYED = msgspec.structs.replace(Deployment(**NAMES), rules_key="rules.yaml", registry_key="devices.csv")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from telemetry.conditions import And, Comparison, Condition, Metric, Or, Status, Window, holds, negate
 from telemetry.lint import can_hold, lint
 from telemetry.reading import Reading
+from telemetry.registry import EMPTY, Registry, parse_registry
 from telemetry.rules import parse_rules
 
 THRESHOLDS = (-100.0, 0.0, 40.0, 100.0, 200.0)
@@ -70,10 +71,10 @@ def test_should_allow_a_condition_or_its_opposite(condition: Condition) -> None:
     assert can_hold(condition) or can_hold(negate(condition))
 
 
-def said(*rules: str) -> list[str]:
+def said(*rules: str, registry: Registry = EMPTY) -> list[str]:
     """What lint says of rules, each given as its keys in YAML's flow style."""
     text = "rules:\n" + "".join(f"  - {{name: r{number}, {rule}}}\n" for number, rule in enumerate(rules, 1))
-    return [str(suspicion) for suspicion in lint(parse_rules(text))]
+    return [str(suspicion) for suspicion in lint(parse_rules(text, registry))]
 
 
 @pytest.mark.parametrize(
@@ -155,3 +156,40 @@ def test_should_not_warn_of_rules_that_differ(other: str) -> None:
 def test_should_not_call_a_rule_that_never_fires_a_double() -> None:
     (warning,) = said('when: "temperature > 40"', 'when: "temperature > 200"')
     assert "can never hold" in warning
+
+
+REGISTRY = parse_registry("device,site,model,maker\nf-1,cold,freezer,acme\nfan-1,hall,fan,other\n")
+
+
+@pytest.mark.parametrize("match", ["{device: 'f-?'}", "{site: hall}", "{model: f*, site: cold}", "{maker: acme}"])
+def test_should_have_nothing_to_say_of_rules_that_match_a_registered_device(match: str) -> None:
+    assert said(f"when: status == fault, match: {match}", registry=REGISTRY) == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "when: status == fault, match: {device: 'g-*'}",
+        "when: status == fault, match: {model: fan, site: cold}",
+        "when: status == fault, match: {model: freezer, maker: other}",
+        "when: no_data(gateway), for: 5m, match: {site: nowhere}",
+    ],
+)
+def test_should_warn_of_a_rule_that_matches_no_registered_device(rule: str) -> None:
+    (warning,) = said(rule, registry=REGISTRY)
+    assert warning.startswith("rule 'r1': it matches no registered device")
+
+
+def test_should_warn_of_every_rule_where_a_registry_is_without_devices() -> None:
+    nobody = parse_registry("device,site,model")
+    assert len(said("when: status == fault", "when: battery < 2, match: {model: x}", registry=nobody)) == 2
+
+
+@pytest.mark.parametrize(("match", "warnings"), [("{maker: acme}", 1), ("{maker: other}", 0), ("{device: 'f-*'}", 1)])
+def test_should_warn_of_two_alerts_about_a_registered_device(match: str, warnings: int) -> None:
+    found = said(
+        'when: "temperature > 30", match: {model: freezer}',
+        f'when: "temperature > 40", match: {match}',
+        registry=REGISTRY,
+    )
+    assert len(found) == warnings

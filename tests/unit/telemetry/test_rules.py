@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from telemetry.conditions import (
     parse_condition,
 )
 from telemetry.reading import Reading
+from telemetry.registry import parse_registry
 from telemetry.rules import (
     Escalation,
     Flapping,
@@ -87,6 +90,7 @@ def test_should_read_a_rule_with_everything_in_it() -> None:
         runbook="docs/freezer.md",
         device="f-?",
         site="cold-*",
+        attributes=(),
         repeat_interval=60 * MINUTE,
         group_wait=dt.timedelta(0),
         group_interval=MINUTE,
@@ -177,7 +181,79 @@ def test_should_watch_devices_by_glob() -> None:
     assert found.watching("f-10", "cold-north").rules == (everything, quiet)
     assert found.watching("f-1", "warm").rules == (everything,)
     assert found.gateway_rules == (gateway,)
-    assert gateway.matches("", "anywhere")
+    assert gateway.matches("", "anywhere", {})
+
+
+REGISTRY = parse_registry("""device,site,model,door
+f-1,cold-north,freezer XL,
+f-2,cold-south,freezer,north
+fan,hall,fan,south
+""")
+
+
+def test_should_watch_devices_by_their_attributes_in_the_registry() -> None:
+    found = parse_rules(
+        """
+        rules:
+          - {name: cold, when: temperature > -15, match: {site: "cold-*", model: "freezer*"}}
+          - {name: both, when: temperature > -15, match: {model: "f*", door: "?*"}}
+          - {name: any, when: no_data, for: 5m, match: {door: "*"}}
+          - {name: site, when: no_data(gateway), for: 5m, match: {device: "*", site: "c*"}}
+        """,
+        REGISTRY,
+    )
+    cold, both, any_door, _ = found.rules
+    assert cold.attributes == (("model", "freezer*"),)
+    assert both.attributes == (("model", "f*"), ("door", "?*"))
+    assert found.watching("f-1", "cold-north").rules == (cold, any_door)
+    assert found.watching("f-2", "cold-north").rules == (cold, both, any_door)
+    assert found.watching("f-2", "warm").rules == (both, any_door), "a device is where its readings say"
+    assert found.watching("fan", "cold-north").rules == (both, any_door)
+    assert found.watching("f-3", "cold-north").rules == (), "not registered"
+
+
+@pytest.mark.parametrize(
+    ("match", "column", "words"),
+    [
+        (
+            "{colour: red}",
+            47,
+            "colour: the registry has no such attribute; rules can match by device, site, model, door",
+        ),
+        ("{model: 7}", 54, "match: model: expected text, got a whole number"),
+        ("{model: 2026-11-23}", 54, "match: model: expected text, got a date"),
+        ("{model: ''}", 54, "match: model: expected text of length >= 1"),
+        ("{7: x}", 46, "match: expected text, got a whole number"),
+        ("[model]", 46, "match: expected keys with values, got a list"),
+    ],
+)
+def test_should_say_what_cannot_be_matched(match: str, column: int, words: str) -> None:
+    with pytest.raises(RulesError) as error:
+        parse_rules(rules(f"when: temperature > 40, match: {match}"), REGISTRY)
+    assert words in str(error.value)
+    assert str(error.value).startswith(f"line 2, column {column}: rule 'r': ")
+
+
+def test_should_not_match_gateways_by_attributes_of_devices() -> None:
+    with pytest.raises(RulesError, match=r"column 70: rule 'r': match: model: .* match it by site only"):
+        parse_rules(rules("when: no_data(gateway), for: 1m, match: {site: s, model: a}"), REGISTRY)
+
+
+_GLOBS = st.sampled_from(["*", "a", "a*", "?", "[!a]", "*b"])
+_NAMES = st.sampled_from(["a", "b", "ab", "c", ""])
+
+
+@given(_GLOBS, _GLOBS, st.dictionaries(st.sampled_from(["model", "door"]), _GLOBS), _NAMES, st.booleans())
+def test_should_match_what_each_glob_matches(
+    device: str, site: str, attributes: dict[str, str], value: str, registered: bool
+) -> None:
+    text = "device,site,model,door\n" + (f"ab,elsewhere,{value},b\n" if registered else "")
+    match = {"device": device, "site": site, **attributes}
+    written = ", ".join(f"{name}: '{glob}'" for name, glob in match.items())
+    found = parse_rules(rules(f"when: temperature > 40, match: {{{written}}}"), parse_registry(text))
+    facts = {"device": "ab", "site": "a"} | ({"model": value, "door": "b"} if registered else {})
+    matches = all(name in facts and fnmatchcase(facts[name], glob) for name, glob in match.items())
+    assert found.watching("ab", "a").rules == (found.rules if matches else ())
 
 
 def test_should_remember_no_more_than_so_many_devices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +390,7 @@ HOT = "when: temperature > 40"
         ("rules: [{name: 7, when: battery < 1}]", (1, 16), "rule 1: name: expected text, got a whole number"),
         ("rules: [{name: a, when: battery < 1}, {name: a, when: battery < 2}]", (1, 46), "the name is used twice"),
         (rules("when: {a: b}"), (2, 21), "rule 'r': when: expected text, got keys with values"),
-        (rules(f"{HOT}, match: {{model: x}}"), (2, 47), "attributes of the device registry are not available yet"),
+        (rules(f"{HOT}, match: {{model: x}}"), (2, 47), "no registry of devices was applied: iot registry apply"),
         (rules(f"{HOT}, match: {{site: ''}}"), (2, 53), "match: site: expected text"),
         (rules(f"{HOT}, severity: terrible"), (2, 49), "'terrible'; there are info, warning, critical, page"),
         (rules(f"{HOT}, escalate: {{after: 5m}}"), (2, 49), "escalate: the key 'to' is missing"),
@@ -453,6 +529,14 @@ def test_should_refuse_what_is_no_rules_file(text: str | bytes, words: str) -> N
     with pytest.raises(RulesError) as error:
         parse_rules(text)
     assert words in str(error.value)
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers(), max_size=3))
+def test_should_point_at_whatever_cannot_be_matched(match: dict[str, str | int]) -> None:
+    try:
+        parse_rules(json.dumps({"rules": [{"name": "r", "when": "battery < 2", "match": match}]}), REGISTRY)
+    except RulesError as error:
+        assert str(error).startswith("line 1, column ")
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))
