@@ -20,6 +20,7 @@ from telemetry.lint import lint
 from telemetry.merging import concerns_groups, merge
 from telemetry.message import MAX_ALERTS, Notification
 from telemetry.reading import Reading, Status
+from telemetry.registry import parse_registry
 from telemetry.rules import RuleSet, parse_rules
 from telemetry.telling import due_at, look, settled
 from telemetry.transitions import Transition
@@ -92,16 +93,17 @@ def test_should_have_tests_for_each_published_example():
     assert tests == {beside(path).name for path in EXAMPLES}
 
 
-def blocks(document: str = "docs/alerting.md") -> Iterator[str]:
-    yield from re.findall(r"^```yaml\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+def blocks(document: str = "docs/alerting.md", language: str = "yaml") -> Iterator[str]:
+    yield from re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(("document", "count"), [("docs/alerting.md", 2), ("README.md", 1)])
+@pytest.mark.parametrize(("document", "count"), [("docs/alerting.md", 3), ("README.md", 1)])
 def test_should_be_able_to_use_every_rule_in_the_text(document, count):
     published = list(blocks(document))
     assert len(published) == count
+    (devices,) = blocks(language="csv")
     for text in published:
-        assert parse_rules(text).rules
+        assert parse_rules(text, parse_registry(devices)).rules
 
 
 @pytest.mark.parametrize("text", [next(blocks()), (ROOT / "rules.yaml").read_text()], ids=["alerting.md", "rules.yaml"])
