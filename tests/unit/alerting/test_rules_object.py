@@ -109,14 +109,15 @@ def test_should_find_the_last_good_rules_after_a_cold_start(client, clock) -> No
     assert rules.broken
 
 
-def test_should_go_on_with_the_rules_in_memory_while_s3_cannot_be_read(client, clock) -> None:
+@pytest.mark.parametrize("unreadable", ["rules.yaml", "devices.csv"])
+def test_should_go_on_with_the_rules_in_memory_while_s3_cannot_be_read(client, clock, unreadable: str) -> None:
     class Flaky:
-        """S3, unreadable while ``error`` is set."""
+        """S3, in which an object is unreadable while ``error`` is set."""
 
         error: Exception | None = None
 
         def get_object(self, **request: Any) -> Any:
-            if self.error:
+            if self.error and request["Key"] == unreadable:
                 raise self.error
             return client.get_object(**request)
 
