@@ -152,22 +152,30 @@ def _silent_for(rule: Rule) -> float:
 
 
 def _silences(rules: RuleSet, state: GatewayState, recent: Recent) -> Iterator[tuple[Rule, str, str, float]]:
-    """Each ``no_data`` rule that does not fire: what it watches, the site of that, its last sign of life, Unix time."""
+    """Each ``no_data`` rule that is not known to hold: of what, the site of that, its last sign of life, Unix time."""
     for name, device in recent.devices.items():
         for rule in rules.watching(name, device.site).no_data:
-            if name not in state.alerts or rule.name not in state.alerts[name]:
+            if name not in state.alerts or not _holds_silent(state, name, rule):
                 yield rule, name, device.site, _since(state, name, rule, device.seen)
     for rule in rules.gateway_rules:
         watched = recent.arrived and rule.matches(GATEWAY_ITSELF, recent.site, {})
-        if watched and rule.name not in state.alerts.get(GATEWAY_ITSELF, ()):
+        if watched and not _holds_silent(state, GATEWAY_ITSELF, rule):
             yield rule, GATEWAY_ITSELF, recent.site, _since(state, GATEWAY_ITSELF, rule, recent.arrived)
 
 
+def _holds_silent(state: GatewayState, device: str, rule: Rule) -> bool:
+    alert = state.alerts.get(device, {}).get(rule.name)
+    return alert is not None and alert.clearing_at is None
+
+
 def _since(state: GatewayState, device: str, rule: Rule, seen: float) -> float:
-    """The last sign of life: a reading, or that which ended the alert before, where it was not written yet."""
-    by_rule = state.past.get(device)
-    past = by_rule.get(rule.name) if by_rule else None
-    return max(seen, past.changed_at.timestamp()) if past else seen
+    """The last sign of life: a reading, or that which the alert knows of, where it was not written yet."""
+    for table in (state.alerts, state.past):
+        by_rule = table.get(device)
+        known = by_rule.get(rule.name) if by_rule else None
+        if known:
+            seen = max(seen, known.changed_at.timestamp())
+    return seen
 
 
 def hold(rules: RuleSet, state: GatewayState, device: str, rule: str, order: Hold) -> Evaluation:

@@ -134,8 +134,12 @@ class Machine:
     # Silence, which the clock begins and a sign of life ends
 
     def fall_silent(self, rule: Rule, device: str, site: str, since: dt.datetime, now: dt.datetime) -> None:
-        """Fire the alert of a ``no_data`` rule."""
+        """Fire the alert of a ``no_data`` rule, or have it go on where it was about to resolve."""
         moment = Moment(now, now)
+        clearing = self.alerts.get(device, {}).get(rule.name)
+        if clearing:
+            self._touch(rule, device, _replace(clearing, clearing_at=None, timer=None), moment)
+            return
         self._fire(rule, device, self._new(rule, device, site, since, moment), moment)
 
     def live(self, rule: Rule, device: str, arrived: dt.datetime) -> None:

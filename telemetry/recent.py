@@ -113,6 +113,8 @@ class Recent:
 
     def record(self, arrived: float, site: str, seen: Mapping[str, str]) -> None:
         """A record arrived from ``site`` (empty for one without readings); ``seen`` has the site of each device."""
+        if arrived < self._all.arrived:  # delivered again: only what was not seen since
+            seen = {name: place for name, place in seen.items() if self._arrivals.get(name, 0.0) < arrived}
         for snapshot in (self._all, self._own):
             snapshot.arrived = max(snapshot.arrived, arrived)
             snapshot.site = site or snapshot.site

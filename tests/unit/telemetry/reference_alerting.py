@@ -239,12 +239,12 @@ class Story:
             self.lose_rule(now, now)
 
     def timers(self) -> Iterator[tuple[dt.datetime, Callable[[dt.datetime, Rule | None], None]]]:
+        if self.held == "snoozed" and self.held_until is not None:
+            yield self.held_until, self.end_snooze_by_clock
         if self.ends_at is not None:
             yield self.ends_at, self.end_by_clock
         if self.escalates_at is not None and self.held is None:
             yield self.escalates_at, self.escalate_by_clock
-        if self.held == "snoozed" and self.held_until is not None:
-            yield self.held_until, self.end_snooze_by_clock
 
     def pass_time(self, now: dt.datetime) -> None:
         if self.status in ("resolved", "inactive") and now - self.changed_at > MAX_LATENESS:
@@ -259,6 +259,8 @@ class Story:
             return
         change = "enabled" if self.held == "disabled" else "unsnoozed"
         self.held = self.held_until = None
+        # Reading of the text: from now on it is due again; what else is due comes first and may end the alert.
+        self.escalates_at = None if self.escalates_at is None else max(self.escalates_at, at)
         self.tell(change, at, at)
 
     # What comes of it.

@@ -278,6 +278,18 @@ def test_should_not_fire_again_for_a_return_that_is_not_written_yet() -> None:
     assert silent(gateway.rules, gateway.state, Recent(as_written), at(1100)).transitions == []
 
 
+def test_should_go_on_firing_when_a_device_falls_silent_again_before_it_resolved() -> None:
+    gateway = Gateway("rules: [{name: silent, when: no_data, for: 1m, keep_firing_for: 10m}]")
+    gateway.sends(reading(0))
+    assert changes(gateway.is_watched(300)) == ["firing"]
+    assert gateway.sends(reading(602)) == []
+    assert gateway.is_watched(602 + 60 + MARGIN) == []
+    assert gateway.waits_until(10_000) == []
+    assert gateway.sends(reading(10_001)) == []
+    assert gateway.sends(reading(10_600)) == []
+    assert changes(gateway.sends(reading(10_601))) == ["resolved"]
+
+
 def test_should_fire_for_a_gateway_of_which_nothing_comes() -> None:
     gateway = Gateway('rules: [{name: gateway-down, when: no_data(gateway), for: 2m, match: {site: "s"}}]')
     gateway.sends(reading(0), reading(1, device_id="e"))
