@@ -13,11 +13,11 @@ import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import alerts, registry, rules, target
+from cli import alerts, quarantine, query, registry, rules, target
 from cli.options import Json
 from cli.target import Choice
 from local import demo, emulator, endpoint
-from pipeline import athena, deployment, etl, show
+from pipeline import deployment, etl, show
 from pipeline.audit import audit
 from pipeline.errors import PipelineError
 from simulator.cli import OPEN_STREAM, simulate
@@ -57,6 +57,7 @@ app = typer.Typer(
 etl_app = typer.Typer(no_args_is_help=True, help="Run the batch jobs.")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(etl_app, name="etl")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(registry.app, name="registry")
 app.add_typer(rules.app, name="rules")
 
@@ -160,25 +161,7 @@ def etl_run(
         show.out.print(f"curated: run {run['Id']} took {run.get('ExecutionTime', 0)} s")
 
 
-@app.command()
-def query(
-    context: typer.Context,
-    sql: Annotated[str, typer.Argument(help="One SELECT; tables: readings, readings_hourly, quarantine, alerts, raw.")],
-    *,
-    as_json: Json = False,
-) -> None:
-    """Ask Athena.
-
-    iot query "SELECT site, avg(temperature) AS mean FROM readings GROUP BY site"
-
-    iot query --json "SELECT reason, count(*) AS lines FROM quarantine GROUP BY reason"
-    """
-    session, deployed = target.deployed(context)
-    frame = athena.query(session, deployed, sql)
-    if as_json:
-        sys.stdout.write(frame.to_json(orient="records", date_format="iso") + "\n")
-    else:
-        show.print_frame(frame)
+app.command("query")(query.query)
 
 
 @app.command("audit")

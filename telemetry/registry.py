@@ -1,5 +1,7 @@
 """The registry of devices: what each is and where, from a CSV file that a person keeps.
 
+Here every column is text, for rules to match by; what some of them mean is in ``telemetry.devices``.
+
 ::
 
     device,site,model,interval
@@ -30,10 +32,14 @@ class Device(NamedTuple):
 
 
 class Registry(NamedTuple):
-    """The names of the attributes in the file's order, the model first, and the devices by name."""
+    """The names of the attributes in the file's order, the model first, and the devices by name.
+
+    ``lines`` says on which line of the file a device is; the last one where a value goes over several.
+    """
 
     attributes: tuple[str, ...]
     devices: Mapping[str, Device]
+    lines: Mapping[str, int] = {}
 
     def attributes_of(self, device: str) -> Mapping[str, str]:
         """The attributes of a device by name; none of one that is not registered."""
@@ -69,7 +75,7 @@ def parse_registry(text: Union[str, bytes]) -> Registry:
             )
         lines[device] = line
         devices[device] = Device(site, dict(zip(attributes, values)))
-    return Registry(attributes, devices)
+    return Registry(attributes, devices, lines)
 
 
 def _rows(text: Union[str, bytes]) -> Iterator[tuple[int, list[str]]]:

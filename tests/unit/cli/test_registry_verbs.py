@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +14,12 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli import registry, target
+from pipeline import registry as the_registry
 from pipeline.errors import PipelineError
+from telemetry.devices import devices
+from telemetry.registry import parse_registry
+from telemetry.tables import DEVICE_HEALTH
+from tests.unit.pipeline.lake import Lake
 
 DEVICES = "device,site,model,door\nd1,cold,freezer,south\nd2,hall,fan,\n"
 DEPLOYED = SimpleNamespace(config_bucket_name="config-bucket", rules_key="rules.yaml", registry_key="devices.csv")
@@ -57,6 +64,21 @@ def test_should_leave_the_registry_alone_when_the_new_one_is_broken(session: bot
     assert iot_registry("show").stdout == DEVICES
 
 
+def test_should_refuse_a_registry_with_values_that_cannot_be_used(session: boto3.Session, file: Path) -> None:
+    iot_registry("apply", file)
+    file.write_text("device,site,model,interval,latitude\nd1,cold,freezer,0,91\nd2,hall,fan,,x\n")
+    result = iot_registry("apply", file)
+    assert isinstance(result.exception, PipelineError)
+    first, *others = str(result.exception).splitlines()
+    assert first == f"{file}: 3 values cannot be used, so it was not applied:"
+    assert [line.split(";")[0] for line in others] == [
+        "  line 2: device 'd1': latitude '91' is out of range",
+        "  line 2: device 'd1': interval '0' is out of range",
+        "  line 3: device 'd2': latitude 'x' is no number",
+    ]
+    assert iot_registry("show").stdout == DEVICES
+
+
 def test_should_refuse_a_registry_that_the_rules_in_use_cannot_be_used_with(session: boto3.Session, file: Path) -> None:
     iot_registry("apply", file)
     rules = b"rules: [{name: draught, when: temperature > 1, match: {door: south}}]"
@@ -73,3 +95,97 @@ def test_should_say_that_there_is_no_such_file(tmp_path: Path) -> None:
     result = iot_registry("apply", tmp_path / "none.csv")
     assert isinstance(result.exception, PipelineError)
     assert "cannot read the registry in" in str(result.exception)
+
+
+NOW = dt.datetime.now(dt.UTC)
+
+
+@pytest.fixture
+def lake(monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A lake with readings of d1 today, and of d3 a month ago."""
+    lake = Lake(DEVICE_HEALTH)
+    monkeypatch.setattr(the_registry, "query", lake.query)
+    for device, site, days in (("d1", "cold", 0), ("d3", "cold", 30)):
+        seen = NOW - dt.timedelta(days=days)
+        lake.add(
+            DEVICE_HEALTH, f"{seen:%Y-%m-%d}", device_id=device, site=site, received=1500, first_seen=seen,
+            last_seen=seen,
+        )  # fmt: skip
+    return lake
+
+
+def words(result: Result) -> list[str]:
+    """The lines of the output, with a space wherever there are some."""
+    return [" ".join(line.split()) for line in result.stdout.splitlines()]
+
+
+def test_should_pass_a_registry_that_has_every_device_that_is_heard_of(
+    session: boto3.Session, lake: Lake, file: Path
+) -> None:
+    iot_registry("apply", file)
+    result = iot_registry("check")
+    assert result.exit_code == 0, result.output
+    assert words(result) == [
+        "the registry in use: 2 devices; your own columns: door",
+        "registered, but not heard of in the last 7 days: 1",
+        "device site model",
+        "d2 hall fan",
+        "all 1 devices heard of in the last 7 days are registered, at their sites",
+    ]
+
+
+def test_should_fail_a_registry_that_the_readings_contradict(session: boto3.Session, lake: Lake, file: Path) -> None:
+    file.write_text("device,site,model,interval\nd1,hall,freezer,0\n")
+    result = iot_registry("check", file, "--days", "31")
+    assert result.exit_code == 1
+    today, before = (f"{NOW - dt.timedelta(days=days):%Y-%m-%d %H:%M:%S}" for days in (0, 30))
+    assert words(result) == [
+        f"{file}: 1 devices; values: interval",
+        "values that cannot be used: 1",
+        str(devices(parse_registry(file.read_bytes())).problems[0]),
+        "not registered, but heard of in the last 31 days: 1",
+        "device site readings first seen (UTC) last seen (UTC)",
+        f"d3 cold 1,500 {before} {before}",
+        "at another site than the registry says: 1",
+        "device registered at is at readings first seen (UTC) last seen (UTC)",
+        f"d1 hall cold 1,500 {today} {today}",
+    ]
+    found = json.loads(iot_registry("check", file, "--days", "31", "--json").stdout)
+    assert (found["passed"], found["devices"], found["seen"], found["absent"]) == (False, 1, 2, [])
+    assert found["problems"][0] | {"write": ""} == {
+        "line": 2, "device": "d1", "column": "interval", "value": "0", "why": "is out of range", "write": "",
+    }  # fmt: skip
+    assert [one["device_id"] for one in found["unknown"]] == ["d3"]
+    assert [(one["registered_site"], one["seen"]["site"]) for one in found["elsewhere"]] == [("hall", "cold")]
+
+
+def test_should_list_all_devices_as_unknown_where_no_registry_was_applied(session: boto3.Session, lake: Lake) -> None:
+    result = iot_registry("check")
+    assert result.exit_code == 1
+    assert result.stderr == "none was applied yet: 'iot registry apply FILE' does it\n"
+    assert "not registered, but heard of in the last 7 days: 1" in result.stdout
+
+
+def test_should_say_that_nothing_was_compared_with_an_empty_lake(
+    session: boto3.Session, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(the_registry, "query", Lake(DEVICE_HEALTH).query)
+    result = iot_registry("check", file, "--days", "1")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("the lake has no readings since")
+    assert "all 0 devices" not in result.stdout
+
+
+def test_should_show_the_first_of_many_devices(session: boto3.Session, lake: Lake, file: Path) -> None:
+    file.write_text("device,site,model\n" + "".join(f"x{number:03},cold,fan\n" for number in range(25)))
+    shown = iot_registry("check", file).stdout
+    assert "x019" in shown
+    assert "x020" not in shown
+    assert "and 5 more; --json lists them all" in shown
+
+
+def test_should_say_what_is_wrong_with_a_file_to_check(session: boto3.Session, lake: Lake, file: Path) -> None:
+    file.write_text("device;site;model\n")
+    result = iot_registry("check", file)
+    assert isinstance(result.exception, PipelineError)
+    assert str(result.exception).startswith(f"{file}: line 1: column 1 has to be 'device'")

@@ -1,0 +1,64 @@
+"""The page about the tables: current, whole, and with a unit for each number that has one."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import tables_page
+from pipeline.tables_page import TABLES, layout_of, page, unit_of
+from telemetry.alerts_table import ALERTS
+from telemetry.fields import METRICS
+from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
+
+each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+
+
+def test_should_be_current() -> None:
+    assert tables_page.PAGE.read_text() == page(), "write it again: python -m pipeline.tables_page"
+
+
+def test_should_describe_every_table() -> None:
+    assert set(TABLES) == {*CURATED, DEVICES, ALERTS, RAW}
+
+
+@each_table
+def test_should_describe_every_column(table: Table) -> None:
+    section = page().split(f"\n## {table.name}\n")[1].split("\n## ")[0]
+    assert table.comment in section
+    for column in (*table.columns, *table.partition_keys):
+        assert f"\n| `{column.name}` | {column.type} | {unit_of(column)} | {column.comment} |\n" in section
+
+
+@each_table
+def test_should_give_numbers_their_units(table: Table) -> None:
+    numbers = [column.name for column in table.columns if column.type == "double" and not unit_of(column)]
+    assert numbers == []
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        (Column("temperature", "double", ""), "°C"),
+        (Column("battery_stddev", "double", ""), "V"),
+        (Column("humidity_count", "bigint", ""), ""),
+        (Column("hour_start", "timestamp", ""), "UTC"),
+        (Column("fired_at", "string", ""), "UTC, RFC 3339"),
+        (Column("site", "string", ""), ""),
+    ],
+)
+def test_should_know_the_unit_of(column: Column, unit: str) -> None:
+    assert unit_of(column) == unit
+
+
+def test_should_know_the_unit_of_each_metric() -> None:
+    assert all(unit_of(Column(metric, "double", "")) for metric in METRICS)
+
+
+def test_should_say_where_files_lie() -> None:
+    assert layout_of(DEVICES) == "One Parquet file, `devices/devices.parquet`; not partitioned."
+    assert layout_of(ALERTS).startswith("JSON lines in `alerts/dt=…/hour=…/`, partitioned by `dt` (date of arrival")
+    assert layout_of(CURATED[0]).startswith("Parquet in `readings/dt=…/`, partitioned by `dt` (date of the event time")
+
+
+def test_should_name_the_queries_on_a_table() -> None:
+    assert "Named queries: `alert-durations`, `alerts-by-rule`.\n" in page()
