@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from aws_cdk import App, Tags
 
+from cdk.limits import refuse_pretence
 from cdk.naming import Names
 from cdk.settings import Settings, SettingsError, load
 from cdk.stacks.alerts import AlertsStack
@@ -16,10 +17,12 @@ from cdk.stacks.ingest import IngestStack
 from cdk.stacks.lake import LakeStack
 from cdk.stacks.monitoring import MonitoringStack
 from cdk.target import Target, TargetError, detect
+from pipeline.errors import PipelineError
 
 
 def build(app: App, settings: Settings, target: Target) -> None:
-    """Put the stacks into ``app``, wired to each other."""
+    """Put the stacks into ``app``, wired to each other; raises :class:`SettingsError` for what ``target`` cannot do."""
+    refuse_pretence(settings, target)
     names = Names(settings.stage)
     ingest = IngestStack(app, settings=settings, names=names, target=target)
     lake = LakeStack(
@@ -46,6 +49,7 @@ def build(app: App, settings: Settings, target: Target) -> None:
         target=target,
         raw_bucket=ingest.raw_bucket,
         lake_bucket=lake.bucket,
+        config_bucket=alerts.config_bucket,
     )
     MonitoringStack(
         app,
@@ -65,11 +69,10 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         target = detect(environ)
         # The check of the templates against CloudFormation's rules takes seconds, and is about AWS.
         app = App(builtin_cloud_formation_validation=target == "aws")
-        settings = load(app.node.get_all_context(), environ)
-    except (SettingsError, TargetError) as error:
+        build(app, load(app.node.get_all_context(), environ), target)
+    except (SettingsError, TargetError, PipelineError) as error:
         print(f"cdk: {error}", file=sys.stderr)
         return 1
-    build(app, settings, target)
     app.synth()
     return 0
 

@@ -1,14 +1,16 @@
-"""What an emulator's CloudFormation refuses: left out there by name, and said so at synth."""
+"""What an emulator's CloudFormation refuses, left out there by name and said so at synth; and what it only pretends."""
 
 from __future__ import annotations
 
 from aws_cdk import Annotations
 from constructs import Construct
 
+from cdk.settings import Settings, SettingsError
 from cdk.target import Target
 
 #: MiniStack refuses a whole stack for one of these.
 _MINISTACK = {
+    "AWS::Athena::NamedQuery": "Athena lists none of the named queries; 'iot query --name' runs them all the same",
     "AWS::Glue::SecurityConfiguration": "the curation job's logs are not encrypted with a key of ours",
     "alarms on metric math": "there are no alarms rejected-readings and watchdog-stopped",
 }
@@ -20,3 +22,12 @@ def supports(scope: Construct, target: Target, feature: str) -> bool:
         return True
     Annotations.of(scope).add_info(f"left out, because MiniStack refuses {feature}: {_MINISTACK[feature]}")
     return False
+
+
+def refuse_pretence(settings: Settings, target: Target) -> None:
+    """Raise :class:`SettingsError` for a setting that ``target`` would take and do nothing for."""
+    if target == "ministack" and settings.etl_engine == "spark":
+        raise SettingsError(
+            "settings: etl_engine=spark does not run on the embedded AWS, which reports success for Spark jobs without "
+            "running them; leave it out there, and set it for AWS (with AWS_ENDPOINT_URL unset)"
+        )

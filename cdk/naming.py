@@ -21,6 +21,14 @@ RAW_ERRORS_PREFIX = "raw-errors/"
 ALERTS_PREFIX = "alerts/"
 ALERTS_ERRORS_PREFIX = "alerts-errors/"
 
+#: The lake's other folders are its tables'. Here the curation job keeps which raw objects hold readings of which hours,
+#: and what else it remembers.
+CURATION_PREFIX = "curate/"
+CURATION_INDEX_PREFIX = "curate/index/"
+
+#: The table of devices is this one object, which the curation job replaces.
+DEVICES_KEY = "devices/devices.parquet"
+
 #: The rules in the config bucket, and in the functions' bundle.
 RULES_KEY = "rules.yaml"
 

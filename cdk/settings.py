@@ -12,12 +12,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from aws_cdk import RemovalPolicy
 
+from cdk.schedule import Schedule, parse_schedule
 from telemetry.reading import MAX_LATENESS
 
 Stage = Literal["dev", "staging", "prod"]
 Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]
 #: A late reading makes its hour be computed anew from the raw zone: all of that hour must still be there.
 RawDays = Annotated[int, msgspec.Meta(ge=MAX_LATENESS.days + 2, le=36500)]
+#: When objects move to a cheaper storage class; 0 leaves them where they are.
+ArchiveDays = Annotated[int, msgspec.Meta(ge=0, le=36500)]
 Email = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 #: The retentions CloudWatch Logs takes, in days:
@@ -26,8 +29,12 @@ LogRetention = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
 
-#: A run curates the two hours before it, so a rarer schedule would leave hours out.
-CurateSchedule = Annotated[str, msgspec.Meta(pattern=r"^cron\([0-9,/*-]+ \* \* \* \? \*\)$")]
+#: What runs the curation: a Python shell job with DuckDB on one machine, or a Spark job on up to ten.
+EtlEngine = Literal["pythonshell", "spark"]
+
+#: Glacier Instant Retrieval bills every object for at least as long:
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-compare
+GLACIER_MINIMUM_DAYS = 90
 
 _ENVIRONMENT_PREFIX = "IOT_PIPELINE_"
 #: What ``cdk acknowledge`` and ``cdk cli-telemetry`` write into ``cdk.context.json`` and ``~/.cdk.json``.
@@ -36,9 +43,28 @@ _LISTS = ("alert_emails", "operations_emails")
 
 #: What a stage means where nothing else is said.
 STAGE_DEFAULTS: dict[str, dict[str, int]] = {
-    "dev": {"raw_retention_days": 35, "log_retention_days": 14, "raw_buffer_seconds": 60},
-    "staging": {"raw_retention_days": 90, "log_retention_days": 30, "raw_buffer_seconds": 300},
-    "prod": {"raw_retention_days": 365, "log_retention_days": 90, "raw_buffer_seconds": 300},
+    "dev": {
+        "raw_retention_days": 35,
+        "raw_archive_after_days": 0,
+        "curated_archive_after_days": 0,
+        "log_retention_days": 14,
+        "raw_buffer_seconds": 60,
+    },
+    "staging": {
+        "raw_retention_days": 90,
+        "raw_archive_after_days": 0,
+        "curated_archive_after_days": 0,
+        "log_retention_days": 30,
+        "raw_buffer_seconds": 300,
+    },
+    # Late readings have raw objects read, and partitions written, anew for 30 days: what is archived has rested since.
+    "prod": {
+        "raw_retention_days": 365,
+        "raw_archive_after_days": 35,
+        "curated_archive_after_days": 35,
+        "log_retention_days": 90,
+        "raw_buffer_seconds": 300,
+    },
 }
 
 
@@ -49,8 +75,10 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One deployment's settings. Durations carry their unit in the name.
 
-    ``curated_retention_days`` unset keeps the curated tables for ever. ``delete_data_on_destroy`` is the
-    second, explicit word without which ``cdk destroy`` leaves every bucket and table with data in place.
+    ``curated_retention_days`` unset keeps the curated tables for ever. ``raw_archive_after_days`` and
+    ``curated_archive_after_days`` are when objects move to a cheaper storage class, see ``cdk.constructs.storage``;
+    0 is never. ``delete_data_on_destroy`` is the second, explicit word without which ``cdk destroy`` leaves every
+    bucket and table with data in place.
     """
 
     stage: Stage = "dev"
@@ -61,10 +89,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     operations_emails: tuple[Email, ...] = ()
     raw_buffer_seconds: Annotated[int, msgspec.Meta(ge=60, le=900)]
     raw_retention_days: RawDays
+    raw_archive_after_days: ArchiveDays
     curated_retention_days: Days | None = None
+    curated_archive_after_days: ArchiveDays
     query_results_retention_days: Days = 7
     log_retention_days: LogRetention
-    curate_schedule: CurateSchedule = "cron(10 * * * ? *)"
+    curate_schedule: str = "cron(10 * * * ? *)"
+    etl_engine: EtlEngine = "pythonshell"
     athena_scan_limit_gb: Annotated[float, msgspec.Meta(ge=0.01, le=100_000)] = 10.0
     delete_data_on_destroy: bool = False
 
@@ -75,6 +106,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("shards goes with stream_mode=provisioned; an on-demand stream scales by itself")
         if self.stage == "prod" and self.delete_data_on_destroy:
             raise ValueError("delete_data_on_destroy is refused for stage=prod; empty and delete its buckets by hand")
+        try:
+            parse_schedule(self.curate_schedule)
+        except ValueError as error:
+            raise ValueError(f"curate_schedule={self.curate_schedule} cannot be used: {error}") from None
+        self._check_archives()
+
+    def _check_archives(self) -> None:
+        archived, kept = self.raw_archive_after_days, self.raw_retention_days
+        if archived and archived + GLACIER_MINIMUM_DAYS > kept:
+            raise ValueError(
+                f"raw_archive_after_days={archived} and raw_retention_days={kept} leave raw objects less than the "
+                f"{GLACIER_MINIMUM_DAYS} days in Glacier Instant Retrieval that it bills at least: "
+                f"keep them {archived + GLACIER_MINIMUM_DAYS} days or more, or set raw_archive_after_days=0"
+            )
+        archived = self.curated_archive_after_days
+        if self.curated_retention_days and archived >= self.curated_retention_days:
+            raise ValueError(
+                f"curated_archive_after_days={archived} must be less than "
+                f"curated_retention_days={self.curated_retention_days}, or 0 to archive nothing"
+            )
+
+    @property
+    def schedule(self) -> Schedule:
+        """When the curation job starts."""
+        return parse_schedule(self.curate_schedule)
 
     @property
     def data_removal(self) -> RemovalPolicy:

@@ -21,8 +21,11 @@ from dashboards.metrics import FIVE_MINUTES, MINUTE, Watched
 #: Of all lines; a device's bad line now and then stays below it.
 _REJECTED_PERCENT = 1.0
 
-#: Healthy runs come each hour and find readings that are minutes old.
+#: Healthy runs find readings that are minutes old.
 _STALE_SECONDS = 2 * 3600
+
+#: Two whole runs may fail; the third does not.
+_RUNS_TO_STALE = 3
 
 #: The longest buffering a deployment can choose is 900 s; twice that is late under any.
 _LATE_DELIVERY_SECONDS = 1800
@@ -210,21 +213,35 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
         AlarmSpec(
             "curate-failed",
             "warning",
-            "A run of the curation job failed; the next one curates the same hours again",
+            "A run of the curation job failed; the next one goes on from where the last good one was",
             metrics.curate_failures(watched),
             threshold=1,
         ),
+        *_stale(watched),
+    ]
+
+
+def _stale(watched: Watched) -> list[AlarmSpec]:
+    """On tables that stay old; none where days without a run are meant, which no alarm can tell from a failure.
+
+    Three days are the longest it looks back then, and CloudWatch looks back seven:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    """
+    if watched.curate_wait_hours is None:
+        return []
+    hours = _RUNS_TO_STALE * watched.curate_wait_hours
+    return [
         AlarmSpec(
             "curated-data-stale",
             "critical",
-            "For three hours no run has left readings younger than two hours in the curated tables",
-            metrics.from_curate(watched, "NewestReadingAge", statistic="Maximum"),
+            f"For {hours} hours no run has left readings younger than two hours in the curated tables",
+            # Runs over what came late, or over an old window, find old readings beside those that find new ones.
+            metrics.from_curate(watched, "NewestReadingAge", statistic="Minimum"),
             threshold=_STALE_SECONDS,
-            # Two whole runs may fail; the third does not.
-            datapoints=3,
-            periods=3,
+            datapoints=hours,
+            periods=hours,
             missing=TreatMissingData.BREACHING,
-        ),
+        )
     ]
 
 

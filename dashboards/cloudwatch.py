@@ -163,11 +163,7 @@ def _quality(watched: Watched) -> list[IWidget]:
             **{r: from_function(watched, "detector", "RejectedReadings", reason=r) for r in get_args(Reason)},
         ),
         _graph("Quarantined by the curation", lines=from_curate(watched, "QuarantinedLines")),
-        _graph(
-            "Readings left out by the curation",
-            duplicates=from_curate(watched, "DuplicateReadings"),
-            postponed=from_curate(watched, "PostponedReadings"),
-        ),
+        _graph("Duplicates removed by the curation", duplicates=from_curate(watched, "DuplicateReadings")),
     ]
 
 
@@ -176,7 +172,7 @@ def _lake(watched: Watched) -> list[IWidget]:
         _graph("Readings curated", readings=from_curate(watched, "CuratedReadings")),
         _graph("Runs", succeeded=from_curate(watched, "CurateRuns"), failed=curate_failures(watched)),
         _graph(
-            "Age of the newest curated reading (s)", age=from_curate(watched, "NewestReadingAge", statistic="Maximum")
+            "Age of the newest curated reading (s)", age=from_curate(watched, "NewestReadingAge", statistic="Minimum")
         ),
     ]
 

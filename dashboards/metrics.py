@@ -26,7 +26,8 @@ class Watched(NamedTuple):
     """The resources of one stage.
 
     The deliveries are names of Firehose delivery streams; ``curate_failures_rule`` is the name of the EventBridge
-    rule that sees the job fail.
+    rule that sees the job fail. ``curate_wait_hours`` is the longest time between two of its scheduled runs, None where
+    there are days without one.
     """
 
     stage: str
@@ -42,6 +43,7 @@ class Watched(NamedTuple):
     transitions_failures: sqs.IQueue
     alerts_topic: sns.ITopic
     curate_failures_rule: str
+    curate_wait_hours: int | None
 
 
 def of_stream(watched: Watched, name: str) -> Metric:

@@ -35,6 +35,7 @@ class Deployment(msgspec.Struct, frozen=True, rename="pascal"):
     work_group_name: str
     query_results_bucket_name: str
     curate_job_name: str
+    curate_state_table_name: str
     dashboard_name: str
 
 

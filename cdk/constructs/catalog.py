@@ -11,7 +11,7 @@ from constructs import Construct
 
 from cdk.naming import ALERTS_PREFIX, RAW_PREFIX
 from telemetry.alerts_table import ALERTS
-from telemetry.tables import CURATED, RAW, Column, Table
+from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
 
 _TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
@@ -29,7 +29,8 @@ class Catalog(Construct):
     """The database, the tables over what Firehose delivers and the curated tables.
 
     Partitions of what is delivered are projected: Firehose makes a new folder each hour and registers nothing.
-    Curated ones are registered: a run swaps a whole partition by pointing its entry at new files.
+    Curated ones are registered: a run swaps a whole partition by pointing its entry at new files. The table of devices
+    has none: it is one object.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Catalog(Construct):
             lake_bucket.s3_url_for_object(ALERTS_PREFIX),
             f"NOW-{lake_retention_days}DAYS" if lake_retention_days else _FIRST_ALERTS,
         )
-        for table in CURATED:
+        for table in (*CURATED, DEVICES):
             self._table(
                 table,
                 glue.CfnTable.StorageDescriptorProperty(

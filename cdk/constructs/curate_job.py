@@ -1,28 +1,30 @@
-"""The curation job: a Glue Python shell job and its schedule."""
+"""The curation job: a Glue job, of Python shell or of Spark, and its schedule."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
-from aws_cdk import ArnFormat, FileAssetPackaging, RemovalPolicy, Stack, Stage
+from aws_cdk import FileAssetPackaging, RemovalPolicy, Stack, Stage
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from cdk.bundling import CURATE_SCRIPT, curate_modules, curate_wheel
-from cdk.constructs.roles import ServiceRole, allow
+from cdk.bundling import CURATE_SCRIPTS, curate_modules, curate_wheel
+from cdk.constructs.curate_role import CurateRole, Lake, log_groups
 from cdk.limits import supports
-from cdk.naming import METRICS_NAMESPACE, RAW_PREFIX, Names
+from cdk.naming import REGISTRY_KEY, Names
 from cdk.settings import Settings
 from cdk.target import Target
-from telemetry.tables import CURATED
 
 #: One DPU is 4 vCPU and 16 GB, which DuckDB uses; the other size a Python shell job comes in has 1 GB.
 _DPU = 1.0
+
+#: The most that a Spark job gets, of one DPU each, one of them for the driver; Glue adds and removes them as the run
+#: goes: https://docs.aws.amazon.com/glue/latest/dg/auto-scaling.html
+_MOST_WORKERS = 10
 
 #: In minutes. MiniStack reads it as seconds.
 _TIMEOUT_MINUTES = 60
@@ -31,94 +33,62 @@ _TIMEOUT_MINUTES = 60
 _GRACE_SECONDS = 3600
 
 
+class _Engine(TypedDict, total=False):
+    """What of a job's properties depends on the engine."""
+
+    command: glue.CfnJob.JobCommandProperty
+    glue_version: str
+    max_capacity: float
+    worker_type: str
+    number_of_workers: int
+
+
 class CurateJob(Construct):
     """The job, its role, its schedule and, on AWS, the encryption of its logs."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        names: Names,
-        settings: Settings,
-        target: Target,
-        database_name: str,
-        raw_bucket: s3.IBucket,
-        lake_bucket: s3.IBucket,
+        self, scope: Construct, construct_id: str, *, names: Names, settings: Settings, target: Target, lake: Lake
     ) -> None:
         super().__init__(scope, construct_id)
-        script = assets.Asset(self, "Script", path=str(CURATE_SCRIPT))
+        spark = settings.etl_engine == "spark"
+        script = assets.Asset(self, "Script", path=str(CURATE_SCRIPTS[settings.etl_engine]))
         wheel = _wheel_object(Stack.of(self))
         key, security = None, None
         if supports(self, target, "AWS::Glue::SecurityConfiguration"):
             key, security = self._encryption(names)
-        code = [script.bucket.arn_for_objects(name) for name in (script.s3_object_key, wheel)]
-        raw_objects = raw_bucket.arn_for_objects(f"{RAW_PREFIX}*")
-        curated = [lake_bucket.arn_for_objects(f"{table.name}/*") for table in CURATED]
-        role = ServiceRole(
+        role = CurateRole(
             self,
             "Role",
-            service="glue.amazonaws.com",
-            description="Curation job: reads the raw zone, writes the curated tables",
-            statements={
-                "ReadCode": [allow("s3:GetObject", on=code)],
-                "ReadRawZone": [
-                    allow("s3:ListBucket", on=[raw_bucket.bucket_arn], conditions=_prefix(RAW_PREFIX)),
-                    allow("s3:GetObject", on=[raw_objects]),
-                ],
-                "ReplacePartitions": [
-                    allow("s3:ListBucket", on=[lake_bucket.bucket_arn]),
-                    allow(
-                        "s3:AbortMultipartUpload",
-                        "s3:DeleteObject",
-                        "s3:PutObject",
-                        on=curated,
-                    ),
-                    allow(
-                        "glue:BatchCreatePartition",
-                        "glue:BatchUpdatePartition",
-                        "glue:GetPartitions",
-                        "glue:GetTable",
-                        on=self._catalog_arns(database_name),
-                    ),
-                ],
-                "Report": _reporting(self),
-                **({"EncryptLogs": _encryption_use(key)} if key else {}),
-            },
-            wildcards={
-                raw_objects: "Firehose makes up the names of raw objects",
-                **dict.fromkeys(curated, "a run's folder is in the names of what it writes"),
-                _log_groups(self): "Glue makes up the names of its log groups and streams",
-                "*": "metrics (a condition names our namespace) and security configurations have no ARN",
-            },
+            lake=lake,
+            code=[script.bucket.arn_for_objects(name) for name in (script.s3_object_key, wheel)],
+            spark=spark,
+            logs_key=key,
         )
+        modules, wheel_url = curate_modules(settings.etl_engine), script.bucket.s3_url_for_object(wheel)
         self.job = glue.CfnJob(
             self,
             "Job",
             name=names.curate_job,
             description="Raw JSON lines to curated Parquet tables, a whole partition at a time",
             role=role.role_arn,
-            command=glue.CfnJob.JobCommandProperty(
-                name="pythonshell", python_version="3.9", script_location=script.s3_object_url
-            ),
-            glue_version="3.0",
-            max_capacity=_DPU,
             timeout=_TIMEOUT_MINUTES,
             max_retries=0,
-            # Two runs over one window would race for its partitions.
+            # A second run would take the position from the first, which then fails.
             execution_property=glue.CfnJob.ExecutionPropertyProperty(max_concurrent_runs=1),
             security_configuration=security.name if security else None,
             default_arguments={
-                "--raw_bucket": raw_bucket.bucket_name,
-                "--lake_bucket": lake_bucket.bucket_name,
-                "--database": database_name,
+                "--raw_bucket": lake.raw_bucket.bucket_name,
+                "--lake_bucket": lake.lake_bucket.bucket_name,
+                "--database": lake.database_name,
                 "--stage": settings.stage,
                 "--raw_retention_days": str(settings.raw_retention_days),
                 "--grace_seconds": str(_GRACE_SECONDS if target == "aws" else 0),
-                "--extra-py-files": script.bucket.s3_url_for_object(wheel),
-                "--additional-python-modules": curate_modules(),
-                "library-set": "none",
+                "--state_table": lake.state_table.table_name,
+                "--config_bucket": lake.config_bucket.bucket_name,
+                "--registry_key": REGISTRY_KEY,
+                **(_spark_modules(wheel_url, modules) if spark else _shell_modules(wheel_url, modules)),
             },
+            **(_spark(script) if spark else _shell(script)),
         )
         if security:
             self.job.add_resource_dependency(security)
@@ -145,7 +115,7 @@ class CurateJob(Construct):
                 principals=[iam.ServicePrincipal(f"logs.{Stack.of(self).region}.amazonaws.com")],
                 actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
                 resources=["*"],
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": _log_groups(self)}},
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups(self)}},
             )
         )
         security = glue.CfnSecurityConfiguration(
@@ -164,19 +134,42 @@ class CurateJob(Construct):
         )
         return key, security
 
-    def _catalog_arns(self, database_name: str) -> list[str]:
-        stack = Stack.of(self)
 
-        def arn(resource: str, name: str | None) -> str:
-            return stack.format_arn(
-                service="glue",
-                resource=resource,
-                resource_name=name,
-                arn_format=ArnFormat.SLASH_RESOURCE_NAME if name else ArnFormat.NO_RESOURCE_NAME,
-            )
+def _shell(script: assets.Asset) -> _Engine:
+    return {
+        "command": glue.CfnJob.JobCommandProperty(
+            name="pythonshell", python_version="3.9", script_location=script.s3_object_url
+        ),
+        "glue_version": "3.0",
+        "max_capacity": _DPU,
+    }
 
-        tables = [arn("table", f"{database_name}/{table.name}") for table in CURATED]
-        return [arn("catalog", None), arn("database", database_name), *tables]
+
+def _shell_modules(wheel_url: str, modules: str) -> dict[str, str]:
+    return {"--extra-py-files": wheel_url, "--additional-python-modules": modules, "library-set": "none"}
+
+
+def _spark(script: assets.Asset) -> _Engine:
+    return {
+        "command": glue.CfnJob.JobCommandProperty(
+            name="glueetl", python_version="3", script_location=script.s3_object_url
+        ),
+        "glue_version": "5.0",
+        "worker_type": "G.1X",
+        "number_of_workers": _MOST_WORKERS,
+    }
+
+
+def _spark_modules(wheel_url: str, modules: str) -> dict[str, str]:
+    """The wheel among the modules: of ``--extra-py-files``, Spark puts no wheel on its executors' paths.
+
+    https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-python-libraries.html
+    """
+    return {
+        "--additional-python-modules": f"{wheel_url},{modules}",
+        "--enable-auto-scaling": "true",
+        "--enable-metrics": "true",
+    }
 
 
 def _wheel_object(stack: Stack) -> str:
@@ -190,32 +183,3 @@ def _wheel_object(stack: Stack) -> str:
         source_hash=wheel.stem, file_name=wheel.name, packaging=FileAssetPackaging.FILE
     )
     return location.object_key
-
-
-def _prefix(prefix: str) -> dict[str, dict[str, str]]:
-    return {"StringLike": {"s3:prefix": f"{prefix}*"}}
-
-
-def _log_groups(scope: Construct) -> str:
-    return Stack.of(scope).format_arn(
-        service="logs", resource="log-group", resource_name="/aws-glue/*", arn_format=ArnFormat.COLON_RESOURCE_NAME
-    )
-
-
-def _reporting(scope: Construct) -> list[iam.PolicyStatement]:
-    return [
-        allow(
-            "cloudwatch:PutMetricData",
-            on=["*"],
-            conditions={"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
-        ),
-        allow("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", on=[_log_groups(scope)]),
-    ]
-
-
-def _encryption_use(key: kms.Key) -> list[iam.PolicyStatement]:
-    return [
-        allow("glue:GetSecurityConfiguration", on=["*"]),
-        allow("logs:AssociateKmsKey", on=[_log_groups(key)]),
-        allow("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", on=[key.key_arn]),
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from aws_cdk import Aws, Duration, RemovalPolicy
@@ -16,7 +17,7 @@ _ABANDONED_UPLOADS = Duration.days(1)
 
 
 class Bucket(s3.Bucket):
-    """A bucket for data. Objects go after ``retention_days``; None keeps them."""
+    """A bucket for data. Objects go after ``retention_days``; None keeps them, but for what ``lifecycle`` says."""
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class Bucket(s3.Bucket):
         removal: RemovalPolicy,
         target: Target,
         versioned: bool = False,
+        lifecycle: Sequence[s3.LifecycleRule] = (),
     ) -> None:
         super().__init__(
             scope,
@@ -42,7 +44,8 @@ class Bucket(s3.Bucket):
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=_ABANDONED_UPLOADS,
                     expiration=Duration.days(retention_days) if retention_days else None,
-                )
+                ),
+                *lifecycle,
             ],
             removal_policy=removal,
             # AWS refuses to delete a bucket that is not empty; MiniStack deletes it, and hangs on the custom

@@ -53,7 +53,7 @@ class AlertsStack(Stack):
         )
         state_table = AlertTable(self, "State", partition_key="gateway", sort_key="part", removal=settings.data_removal)
         group_table = AlertTable(self, "Groups", partition_key="group", removal=settings.data_removal)
-        config_bucket = Bucket(
+        self.config_bucket = Bucket(
             self,
             "Config",
             access_logs=access_logs,
@@ -83,7 +83,7 @@ class AlertsStack(Stack):
             buffer_seconds=_BUFFER_SECONDS,
             log_retention_days=settings.log_retention_days,
         )
-        shared = Shared(names, settings, target, functions_code(target), config_bucket, self.transitions)
+        shared = Shared(names, settings, target, functions_code(target), self.config_bucket, self.transitions)
         self.detector = Detector(
             self,
             "Detector",
@@ -105,7 +105,7 @@ class AlertsStack(Stack):
         CfnOutput(self, "AlertsTopicArn", value=self.topic.topic_arn)
         CfnOutput(self, "StateTableName", value=state_table.table_name)
         CfnOutput(self, "GroupTableName", value=group_table.table_name)
-        CfnOutput(self, "ConfigBucketName", value=config_bucket.bucket_name)
+        CfnOutput(self, "ConfigBucketName", value=self.config_bucket.bucket_name)
         CfnOutput(self, "RulesKey", value=RULES_KEY)
         CfnOutput(self, "RegistryKey", value=REGISTRY_KEY)
         CfnOutput(self, "TransitionsQueueUrl", value=self.transitions.queue_url)

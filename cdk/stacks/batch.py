@@ -1,4 +1,4 @@
-"""From raw lines to tables: the scheduled curation job."""
+"""From raw lines to tables: the scheduled curation job and what it remembers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.constructs.curate_job import CurateJob
+from cdk.constructs.curate_role import Lake
+from cdk.constructs.curate_state import CurateState
 from cdk.naming import Names
 from cdk.settings import Settings
 from cdk.target import Target
 
 
 class BatchStack(Stack):
-    """The curation job."""
+    """The curation job and the table of its state."""
 
     def __init__(
         self,
@@ -24,16 +26,17 @@ class BatchStack(Stack):
         target: Target,
         raw_bucket: s3.IBucket,
         lake_bucket: s3.IBucket,
+        config_bucket: s3.IBucket,
     ) -> None:
         super().__init__(scope, names.stack("batch"), description="IoT pipeline: the curation job")
+        state_table = CurateState(self, "CurateState", removal=settings.data_removal)
         curate = CurateJob(
             self,
             "Curate",
             names=names,
             settings=settings,
             target=target,
-            database_name=names.database,
-            raw_bucket=raw_bucket,
-            lake_bucket=lake_bucket,
+            lake=Lake(raw_bucket, lake_bucket, config_bucket, state_table, names.database),
         )
         CfnOutput(self, "CurateJobName", value=curate.job.ref)
+        CfnOutput(self, "CurateStateTableName", value=state_table.table_name)

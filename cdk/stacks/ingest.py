@@ -6,6 +6,7 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from cdk.constructs.delivery import Delivery
+from cdk.constructs.lifecycle import raw_lifecycle
 from cdk.constructs.readings_stream import ReadingsStream
 from cdk.constructs.storage import AccessLogs, Bucket
 from cdk.naming import RAW_ERRORS_PREFIX, RAW_PREFIX, Names
@@ -33,6 +34,7 @@ class IngestStack(Stack):
             retention_days=settings.raw_retention_days,
             removal=settings.data_removal,
             target=target,
+            lifecycle=raw_lifecycle(settings),
         )
         self.stream = ReadingsStream(self, "Stream", name=names.stream, settings=settings)
         delivery = Delivery(

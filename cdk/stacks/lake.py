@@ -7,15 +7,18 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.constructs.catalog import Catalog
+from cdk.constructs.lifecycle import lake_lifecycle
+from cdk.constructs.named_queries import NamedQueries
 from cdk.constructs.query_workgroup import QueryWorkGroup
 from cdk.constructs.storage import AccessLogs, Bucket
+from cdk.limits import supports
 from cdk.naming import Names
 from cdk.settings import Settings
 from cdk.target import Target
 
 
 class LakeStack(Stack):
-    """The lake bucket, the tables over it and over the raw zone, and the Athena workgroup."""
+    """The lake bucket, the tables over it and over the raw zone, the Athena workgroup and its saved queries."""
 
     def __init__(
         self,
@@ -32,9 +35,10 @@ class LakeStack(Stack):
             self,
             "Lake",
             access_logs=access_logs,
-            retention_days=settings.curated_retention_days,
+            retention_days=None,
             removal=settings.data_removal,
             target=target,
+            lifecycle=lake_lifecycle(settings),
         )
         results = Bucket(
             self,
@@ -56,6 +60,8 @@ class LakeStack(Stack):
         workgroup = QueryWorkGroup(
             self, "Queries", name=names.workgroup, results=results, scan_limit_gb=settings.athena_scan_limit_gb
         )
+        if supports(self, target, "AWS::Athena::NamedQuery"):
+            NamedQueries(self, "NamedQueries", workgroup=workgroup.ref, database=self.catalog.database.ref)
         CfnOutput(self, "LakeBucketName", value=self.bucket.bucket_name)
         CfnOutput(self, "DatabaseName", value=self.catalog.database.ref)
         CfnOutput(self, "WorkGroupName", value=workgroup.ref)

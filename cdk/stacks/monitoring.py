@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import Annotations, CfnOutput, Stack
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk.aws_cloudwatch import Metric
 from constructs import Construct
@@ -65,7 +65,12 @@ class MonitoringStack(Stack):
             transitions_failures=alerts.transitions_failures,
             alerts_topic=alerts.topic,
             curate_failures_rule=names.curate_failures_rule,
+            curate_wait_hours=settings.schedule.longest_wait_hours,
         )
+        if watched.curate_wait_hours is None:
+            Annotations.of(self).add_info(
+                f"no alarm curated-data-stale: curate_schedule={settings.curate_schedule} leaves out days"
+            )
         specs = alarm_specs(watched)
         if not supports(self, target, "alarms on metric math"):
             specs = [spec for spec in specs if isinstance(spec.metric, Metric)]

@@ -23,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What Glue reads itself and does not hand on as the job's own.
 GLUES_OWN = {"--extra-py-files", "--additional-python-modules", "library-set"}
 
+#: What somebody who starts a run says of it, beside what the job is told each time.
+RUNS_OWN = {"window_from", "window_to", "window_by", "full", "dry_run", "run_id"}
+
 
 @pytest.fixture(scope="module")
 def resources() -> list[dict[str, Any]]:
@@ -76,11 +79,13 @@ def test_should_have_a_handler_where_each_function_looks_for_it(resources: list[
         assert f"def {function}(" in ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text()
 
 
-def test_should_pass_only_arguments_that_the_curation_accepts(default_arguments: dict[str, Any]) -> None:
+def test_should_pass_exactly_the_arguments_that_the_curation_reads_but_for_a_runs_own(
+    default_arguments: dict[str, Any],
+) -> None:
     passed = {name.removeprefix("--") for name in set(default_arguments) - GLUES_OWN}
-    required = {field.name for field in msgspec.structs.fields(Arguments) if field.required}
 
-    assert required <= passed <= set(Arguments.__struct_fields__)
+    assert passed == set(Arguments.__struct_fields__) - RUNS_OWN
+    assert set(Arguments.__struct_fields__) >= RUNS_OWN
 
 
 def test_should_pass_arguments_that_the_curation_can_parse(default_arguments: dict[str, Any]) -> None:
@@ -91,3 +96,4 @@ def test_should_pass_arguments_that_the_curation_can_parse(default_arguments: di
     arguments = parse_arguments(argv, {})
 
     assert (arguments.stage, arguments.database, arguments.grace_seconds) == ("dev", "iot_dev", 3600)
+    assert (arguments.raw_retention_days, arguments.registry_key) == (35, "registry/devices.csv")

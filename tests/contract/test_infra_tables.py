@@ -10,7 +10,7 @@ from aws_cdk.assertions import Template
 from cdk.constructs.catalog import Catalog
 from telemetry.alerts_table import ALERTS
 from telemetry.reading import Reading
-from telemetry.tables import CURATED, RAW, Column, Table
+from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
 from telemetry.transitions import Transition
 
 
@@ -33,7 +33,7 @@ def _columns(columns: tuple[Column, ...]) -> list[dict[str, str]]:
     return [{"Name": column.name, "Type": column.type, "Comment": column.comment} for column in columns]
 
 
-@pytest.mark.parametrize("table", [RAW, ALERTS, *CURATED], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [RAW, ALERTS, *CURATED, DEVICES], ids=lambda table: table.name)
 def test_should_declare_the_columns_of(table: Table, catalog: Template) -> None:
     tables = {
         found["Properties"]["TableInput"]["Name"]: found["Properties"]["TableInput"]
@@ -42,6 +42,13 @@ def test_should_declare_the_columns_of(table: Table, catalog: Template) -> None:
 
     assert tables[table.name]["StorageDescriptor"]["Columns"] == _columns(table.columns)
     assert tables[table.name]["PartitionKeys"] == _columns(table.partition_keys)
+
+
+def test_should_partition_curated_tables_by_day_and_what_is_delivered_by_hour() -> None:
+    keys = {table.name: tuple(key.name for key in table.partition_keys) for table in (RAW, ALERTS, *CURATED, DEVICES)}
+
+    by_day = dict.fromkeys((table.name for table in CURATED), ("dt",))
+    assert keys == {"raw": ("dt", "hour"), "alerts": ("dt", "hour"), **by_day, "devices": ()}
 
 
 def test_should_have_a_raw_column_for_every_field_of_a_reading() -> None:

@@ -128,19 +128,7 @@ def emitted_by_watchdog(emitted_by: Callable[..., set[Series]], monkeypatch: pyt
 def emitted_by_curation() -> set[Series]:
     """What a run of the job puts."""
     cloudwatch = RecordingCloudWatch()
-    summary = Summary(
-        run_id="run",
-        window_from=NOW,
-        window_to=NOW,
-        objects=1,
-        partitions=1,
-        readings=1,
-        duplicates=1,
-        quarantined=1,
-        postponed_readings=1,
-        expired_readings=1,
-        newest_reading=NOW,
-    )
+    summary = Summary(run_id="run", readings=1, duplicates=1, quarantined=1, newest_reading=NOW)
     publish(cast("CloudWatchClient", cloudwatch), "dev", summary, NOW)
     return cloudwatch.series
 

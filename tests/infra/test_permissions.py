@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from tests.infra.conftest import resources
+from telemetry.tables import CURATED
+from tests.infra.conftest import app_for, resources, templates_for
 from tests.infra.permissions import ACCOUNT, REGION, Permissions
 
 _HERE = f"{REGION}:{ACCOUNT}"
@@ -29,8 +30,15 @@ JOB_LOG = f"arn:aws:logs:{_HERE}:log-group:/aws-glue/python-jobs-iot-dev-curate-
 RAW, RAW_OBJECT = "arn:aws:s3:::Raw", "arn:aws:s3:::Raw/raw/dt=2026-11-23/hour=13/iot-dev-raw-1-2026-11-23-13-07-50-a"
 ALERTS_OBJECT = "arn:aws:s3:::Lake/alerts/dt=2026-11-23/hour=13/iot-dev-alerts-1-2026-11-23-13-07-50-a"
 ALERTS_DELIVERY_LOG = DELIVERY_LOG.replace("iot-dev-raw", "iot-dev-alerts")
-LAKE, LAKE_FILE = "arn:aws:s3:::Lake", "arn:aws:s3:::Lake/readings/dt=2026-11-23/hour=13/run/0.parquet"
+LAKE, LAKE_FILE = "arn:aws:s3:::Lake", "arn:aws:s3:::Lake/readings/dt=2026-11-23/run/00-23.parquet"
+DEVICES, INDEX = "arn:aws:s3:::Lake/devices/devices.parquet", "arn:aws:s3:::Lake/curate/index/dt=2026-11-23/a"
+PROGRESS = f"arn:aws:dynamodb:{_HERE}:table/CurateState"
+CURATED_FILES = [LAKE_FILE.replace("readings", table.name) for table in CURATED]
 READINGS_TABLE = f"arn:aws:glue:{_HERE}:table/iot_dev/readings"
+CURATED_TABLES = [READINGS_TABLE.replace("readings", table.name) for table in CURATED]
+OTHER_TABLES = [READINGS_TABLE.replace("readings", name) for name in ("raw", "alerts", "devices")]
+WRITING = ("GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload")
+SWITCHING = ("GetTable", "GetPartitions", "BatchCreatePartition", "BatchUpdatePartition")
 
 #: What reads the rules and tells the notifier.
 FUNCTIONS = ("alerts.Detector", "alerts.Watchdog", "alerts.Notifier")
@@ -92,12 +100,14 @@ def permissions(templates: dict[str, Template]) -> Permissions:
         ("batch.Curate", "s3:ListBucket", RAW, {"s3:prefix": "raw/dt=2026-11-23/hour=13/"}),
         ("batch.Curate", "s3:GetObject", RAW_OBJECT, {}),
         ("batch.Curate", "s3:ListBucket", LAKE, {}),
-        ("batch.Curate", "s3:PutObject", LAKE_FILE, {}),
-        ("batch.Curate", "s3:DeleteObject", LAKE_FILE, {}),
-        ("batch.Curate", "glue:GetTable", READINGS_TABLE, {}),
-        ("batch.Curate", "glue:GetPartitions", READINGS_TABLE, {}),
-        ("batch.Curate", "glue:BatchCreatePartition", READINGS_TABLE, {}),
-        ("batch.Curate", "glue:BatchUpdatePartition", READINGS_TABLE, {}),
+        *(("batch.Curate", f"s3:{name}", key, {}) for name in WRITING for key in CURATED_FILES),
+        *(("batch.Curate", f"s3:{name}", DEVICES, {}) for name in ("PutObject", "AbortMultipartUpload")),
+        *(("batch.Curate", f"s3:{name}", INDEX, {}) for name in ("GetObject", "PutObject", "DeleteObject")),
+        ("batch.Curate", "s3:GetObject", REGISTRY, {}),
+        # How S3 asks whether a key that is not there may be called missing.
+        ("batch.Curate", "s3:ListBucket", "arn:aws:s3:::Config", {"s3:prefix": "registry/devices.csv"}),
+        *(("batch.Curate", f"dynamodb:{name}", PROGRESS, {}) for name in ("GetItem", "PutItem", "UpdateItem")),
+        *(("batch.Curate", f"glue:{name}", table, {}) for name in SWITCHING for table in CURATED_TABLES),
         ("batch.Curate", "glue:BatchUpdatePartition", f"arn:aws:glue:{_HERE}:catalog", {}),
         ("batch.Curate", "glue:BatchUpdatePartition", f"arn:aws:glue:{_HERE}:database/iot_dev", {}),
         ("batch.Curate", "glue:GetSecurityConfiguration", "*", {}),
@@ -151,8 +161,25 @@ def test_should_allow(user: str, action: str, arn: str, condition: dict[str, str
         ("batch.Curate", "s3:ListBucket", RAW, {"s3:prefix": "raw-errors/"}),
         ("batch.Curate", "s3:ListBucket", RAW, {}),
         ("batch.Curate", "s3:DeleteObject", RAW_OBJECT, {}),
-        ("batch.Curate", "s3:PutObject", "arn:aws:s3:::Lake/elsewhere/a", {}),
-        ("batch.Curate", "glue:BatchUpdatePartition", READINGS_TABLE.replace("readings", "raw"), {}),
+        ("batch.Curate", "s3:PutObject", RAW_OBJECT, {}),
+        ("batch.Curate", "s3:GetObject", RAW_OBJECT.replace("raw/", "raw-errors/"), {}),
+        *(("batch.Curate", f"s3:{name}", "arn:aws:s3:::Lake/elsewhere/a", {}) for name in WRITING),
+        *(("batch.Curate", f"s3:{name}", ALERTS_OBJECT, {}) for name in WRITING),
+        ("batch.Curate", "s3:PutObject", "arn:aws:s3:::Lake/readings", {}),
+        ("batch.Curate", "s3:DeleteObject", DEVICES, {}),
+        ("batch.Curate", "s3:GetObject", DEVICES, {}),
+        ("batch.Curate", "s3:PutObject", "arn:aws:s3:::Lake/devices/more.parquet", {}),
+        ("batch.Curate", "s3:GetObject", RULES, {}),
+        ("batch.Curate", "s3:PutObject", REGISTRY, {}),
+        ("batch.Curate", "s3:ListBucket", "arn:aws:s3:::Config", {}),
+        ("batch.Curate", "s3:ListBucket", "arn:aws:s3:::Config", {"s3:prefix": "rules.yaml"}),
+        ("batch.Curate", "s3:ListBucket", "arn:aws:s3:::Config", {"s3:prefix": "registry/"}),
+        *(("batch.Curate", f"dynamodb:{name}", PROGRESS, {}) for name in ("DeleteItem", "Scan", "Query")),
+        *(("batch.Curate", f"dynamodb:{name}", STATES, {}) for name in ("GetItem", "PutItem", "UpdateItem")),
+        *(("batch.Curate", f"glue:{name}", table, {}) for name in SWITCHING for table in OTHER_TABLES),
+        ("batch.Curate", "glue:BatchDeletePartition", READINGS_TABLE, {}),
+        ("batch.Curate", "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Glue"}),
+        *((user, "dynamodb:UpdateItem", PROGRESS, {}) for user in FUNCTIONS),
         ("batch.Curate", "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "AWS/Lambda"}),
         ("batch.Curate", "logs:PutLogEvents", DETECTOR_LOG, {}),
     ],
@@ -161,6 +188,36 @@ def test_should_not_allow(
     user: str, action: str, arn: str, condition: dict[str, str], permissions: Permissions
 ) -> None:
     assert not permissions.allows(user, action, arn, condition)
+
+
+def test_should_let_a_spark_job_put_glues_metrics_too_and_nothing_else(templates: dict[str, Template]) -> None:
+    spark = templates_for(app_for(etl_engine="spark"))
+    glues = {"cloudwatch:namespace": "Glue"}
+
+    assert Permissions(spark).allows("batch.Curate", "cloudwatch:PutMetricData", "*", glues)
+    log = JOB_LOG.replace("python-jobs", "jobs")
+    assert Permissions(spark).allows("batch.Curate", "logs:PutLogEvents", log)
+    assert _statements(spark) - _statements(templates) == {
+        json.dumps(
+            {
+                "Action": "cloudwatch:PutMetricData",
+                "Condition": {"StringEquals": {"cloudwatch:namespace": "Glue"}},
+                "Effect": "Allow",
+                "Resource": "*",
+            }
+        )
+    }
+
+
+def _statements(templates: dict[str, Template]) -> set[str]:
+    """What the curation job's role says, but for where its code is."""
+    (role,) = resources(templates["batch"], "AWS::IAM::Role").values()
+    return {
+        json.dumps(statement, sort_keys=True)
+        for policy in role["Properties"]["Policies"]
+        if policy["PolicyName"] != "ReadCode"
+        for statement in policy["PolicyDocument"]["Statement"]
+    }
 
 
 def test_should_know_everyone_who_has_a_role(permissions: Permissions) -> None:

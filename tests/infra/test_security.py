@@ -134,12 +134,24 @@ def test_should_keep_buckets_and_tables_when_a_stack_goes(templates: dict[str, T
     assert not any({"BucketName", "TableName"} & set(resource["Properties"]) for resource in data.values())
 
 
-def test_should_empty_and_delete_buckets_on_the_second_word() -> None:
+def test_should_encrypt_every_table_and_let_it_be_restored(templates: dict[str, Template]) -> None:
+    tables = _all(templates, "AWS::DynamoDB::Table")
+
+    assert len(tables) == 3
+    for table in tables.values():
+        properties = table["Properties"]
+        assert properties["SSESpecification"] == {"SSEEnabled": True}
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["DeletionProtectionEnabled"] is True
+
+
+def test_should_empty_and_delete_buckets_and_tables_on_the_second_word() -> None:
     templates = templates_for(app_for(delete_data_on_destroy="true"))
 
-    buckets = _all(templates, "AWS::S3::Bucket")
+    buckets, tables = _all(templates, "AWS::S3::Bucket"), _all(templates, "AWS::DynamoDB::Table")
 
-    assert {bucket["DeletionPolicy"] for bucket in buckets.values()} == {"Delete"}
+    assert {resource["DeletionPolicy"] for resource in [*buckets.values(), *tables.values()]} == {"Delete"}
+    assert not any(table["Properties"]["DeletionProtectionEnabled"] for table in tables.values())
     assert len(_all(templates, "Custom::S3AutoDeleteObjects")) == len(buckets)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import get_args
 
 import pytest
 from aws_cdk import RemovalPolicy
 
 from cdk.settings import STAGE_DEFAULTS, Settings, SettingsError, Stage, load
+from telemetry.reading import MAX_LATENESS
 
 
 def test_should_deploy_to_dev_where_nothing_is_set() -> None:
@@ -76,8 +78,19 @@ def test_should_refuse_a_variable_that_is_no_setting() -> None:
         ({"raw_retention_days": "30"}, r">= 32.*raw_retention_days"),
         ({"log_retention_days": "15"}, r"15.*log_retention_days"),
         ({"alert_emails": "nobody"}, r"alert_emails"),
-        ({"curate_schedule": "rate(1 hour)"}, r"curate_schedule"),
-        ({"curate_schedule": "cron(10 3 * * ? *)"}, r"curate_schedule"),
+        ({"curate_schedule": "rate(1 hour)"}, r"curate_schedule=rate\(1 hour\) cannot be used: .*Glue has no rate\(\)"),
+        ({"curate_schedule": "cron(* * * * ? *)"}, r"curate_schedule=.* less than 5 minutes apart"),
+        ({"etl_engine": "emr"}, r"emr.*etl_engine"),
+        ({"raw_archive_after_days": "-1"}, r">= 0.*raw_archive_after_days"),
+        (
+            {"raw_archive_after_days": "35", "raw_retention_days": "124"},
+            r"less than the 90 days .* keep them 125 days or more, or set raw_archive_after_days=0",
+        ),
+        ({"stage": "prod", "raw_retention_days": "90"}, r"raw_archive_after_days=35 and raw_retention_days=90"),
+        (
+            {"curated_archive_after_days": "40", "curated_retention_days": "40"},
+            r"curated_archive_after_days=40 must be less than curated_retention_days=40, or 0",
+        ),
         ({"athena_scan_limit_gb": "0.001"}, r">= 0.01.*athena_scan_limit_gb"),
         ({"delete_data_on_destroy": "yes please"}, r"delete_data_on_destroy"),
         ({"stage": "prod", "delete_data_on_destroy": "true"}, r"refused for stage=prod"),
@@ -88,6 +101,21 @@ def test_should_say_what_is_wrong_with_a_setting(context: dict[str, str], messag
         load(context, {})
 
     assert "\n" not in str(error.value)
+
+
+def test_should_archive_in_production_what_late_readings_no_longer_reach() -> None:
+    archived = {
+        stage: (settings.raw_archive_after_days, settings.curated_archive_after_days)
+        for stage, settings in ((stage, load({"stage": stage}, {})) for stage in get_args(Stage))
+    }
+
+    assert archived == {"dev": (0, 0), "staging": (0, 0), "prod": (35, 35)}
+    assert dt.timedelta(days=archived["prod"][0]) > MAX_LATENESS
+
+
+def test_should_take_raw_objects_that_stay_ninety_days_in_the_archive_and_those_that_never_go_there() -> None:
+    assert load({"raw_archive_after_days": "35", "raw_retention_days": "125"}, {}).raw_retention_days == 125
+    assert load({"stage": "prod", "raw_archive_after_days": "0", "raw_retention_days": "40"}, {})
 
 
 def test_should_delete_data_with_its_stack_only_on_the_second_word() -> None:

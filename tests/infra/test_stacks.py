@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Match, Template
+from aws_cdk.assertions import Template
 
-from tests.infra.conftest import app_for, only, resources, templates_for
+from cdk.naming import DEVICES_KEY
+from telemetry.tables import CURATED
+from tests.infra.conftest import ROOT, app_for, only, resources, templates_for
 
 
 def test_should_encrypt_the_stream_and_let_it_scale_by_itself(templates: dict[str, Template]) -> None:
@@ -44,17 +47,58 @@ def test_should_deliver_raw_lines_compressed_into_folders_by_arrival(templates: 
     assert destination["CloudWatchLoggingOptions"]["Enabled"] is True
 
 
-def test_should_expire_raw_objects_by_stage_and_keep_curated_ones() -> None:
-    templates = templates_for(app_for(stage="prod"))
+def _lifecycle(template: Template, bucket: str) -> dict[str, dict[str, Any]]:
+    """A bucket's rules by prefix; those about the whole bucket under the empty one."""
+    (found,) = (r for name, r in resources(template, "AWS::S3::Bucket").items() if name[:-8] == bucket)
+    rules = found["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    return {rule.get("Prefix", ""): rule for rule in rules}
 
-    templates["ingest"].has_resource_properties(
-        "AWS::S3::Bucket",
-        {"LifecycleConfiguration": {"Rules": Match.array_with([Match.object_like({"ExpirationInDays": 365})])}},
-    )
-    lake = next(
-        bucket for name, bucket in resources(templates["lake"], "AWS::S3::Bucket").items() if name.startswith("Lake")
-    )
-    assert all("ExpirationInDays" not in rule for rule in lake["Properties"]["LifecycleConfiguration"]["Rules"])
+
+@pytest.mark.parametrize(
+    ("stage", "expires", "archived"),
+    [("dev", 35, None), ("staging", 90, None), ("prod", 365, {"StorageClass": "GLACIER_IR", "TransitionInDays": 35})],
+)
+def test_should_expire_and_archive_raw_objects_by_stage(
+    stage: str, expires: int, archived: dict[str, Any] | None
+) -> None:
+    rules = _lifecycle(templates_for(app_for(stage=stage))["ingest"], "Raw")
+
+    assert rules[""]["ExpirationInDays"] == expires
+    assert rules.get("raw/", {}).get("Transitions") == (archived and [archived])
+
+
+@pytest.mark.parametrize(
+    ("stage", "archived"),
+    [("dev", None), ("staging", None), ("prod", {"StorageClass": "INTELLIGENT_TIERING", "TransitionInDays": 35})],
+)
+def test_should_keep_curated_partitions_for_ever_and_archive_them_by_stage(
+    stage: str, archived: dict[str, Any] | None
+) -> None:
+    rules = _lifecycle(templates_for(app_for(stage=stage))["lake"], "Lake")
+
+    moved = {prefix: rule["Transitions"] for prefix, rule in rules.items() if "Transitions" in rule}
+    assert moved == ({f"{table.name}/": [archived] for table in CURATED} if archived else {})
+    assert [prefix for prefix, rule in rules.items() if "ExpirationInDays" in rule] == ["curate/index/"]
+
+
+def test_should_expire_what_the_lake_collects_and_never_what_the_curation_goes_on_from() -> None:
+    templates = templates_for(app_for(curated_retention_days="40", raw_retention_days="400"))
+    rules = _lifecycle(templates["lake"], "Lake")
+
+    expired = {prefix: rule["ExpirationInDays"] for prefix, rule in rules.items() if "ExpirationInDays" in rule}
+    # The index outlives the last raw object it is about, however soon the tables go.
+    assert expired.pop("curate/index/") == 401
+    assert expired == dict.fromkeys([*(f"{table.name}/" for table in CURATED), "alerts/", "alerts-errors/"], 40)
+
+
+def test_should_end_uploads_that_were_given_up_and_results_nobody_fetches(templates: dict[str, Template]) -> None:
+    results = _lifecycle(templates["lake"], "QueryResults")[""]
+
+    for part, bucket in (("ingest", "Raw"), ("lake", "Lake"), ("lake", "QueryResults"), ("alerts", "Config")):
+        rule = _lifecycle(templates[part], bucket)[""]
+        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert results["ExpirationInDays"] == 7
 
 
 def test_should_tell_everyone_who_is_named() -> None:
@@ -127,6 +171,32 @@ def test_should_lay_the_table_of_alerts_over_what_is_delivered_there(templates: 
     assert delivery["ExtendedS3DestinationConfiguration"]["Prefix"].startswith(location[-1].removeprefix("/"))
 
 
+def test_should_lay_the_table_of_devices_over_its_one_object(templates: dict[str, Template]) -> None:
+    table = _table(templates["lake"], "devices")
+
+    assert table["PartitionKeys"] == []
+    assert table["StorageDescriptor"]["Location"]["Fn::Join"][1][-1] == "/devices/"
+    assert DEVICES_KEY.startswith("devices/")
+    assert table["StorageDescriptor"]["InputFormat"].endswith("MapredParquetInputFormat")
+
+
+def test_should_save_every_named_query_for_our_workgroup_on_aws_only(
+    templates: dict[str, Template], ministack_templates: dict[str, Template]
+) -> None:
+    (database,) = resources(templates["lake"], "AWS::Glue::Database")
+    (workgroup,) = resources(templates["lake"], "AWS::Athena::WorkGroup")
+    files = {path.stem: path.read_text() for path in (ROOT / "pipeline" / "queries").glob("*.sql")}
+
+    saved = [query["Properties"] for query in resources(templates["lake"], "AWS::Athena::NamedQuery").values()]
+
+    assert {query["Name"]: query["QueryString"] for query in saved} == files
+    assert files
+    for query in saved:
+        assert (query["Database"], query["WorkGroup"]) == ({"Ref": database}, {"Ref": workgroup})
+        assert files[query["Name"]].startswith(f"-- title: {query['Description'].partition(': ')[0]}\n")
+    assert not resources(ministack_templates["lake"], "AWS::Athena::NamedQuery")
+
+
 def test_should_run_one_curation_at_a_time_each_hour(templates: dict[str, Template]) -> None:
     job = only(templates["batch"], "AWS::Glue::Job")
     trigger = only(templates["batch"], "AWS::Glue::Trigger")
@@ -139,6 +209,47 @@ def test_should_run_one_curation_at_a_time_each_hour(templates: dict[str, Templa
         True,
     )
     assert trigger["Actions"] == [{"JobName": job["Name"]}]
+
+
+def test_should_run_the_curation_on_spark_where_that_is_set(templates: dict[str, Template]) -> None:
+    shell = only(templates["batch"], "AWS::Glue::Job")
+    batch = templates_for(app_for(etl_engine="spark"))["batch"]
+    spark = only(batch, "AWS::Glue::Job")
+
+    assert (spark["Command"]["Name"], spark["Command"]["PythonVersion"]) == ("glueetl", "3")
+    assert (spark["GlueVersion"], spark["WorkerType"], spark["NumberOfWorkers"]) == ("5.0", "G.1X", 10)
+    assert "MaxCapacity" not in spark
+    assert spark["Command"]["ScriptLocation"] != shell["Command"]["ScriptLocation"]
+    same = ("Name", "Role", "Timeout", "MaxRetries", "ExecutionProperty", "SecurityConfiguration")
+    assert {name: spark[name] for name in same} == {name: shell[name] for name in same}
+    assert resources(batch, "AWS::Glue::Trigger") == resources(templates["batch"], "AWS::Glue::Trigger")
+
+
+def test_should_install_our_wheel_on_sparks_executors_too(templates: dict[str, Template]) -> None:
+    shell = only(templates["batch"], "AWS::Glue::Job")["DefaultArguments"]
+    spark = only(templates_for(app_for(etl_engine="spark"))["batch"], "AWS::Glue::Job")["DefaultArguments"]
+
+    # As the template has it: texts around the region and the account of the bucket that the wheel is in.
+    modules, wheel = json.dumps(spark["--additional-python-modules"]), json.dumps(shell["--extra-py-files"])
+    assert "s3://" in modules
+    ours = re.search(r"/(iot_pipeline_curate-[^\"/]+\.whl),", modules)
+    assert ours is not None
+    assert ours[1] in wheel
+    assert ",sqlglot==" in modules
+    assert "--extra-py-files" not in spark
+    assert "library-set" not in spark
+    assert (spark["--enable-auto-scaling"], spark["--enable-metrics"]) == ("true", "true")
+
+
+def test_should_remember_how_far_the_curation_is(templates: dict[str, Template]) -> None:
+    (name,) = resources(templates["batch"], "AWS::DynamoDB::Table")
+    table = only(templates["batch"], "AWS::DynamoDB::Table")
+
+    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+    assert table["AttributeDefinitions"] == [{"AttributeName": "id", "AttributeType": "S"}]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert only(templates["batch"], "AWS::Glue::Job")["DefaultArguments"]["--state_table"] == {"Ref": name}
 
 
 def test_should_tell_the_job_how_long_raw_objects_are_kept() -> None:
@@ -172,6 +283,7 @@ def test_should_leave_out_on_ministack_what_it_refuses_and_nothing_else(
         }
 
     assert kinds(templates) - kinds(ministack_templates) == {
+        ("lake", "AWS::Athena::NamedQuery"),
         ("batch", "AWS::Glue::SecurityConfiguration"),
         ("batch", "AWS::KMS::Key"),
     }
@@ -187,7 +299,8 @@ def test_should_note_at_synth_what_is_left_out() -> None:
 
     notes = [str(message.entry.data) for stack in assembly.stacks for message in stack.messages]
 
-    assert len(notes) == 2
+    assert len(notes) == 3
+    assert any("MiniStack refuses AWS::Athena::NamedQuery" in note for note in notes)
     assert any("MiniStack refuses AWS::Glue::SecurityConfiguration" in note for note in notes)
     assert any("no alarms rejected-readings and watchdog-stopped" in note for note in notes)
 
@@ -215,6 +328,6 @@ def test_should_hand_out_what_programs_look_for(templates: dict[str, Template]) 
             "AlertsDeliveryStreamName",
         },
         "lake": {"LakeBucketName", "DatabaseName", "WorkGroupName", "QueryResultsBucketName"},
-        "batch": {"CurateJobName"},
+        "batch": {"CurateJobName", "CurateStateTableName"},
         "monitoring": {"DashboardName"},
     }

@@ -1,0 +1,49 @@
+"""What becomes of the lake's objects with their age: cheaper storage first, then the end.
+
+S3 moves no object smaller than 128 KB, which would be billed as 128 KB or not be watched where it goes:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
+"""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_s3 as s3
+
+from cdk.naming import ALERTS_ERRORS_PREFIX, ALERTS_PREFIX, CURATION_INDEX_PREFIX, RAW_PREFIX
+from cdk.settings import Settings
+from telemetry.tables import CURATED
+
+#: Hardly anybody reads raw objects once they are curated, and a reprocessing that does finds them at once, for a fee.
+_RAW_ARCHIVE = s3.StorageClass.GLACIER_INSTANT_RETRIEVAL
+
+#: And not Standard-IA: that bills reads, thirty days at least and 128 KB at least, so one report over last year costs
+#: more than it saved, and so does a partition that is written anew. This one moves each object by whether it is read,
+#: for a fee a thousand objects: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html
+_CURATED_ARCHIVE = s3.StorageClass.INTELLIGENT_TIERING
+
+
+def raw_lifecycle(settings: Settings) -> list[s3.LifecycleRule]:
+    """Beside the expiration of everything in the raw bucket: when what has been curated is archived."""
+    archived = _archived(_RAW_ARCHIVE, settings.raw_archive_after_days)
+    return [s3.LifecycleRule(prefix=RAW_PREFIX, transitions=archived)] if archived else []
+
+
+def lake_lifecycle(settings: Settings) -> list[s3.LifecycleRule]:
+    """For each folder that grows; what the curation remembers of the present, and the devices, stay."""
+    archived = _archived(_CURATED_ARCHIVE, settings.curated_archive_after_days)
+    kept = settings.curated_retention_days
+    end = Duration.days(kept) if kept else None
+    return [
+        *(
+            s3.LifecycleRule(prefix=f"{table.name}/", expiration=end, transitions=archived)
+            for table in CURATED
+            if end or archived
+        ),
+        *(s3.LifecycleRule(prefix=prefix, expiration=end) for prefix in (ALERTS_PREFIX, ALERTS_ERRORS_PREFIX) if end),
+        # A day longer than the raw objects it is about: without it, late readings would replace those it forgot.
+        s3.LifecycleRule(prefix=CURATION_INDEX_PREFIX, expiration=Duration.days(settings.raw_retention_days + 1)),
+    ]
+
+
+def _archived(to: s3.StorageClass, after_days: int) -> list[s3.Transition] | None:
+    return [s3.Transition(storage_class=to, transition_after=Duration.days(after_days))] if after_days else None
