@@ -13,11 +13,11 @@ import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import alerts, quarantine, query, registry, rules, target
+from cli import alerts, etl, quarantine, query, registry, rules, target
 from cli.options import Json
 from cli.target import Choice
 from local import demo, emulator, endpoint
-from pipeline import deployment, etl, show
+from pipeline import deployment, show
 from pipeline.audit import audit
 from pipeline.errors import PipelineError
 from simulator.cli import OPEN_STREAM, simulate
@@ -54,9 +54,8 @@ app = typer.Typer(
     and write "iot --aws" in front of a verb.
     """,
 )
-etl_app = typer.Typer(no_args_is_help=True, help="Run the batch jobs.")
 app.add_typer(alerts.app, name="alerts")
-app.add_typer(etl_app, name="etl")
+app.add_typer(etl.app, name="etl")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(registry.app, name="registry")
 app.add_typer(rules.app, name="rules")
@@ -125,42 +124,6 @@ def deploy(context: typer.Context) -> None:
 
 
 app.command("simulate")(simulate)
-
-
-@etl_app.command("run")
-def etl_run(
-    context: typer.Context,
-    window_from: Annotated[
-        str,
-        typer.Option("--from", help="Start of the window, by arrival: 2026-11-23T12:00:00Z. Default: two hours ago."),
-    ] = "",
-    window_to: Annotated[str, typer.Option("--to", help="Its end. Default: now.")] = "",
-    *,
-    as_json: Json = False,
-) -> None:
-    """Curate what arrived in a window of time, and wait for the end.
-
-    Running a window again gives the same rows.
-
-      iot etl run
-
-      iot etl run --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z
-    """
-    session, deployed = target.deployed(context)
-    arguments = {"window_from": window_from, "window_to": window_to}
-    with show.err.status("starting the curate job") as state:
-        run = etl.run_job(
-            session.client("glue"),
-            deployed.curate_job_name,
-            {name: value for name, value in arguments.items() if value},
-            on_state=lambda name: state.update(f"the curate job is {name.lower()}"),
-        )
-    if as_json:
-        show.print_json({"id": run["Id"], "state": run["JobRunState"], "seconds": run.get("ExecutionTime")})
-    else:
-        show.out.print(f"curated: run {run['Id']} took {run.get('ExecutionTime', 0)} s")
-
-
 app.command("query")(query.query)
 
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from local import alert_audit, emulator, endpoint
 from local import deployment as local_deployment
-from pipeline import athena, deployment, etl, show, show_alerts
+from pipeline import athena, deployment, etl, registry, show, show_alerts, show_etl
 from pipeline.audit import Audit, audit, count_raw_lines
 from pipeline.inbox import Inbox, Received, open_inbox
 from simulator.fleet import FleetConfig
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 FOLDER = emulator.ROOT / "build" / "demo"
 MANIFEST = FOLDER / "manifest.json"
 SUMMARY = FOLDER / "summary.json"
+
+#: The demo's fleet.
+REGISTRY = emulator.ROOT / "registry" / "devices.csv"
 
 STAGE = "dev"
 DEVICES, GATEWAYS, RATE, SECONDS = 300, 20, 1000, 30
@@ -50,6 +53,9 @@ _QUERIES = {
         SELECT hour_start, count(*) AS devices, sum(received) AS readings, sum(expected) AS expected,
                sum(duplicates) AS duplicates, avg(temperature_mean) AS mean_temperature, max(temperature_max) AS hottest
         FROM readings_hourly GROUP BY hour_start ORDER BY hour_start""",
+    "The health of the devices that lost most": """
+        SELECT device_id, model, received, lost, duplicates, completeness, lateness_p95, battery_last
+        FROM device_health ORDER BY completeness, device_id LIMIT 5""",
     "Quarantine by reason": """
         SELECT reason, count(*) AS lines FROM quarantine GROUP BY reason ORDER BY lines DESC, reason""",
 }
@@ -98,15 +104,11 @@ def run(console: Console, *, started_at: float | None = None, home: Path = emula
         with _timed(seconds, "deploy"):
             deploy(session, STAGE, console, home=home)
         deployed = deployment.find(session, STAGE)
+        registry.apply(session, deployed, REGISTRY.read_bytes())
         with _timed(seconds, "simulate"):
             manifest, received = _simulate_and_listen(session, deployed, console)
-        with _timed(seconds, "etl"), console.status("the curate job is starting") as status:
-            etl.run_job(
-                session.client("glue"),
-                deployed.curate_job_name,
-                {},
-                on_state=lambda state: status.update(f"the curate job is {state.lower()}"),
-            )
+        with _timed(seconds, "etl"), show_etl.bar(console) as follow:
+            etl.run_job(session, deployed, {}, on_progress=follow)
         for title, sql in _QUERIES.items():
             show.print_frame(athena.query(session, deployed, sql), title=title, console=console)
         result = audit(
@@ -261,7 +263,7 @@ def _print_next_steps(url: str, deployed: Deployment, console: Console) -> None:
     console.print(
         f"""
 [bold]Still up[/] at {url}; "make down" stops it
-  tables      database {deployed.database_name}: readings, readings_hourly, quarantine, alerts
+  tables      database {deployed.database_name}: iot query --tables
               .venv/bin/iot query "{_EXAMPLE}"
   dashboard   {deployed.dashboard_name}: stored here, drawn by CloudWatch on AWS
   summary     {SUMMARY}

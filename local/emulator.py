@@ -33,7 +33,7 @@ _START_SECONDS = 60.0
 _HOST = "127.0.0.1"
 
 #: What the emulator gets of our environment. Everything else could change what it does.
-_INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 class Instance(NamedTuple):
@@ -124,6 +124,7 @@ def environment(port: int, home: Path = HOME) -> dict[str, str]:
         "S3_DATA_DIR": str(home / "s3"),
         "STATE_DIR": str(home / "state"),
         "TMPDIR": str(home / "tmp"),
+        "TZ": "UTC",  # Athena's days, and those of functions and jobs
     }
 
 

@@ -45,12 +45,14 @@ class Audit(msgspec.Struct, frozen=True):
 def audit(
     session: boto3.Session, deployment: Deployment, *, sent: int, started_at: dt.datetime, ended_at: dt.datetime
 ) -> Audit:
-    """Compare what was sent between two times (UTC) with what the lake has for the hours they lie in.
+    """Compare what was sent between two times (UTC) with what the lake has of the objects that arrived in these hours.
 
-    Everything the lake has for those hours counts: it adds up if nobody else was sending.
+    Everything that arrived in those hours counts: it adds up if nobody else was sending.
     """
-    hours = list(_hours(started_at, ended_at))
-    where = " OR ".join(f"(dt = '{hour:%Y-%m-%d}' AND hour = '{hour:%H}')" for hour in hours)
+    arrived = " OR ".join(f"raw_object LIKE '{_folder(hour)}%'" for hour in _hours(started_at, ended_at))
+    # Event times may be a little older than the arrival.
+    first, last = started_at - dt.timedelta(days=1), ended_at
+    where = f"dt >= '{first:%Y-%m-%d}' AND dt <= '{last:%Y-%m-%d}' AND ({arrived})"
 
     def number(expression: str, table: str) -> int:
         frame = query(session, deployment, f"SELECT {expression} AS n FROM {table} WHERE {where}")  # noqa: S608
@@ -60,7 +62,7 @@ def audit(
         sent=sent,
         raw=count_raw_lines(session, deployment.raw_bucket_name, started_at, ended_at),
         curated=number("count(*)", "readings"),
-        duplicates=number("coalesce(sum(duplicates), 0)", "readings_hourly"),
+        duplicates=number("coalesce(sum(copies - 1), 0)", "readings"),
         quarantined=number("count(*)", "quarantine"),
     )
 
@@ -71,9 +73,7 @@ def count_raw_lines(session: boto3.Session, bucket: str, started_at: dt.datetime
     keys = [
         entry["Key"]
         for hour in _hours(started_at, ended_at)
-        for page in s3.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=f"raw/dt={hour:%Y-%m-%d}/hour={hour:%H}/"
-        )
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_folder(hour))
         for entry in page.get("Contents", [])
     ]
 
@@ -86,6 +86,11 @@ def count_raw_lines(session: boto3.Session, bucket: str, started_at: dt.datetime
 
     with concurrent.futures.ThreadPoolExecutor(_FETCHERS) as pool:
         return sum(pool.map(lines, keys))
+
+
+def _folder(hour: dt.datetime) -> str:
+    """Where in the raw zone the objects lie that arrived in the hour."""
+    return f"raw/dt={hour:%Y-%m-%d}/hour={hour:%H}/"
 
 
 def _hours(started_at: dt.datetime, ended_at: dt.datetime) -> Iterator[dt.datetime]:

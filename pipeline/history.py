@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from pipeline.deployment import Deployment
 
-_HOUR = dt.timedelta(hours=1)
 _FETCHERS = 8
 
 #: What the sort may take before it goes to the temporary folder, and the rows of a batch: what bounds the memory.
@@ -58,7 +57,7 @@ class History:
         )
         source = self._db.from_parquet([str(file) for file in files], union_by_name=True)
         # A metric that is younger than all of the files is in none of them.
-        metrics = ", ".join(name if name in source.columns else f"NULL::DOUBLE AS {name}" for name in METRICS)
+        metrics = ", ".join(_metric(name, source.columns) for name in METRICS)
         naive = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in (start, end)]
         self._rows = source.filter(
             f"ts >= TIMESTAMP '{naive[0].isoformat(' ')}' AND ts < TIMESTAMP '{naive[1].isoformat(' ')}'"
@@ -104,6 +103,12 @@ def fetched(session: boto3.Session, deployed: Deployment, start: dt.datetime, en
             yield history
 
 
+def _metric(name: str, columns: list[str]) -> str:
+    """A metric as the device sent it, which is what rules see of it."""
+    sent = next((column for column in (f"{name}_raw", name) if column in columns), "NULL::DOUBLE")
+    return f"{sent} AS {name}"
+
+
 def _locations(glue: GlueClient, database: str, start: dt.datetime, end: dt.datetime) -> Iterator[str]:
     """Where the registered partitions of the window lie: only they are part of the table."""
     start, end = start.astimezone(dt.UTC), end.astimezone(dt.UTC)
@@ -115,9 +120,8 @@ def _locations(glue: GlueClient, database: str, start: dt.datetime, end: dt.date
     )
     for page in pages:
         for partition in page["Partitions"]:
-            day, hour = partition["Values"]
-            begins = dt.datetime.strptime(f"{day} {hour} +0000", "%Y-%m-%d %H %z")
-            if begins < end and begins + _HOUR > start:
+            # The catalog may give more days than it was asked for.
+            if f"{start:%Y-%m-%d}" <= partition["Values"][0] <= f"{end:%Y-%m-%d}":
                 yield partition["StorageDescriptor"]["Location"]
 
 

@@ -5,45 +5,59 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, Literal, NoReturn, Optional
 
 import msgspec
 
 from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.partition import HOUR, rfc3339, start_of_hour
 
-#: How far back the window begins where nobody says.
-DEFAULT_WINDOW = 2 * HOUR
-
 _Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_RunId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is told.
 
-    The window is of arrival time; ``raw_retention_days`` is how long the raw zone keeps every object at
-    least, ``grace_seconds`` how long replaced files stay.
+    ``raw_retention_days`` is how long the raw zone keeps every object at least, ``grace_seconds`` how long replaced
+    files stay. With a window, what arrived in it (or, with ``window_by`` ``event``, the hours of event time in it) is
+    curated again; ``full`` is all that the raw zone keeps. Without, it is what arrived since the last such run.
+    ``dry_run`` changes nothing and tells what would be.
     """
 
     raw_bucket: _Text
     lake_bucket: _Text
     database: _Text
     stage: _Text
+    state_table: _Text
+    config_bucket: _Text
+    registry_key: _Text
     raw_retention_days: Annotated[int, msgspec.Meta(ge=1)]
+    grace_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
     window_from: Optional[_Moment] = None
     window_to: Optional[_Moment] = None
-    grace_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
+    window_by: Literal["arrival", "event"] = "arrival"
+    full: bool = False
+    dry_run: bool = False
+    run_id: Optional[_RunId] = None
 
-    def window(self, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
-        """The arrival hours to curate, [from, to), in UTC and widened to whole hours.
+    def __post_init__(self) -> None:
+        if (self.window_from is None) != (self.window_to is None):
+            raise ValueError("window_from and window_to go together")
+        if self.full and self.window_from:
+            raise ValueError("full is everything: give no window with it")
+
+    def window(self, now: dt.datetime) -> Optional[tuple[dt.datetime, dt.datetime]]:
+        """The hours to curate again, [from, to), in UTC and widened to whole hours; None without a window.
 
         Raises :class:`CurateError` for one that ends before it begins or begins before :meth:`oldest_kept`.
         """
-        end = start_of_hour((self.window_to or now) - dt.datetime.resolution) + HOUR
-        start = start_of_hour(self.window_from or (self.window_to or now) - DEFAULT_WINDOW)
+        if self.window_from is None or self.window_to is None:
+            return None
+        start, end = start_of_hour(self.window_from), start_of_hour(self.window_to - dt.datetime.resolution) + HOUR
         if start >= end:
-            raise CurateError(f"window_from {self.window_from} must lie before window_to {self.window_to or now}")
+            raise CurateError(f"window_from {self.window_from} must lie before window_to {self.window_to}")
         oldest = self.oldest_kept(now)
         if start < oldest:
             raise CurateError(

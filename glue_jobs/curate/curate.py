@@ -1,112 +1,222 @@
-"""One run: the window's raw objects in, the partitions they touch replaced whole."""
+"""One run: what is to be curated, in batches of a bounded size, each committed before the next."""
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from glue_jobs.curate.arguments import Arguments
+from glue_jobs.curate.batch import Batch, Bench, Outcome, curate_batch, is_closed, is_scattered
+from glue_jobs.curate.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.engine import Engine
+from glue_jobs.curate.errors import doing
+from glue_jobs.curate.index import Index
 from glue_jobs.curate.lake import Lake
-from glue_jobs.curate.partition import HOUR, partition_at, start_of_hour
-from glue_jobs.curate.raw import RawObject, arrivals_of, fetch, list_objects
-from glue_jobs.curate.reach import reach, warn_of_expired, warn_of_postponed
-from glue_jobs.curate.transform import Transform
-from telemetry.tables import CURATED, QUARANTINE, READINGS, READINGS_HOURLY
+from glue_jobs.curate.ledger import Ledger, Position
+from glue_jobs.curate.partition import HOUR, day_of
+from glue_jobs.curate.progress import Reporter
+from glue_jobs.curate.raw import RawObject, RawZone
+from glue_jobs.curate.summary import Summary, Touch
+from glue_jobs.curate.transform import write_devices
+from telemetry.devices import DeviceRow, devices
+from telemetry.registry import RegistryError, parse_registry
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_glue.client import GlueClient
     from mypy_boto3_s3.client import S3Client
 
+logger = logging.getLogger(__name__)
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. ``readings`` and ``duplicates`` are those of all the partitions it replaced.
+#: Raw objects curated together, in bytes as they are stored: what bounds the time between two commits, and the room on
+#: disk. JSON lines are a dozen times as long as that, and their rows in the database about as long as the lines.
+_BATCH_BYTES = 512 * 2**20
 
-    Readings of the window, copies included, that it left to another run are ``postponed_readings``; those of
-    hours whose raw objects may have expired are ``expired_readings``.
+
+class Clients(NamedTuple):
+    """The AWS clients a run works with."""
+
+    s3: S3Client
+    glue: GlueClient
+    dynamodb: DynamoDBClient
+
+
+#: Makes an engine for a batch.
+MakeEngine = Callable[[RawZone, Sequence[DeviceRow], Reporter], Engine]
+
+
+def curate(clients: Clients, arguments: Arguments, now: dt.datetime, make_engine: MakeEngine = DuckDBEngine) -> Summary:
+    """Curate what the arguments say; raises :class:`~glue_jobs.curate.errors.CurateError`.
+
+    Whatever event hours the readings of raw objects lie in are computed anew from all raw objects known to hold
+    readings of these hours, so that the order and the number of runs change nothing.
     """
-
-    run_id: str
-    window_from: dt.datetime
-    window_to: dt.datetime
-    objects: int
-    partitions: int
-    readings: int
-    duplicates: int
-    quarantined: int
-    postponed_readings: int
-    expired_readings: int
-    newest_reading: Optional[dt.datetime]
+    run_id = arguments.run_id or f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    return _Run(clients, arguments, now, run_id, make_engine).run()
 
 
-def curate(s3: S3Client, glue: GlueClient, arguments: Arguments, now: dt.datetime) -> Summary:
-    """Curate the window's arrivals.
+class _Run:
+    def __init__(
+        self, clients: Clients, arguments: Arguments, now: dt.datetime, run_id: str, make_engine: MakeEngine
+    ) -> None:
+        self._clients = clients
+        self._arguments = arguments
+        self._ledger = Ledger(
+            clients.dynamodb,
+            clients.s3,
+            table=arguments.state_table,
+            bucket=arguments.lake_bucket,
+            run_id=run_id,
+            now=now,
+        )
+        self._raw = RawZone(clients.s3, arguments.raw_bucket)
+        self._registry = _read_registry(clients.s3, arguments)
+        reporter = Reporter(self._ledger)
+        self._bench = Bench(
+            engine=lambda: make_engine(self._raw, self._registry, reporter),
+            index=Index(clients.s3, arguments.lake_bucket),
+            ledger=self._ledger,
+            reporter=reporter,
+            oldest=arguments.oldest_kept(now),
+            now=now,
+        )
+        self._summary = Summary(run_id=run_id, dry_run=arguments.dry_run)
+        self._batches = 0
 
-    Whatever event hours their readings lie in are computed anew from all raw objects that can hold
-    readings of these hours, so that the order and the number of runs change nothing. Hours out of the run's
-    :func:`~glue_jobs.curate.reach.reach` stay as they are. Raises :class:`~glue_jobs.curate.errors.CurateError`.
-    """
-    start, end = arguments.window(now)
-    run_id = f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-    lake = Lake(s3, glue, bucket=arguments.lake_bucket, database=arguments.database, run_id=run_id)
-    with tempfile.TemporaryDirectory(prefix="curate-") as folder, closing(Transform(Path(folder))) as transform:
-        window = list(list_objects(s3, arguments.raw_bucket, start, end))
-        hours = reach(transform.read_window(fetch(s3, arguments.raw_bucket, window)), arguments, now)
-        expired, postponed = transform.leave(hours.expired), transform.leave(hours.postponed)
-        if expired:
-            warn_of_expired(hours.expired, expired, arguments)
-        if postponed:
-            warn_of_postponed(hours.postponed, postponed, (start, end))
-        rest = _rest(s3, arguments.raw_bucket, hours.within, (start, end), now) if hours.within else []
-        transform.read_rest(fetch(s3, arguments.raw_bucket, rest))
-        counts = transform.build()
-        replaced = {
-            READINGS: [partition_at(hour) for hour in hours.within],
-            READINGS_HOURLY: [partition_at(hour) for hour in hours.within],
-            QUARANTINE: [partition_at(start + number * HOUR) for number in range((end - start) // HOUR)],
-        }
-        _write(transform, lake, Path(folder))
-        for table in CURATED:
-            written = transform.partitions(table)
-            lake.switch(table, written, sorted(set(replaced[table]) - set(written)))
-    grace = dt.timedelta(seconds=arguments.grace_seconds)
-    for table in CURATED:
-        lake.clean(table, replaced[table], grace=grace, now=now)
-    return Summary(
-        run_id=run_id,
-        window_from=start,
-        window_to=end,
-        objects=len(window) + len(rest),
-        partitions=len(hours.within),
-        readings=counts.readings,
-        duplicates=counts.duplicates,
-        quarantined=counts.quarantined,
-        postponed_readings=postponed,
-        expired_readings=expired,
-        newest_reading=counts.newest,
-    )
+    def run(self) -> Summary:
+        self._bench.reporter.phase("listing")
+        if self._arguments.dry_run:
+            self._look()
+        else:
+            self._curate()
+        self._summary.lines = self._bench.reporter.rows
+        self._bench.reporter.end(msgspec.json.encode(self._summary).decode())
+        return self._summary
+
+    def _curate(self) -> None:
+        position, unsettled = self._ledger.claim()
+        days = set(unsettled)
+        for batch in self._work(position):
+            days |= self._curate_batch(batch).days
+            if self._arguments.window_from is None:
+                position = position.after(batch.objects)
+            self._ledger.commit(position)
+            self._clean(days)
+        if self._registry:
+            with tempfile.TemporaryDirectory(prefix="curate-") as folder:
+                self._lake("").replace_devices(write_devices(Path(folder), self._registry))
+        scattered = [day for day in sorted(days) if self._is_scattered(day)]
+        if scattered:
+            self._curate_batch(Batch(merged=scattered))
+            self._summary.merged = len(scattered)
+        clean = self._clean(days)
+        self._ledger.settle([day for day in clean if is_closed(day, self._bench.now)])
+        self._summary.watermark = position.watermark
+
+    def _work(self, position: Position) -> Iterator[Batch]:
+        """What there is to do, in pieces of a bounded size."""
+        arguments, raw, oldest = self._arguments, self._raw, self._bench.oldest
+        window = arguments.window(self._bench.now)
+        if window and arguments.window_by == "event":
+            start, end = window
+            hours = [start + number * HOUR for number in range((end - start) // HOUR)]
+            for day in sorted({day_of(hour) for hour in hours}):
+                yield Batch(hours=[hour for hour in hours if day_of(hour) == day])
+            return
+        if window:
+            found = list(raw.objects(*window))
+        elif arguments.full or position.since is None:
+            found = list(raw.objects(oldest))
+        else:
+            found = [item for item in raw.objects(max(position.since, oldest)) if item.key not in position.seen]
+        self._summary.objects = len(found)
+        self._bench.reporter.expect(len(found))
+        yield from map(Batch, _in_batches(found))
+
+    def _look(self) -> None:
+        """See what would change."""
+        readings: dict[dt.datetime, int] = {}
+        position = self._ledger.look()
+        for batch in self._work(position):
+            with closing(self._bench.engine()) as engine:
+                if batch.hours:
+                    engine.read_hours(self._bench.index.objects(batch.hours), batch.hours)
+                else:
+                    engine.read_whole(batch.objects)
+                engine.collect_quarantine()
+                for touched in engine.touched():
+                    readings[touched.hour] = readings.get(touched.hour, 0) + touched.readings
+                self._summary.quarantined += engine.counts().quarantined
+        self._summary.would_change = [Touch(hour, readings[hour]) for hour in sorted(readings)]
+        self._summary.watermark = position.watermark
+
+    def _curate_batch(self, batch: Batch) -> Outcome:
+        self._batches += 1
+        outcome = curate_batch(self._bench, batch, self._lake(f"{self._summary.run_id}-{self._batches}"))
+        summary, counts = self._summary, outcome.counts
+        summary.hours += outcome.hours
+        summary.days += len(outcome.days)
+        summary.expired_readings += outcome.expired
+        summary.readings += counts.readings
+        summary.duplicates += counts.duplicates
+        summary.quarantined += counts.quarantined
+        newest = [moment for moment in (summary.newest_reading, counts.newest) if moment]
+        summary.newest_reading = max(newest, default=None)
+        return outcome
+
+    def _lake(self, run: str) -> Lake:
+        arguments = self._arguments
+        return Lake(
+            self._clients.s3, self._clients.glue, bucket=arguments.lake_bucket, database=arguments.database, run=run
+        )
+
+    def _clean(self, days: Collection[str]) -> list[str]:
+        """Remove what was replaced long enough ago; the days in which nothing waits for that come back."""
+        grace = dt.timedelta(seconds=self._arguments.grace_seconds)
+        return self._lake("").clean(days, grace=grace, now=self._bench.now)
+
+    def _is_scattered(self, day: str) -> bool:
+        if not is_closed(day, self._bench.now):
+            return False
+        lake = self._lake("")
+        lake.look([day])
+        return is_scattered(lake, day)
 
 
-def _rest(
-    s3: S3Client, bucket: str, touched: Iterable[dt.datetime], window: tuple[dt.datetime, dt.datetime], now: dt.datetime
-) -> list[RawObject]:
-    """The objects outside the window that can hold readings of the touched hours."""
-    start, end = window
-    first, last = arrivals_of(touched)
-    last = min(last, max(end, start_of_hour(now) + HOUR))
-    return [*list_objects(s3, bucket, first, min(start, last)), *list_objects(s3, bucket, max(end, first), last)]
+def _read_registry(s3: S3Client, arguments: Arguments) -> list[DeviceRow]:
+    """The registered devices. What is wrong with the registry is logged; the readings do not wait for it."""
+    bucket, key = arguments.config_bucket, arguments.registry_key
+    with doing(f"read s3://{bucket}/{key}"):
+        try:
+            text = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return []
+    try:
+        found = devices(parse_registry(text))
+    except RegistryError as error:
+        logger.warning("the registry is not used: s3://%s/%s: %s", bucket, key, error)
+        return []
+    for problem in found.problems:
+        logger.warning("left out of the registry: s3://%s/%s: %s", bucket, key, problem)
+    return found.rows
 
 
-def _write(transform: Transform, lake: Lake, folder: Path) -> None:
-    for table in CURATED:
-        for partition in transform.partitions(table):
-            file = folder / "partition.parquet"
-            transform.write(table, partition, file)
-            lake.upload(table, partition, file)
-            file.unlink()
+def _in_batches(found: Sequence[RawObject]) -> Iterator[list[RawObject]]:
+    batch: list[RawObject] = []
+    size = 0
+    for item in found:
+        if batch and size + item.size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += item.size
+    if batch:
+        yield batch

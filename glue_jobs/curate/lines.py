@@ -1,37 +1,43 @@
-"""Bytes of raw objects to an Arrow table of lines, split in bulk: no Python runs for a good line."""
+"""Bytes of raw objects to Arrow tables of lines, split in bulk: no Python runs for a good line."""
 
 from __future__ import annotations
 
 import gzip
-import itertools
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from telemetry.codec import is_utf8
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_NEWLINE = ord("\n")
 
-#: Text split at once; bounds the memory whatever the size of an object.
-_PIECE_BYTES = 32 * 2**20
+#: Text split at once: what is compared and counted stays in the processor's cache.
+_PIECE_BYTES = 2**18
+
+#: ``object_no``, ``raw_line`` (from 1), ``raw_offset`` (bytes before it) and the line with its end.
+LINES = pa.schema(
+    [("object_no", pa.int64()), ("raw_line", pa.int64()), ("raw_offset", pa.int64()), ("line", pa.large_string())]
+)
 
 
-class Piece(NamedTuple):
-    """Whole lines of one object, without the last line's end; ``before`` lines of it come earlier."""
+class Line(NamedTuple):
+    """One line without its end, and where it stands in its object: the number from 1, and the bytes before it."""
 
-    object_no: int
-    before: int
     text: bytes
+    number: int
+    offset: int
 
 
 class CorruptObjectError(Exception):
     """The object says it is gzip and cannot be decompressed."""
 
 
-def content(data: bytes) -> bytes:
+def decompressed(data: bytes) -> bytes:
     """What an object holds, decompressed if its first bytes are gzip's; raises :class:`CorruptObjectError`."""
     if not data.startswith(_GZIP_MAGIC):
         return data
@@ -41,54 +47,48 @@ def content(data: bytes) -> bytes:
         raise CorruptObjectError(str(error)) from error
 
 
-def pieces(object_no: int, data: bytes) -> Iterator[Piece]:
-    """Cut an object's text at line ends; every line, the last unended one too, is in exactly one piece."""
-    start = before = 0
-    while True:
-        # A piece ends at the last line end within its size, a longer line at its own end.
-        end = data.rfind(b"\n", start, start + _PIECE_BYTES) if len(data) - start > _PIECE_BYTES else len(data)
-        if end < 0:
-            end = data.find(b"\n", start + _PIECE_BYTES)
-        if end < 0 or end >= len(data) - 1:
-            yield Piece(object_no, before, data[start:].removesuffix(b"\n"))
-            return
-        yield Piece(object_no, before, data[start:end])
-        before += data.count(b"\n", start, end) + 1
-        start = end + 1
+def lines_table(object_no: int, text: bytes) -> tuple[pa.RecordBatch, list[Line]]:
+    """The lines of an object's text that are UTF-8, as a batch of :data:`LINES` over ``text`` itself, and the others.
 
-
-def by_encoding(piece: Piece) -> Iterator[tuple[bool, Piece]]:
-    """The piece, or where it is not all UTF-8 its runs of lines that are and are not, each with which it is."""
-    if is_utf8(piece.text):
-        yield True, piece
-        return
-    before = piece.before
-    for valid, run in itertools.groupby(piece.text.split(b"\n"), is_utf8):
-        lines = list(run)
-        yield valid, Piece(piece.object_no, before, b"\n".join(lines))
-        before += len(lines)
-
-
-def lines_table(texts: Iterable[Piece]) -> pa.Table:
-    """The lines of UTF-8 pieces: ``object_no`` (int64), ``raw_line`` (int64, from 1), ``line`` (large string).
-
-    Blank lines are counted and left out: Firehose puts one after every record that ends its last line itself.
+    The last line needs no end. Blank lines are lines here.
     """
-    object_no, before, text = zip(*texts)
-    ends = pa.array([0, *itertools.accumulate(map(len, text))], pa.int64())
-    whole = pa.LargeStringArray.from_buffers(len(text), ends.buffers()[1], pa.py_buffer(b"".join(text)))
-    split = pc.split_pattern(whole, "\n")
-    piece = pc.list_parent_indices(split)
-    number = pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), len(piece)))
-    shift = pc.subtract(pa.array(before, pa.int64()), split.offsets[:-1])
-    line = pc.list_flatten(split)
-    # Of an empty string Arrow says that it is no space.
-    blank = pc.or_(pc.ascii_is_space(line), pc.equal(pc.binary_length(line), 0))
-    table = pa.table(
-        {
-            "object_no": pc.take(pa.array(object_no, pa.int64()), piece),
-            "raw_line": pc.add(number, pc.take(shift, piece)),
-            "line": line,
-        }
-    )
-    return table.filter(pc.invert(blank))
+    bounds = line_bounds(text)
+    count = len(bounds) - 1
+    columns = [
+        _integers(np.full(count, object_no, np.int64)),
+        _integers(np.arange(1, count + 1, dtype=np.int64)),
+        _integers(bounds[:-1]),
+        pa.LargeBinaryArray.from_buffers(pa.large_binary(), count, [None, pa.py_buffer(bounds), pa.py_buffer(text)]),
+    ]
+    others: list[Line] = []
+    if not is_utf8(text):
+        others = [line for line in split(text) if not is_utf8(line.text)]
+        valid = np.ones(count, dtype=np.bool_)
+        valid[[line.number - 1 for line in others]] = False
+        columns = [column.filter(pa.array(valid)) for column in columns]
+    columns[-1] = columns[-1].cast(pa.large_string())
+    return pa.RecordBatch.from_arrays(columns, schema=LINES), others
+
+
+def _integers(values: npt.NDArray[np.int64]) -> pa.Array:
+    """As Arrow's, without a copy; pa.array imports pandas first, where that is installed."""
+    return pa.Int64Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
+
+
+def split(text: bytes) -> Iterator[Line]:
+    """The lines of a text, one by one."""
+    offset = 0
+    for number, line in enumerate(text.removesuffix(b"\n").split(b"\n"), start=1):
+        yield Line(line, number, offset)
+        offset += len(line) + 1
+
+
+def line_bounds(text: bytes) -> npt.NDArray[np.int64]:
+    """Where each line begins, and where the last ends."""
+    characters = np.frombuffer(text, np.uint8)
+    ends = [
+        np.flatnonzero(characters[start : start + _PIECE_BYTES] == _NEWLINE) + (start + 1)
+        for start in range(0, len(text), _PIECE_BYTES)
+    ]
+    last = [] if text.endswith(b"\n") else [np.array([len(text)])]
+    return np.concatenate([np.array([0]), *ends, *last]).astype(np.int64, copy=False)

@@ -14,9 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from glue_jobs.curate.arguments import parse_arguments
-from glue_jobs.curate.curate import Summary, curate
+from glue_jobs.curate.curate import Clients, curate
 from glue_jobs.curate.errors import CurateError, doing
 from glue_jobs.curate.raw import CONCURRENCY
+from glue_jobs.curate.summary import Summary
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
@@ -35,9 +36,15 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> None:
     try:
         arguments = parse_arguments(argv, environ)
         config = Config(max_pool_connections=CONCURRENCY, retries={"mode": "standard", "max_attempts": 5})
-        s3, glue = boto3.client("s3", config=config), boto3.client("glue", config=config)
-        summary = curate(s3, glue, arguments, dt.datetime.now(dt.timezone.utc))
-        publish(boto3.client("cloudwatch", config=config), arguments.stage, summary, dt.datetime.now(dt.timezone.utc))
+        clients = Clients(
+            boto3.client("s3", config=config),
+            boto3.client("glue", config=config),
+            boto3.client("dynamodb", config=config),
+        )
+        summary = curate(clients, arguments, dt.datetime.now(dt.timezone.utc))
+        if not summary.dry_run:
+            cloudwatch = boto3.client("cloudwatch", config=config)
+            publish(cloudwatch, arguments.stage, summary, dt.datetime.now(dt.timezone.utc))
     except (CurateError, BotoCoreError) as error:
         sys.exit(f"curate: {error}")
     sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
@@ -49,7 +56,6 @@ def publish(cloudwatch: CloudWatchClient, stage: str, summary: Summary, now: dt.
         "CuratedReadings": summary.readings,
         "DuplicateReadings": summary.duplicates,
         "QuarantinedLines": summary.quarantined,
-        "PostponedReadings": summary.postponed_readings,
         "CurateRuns": 1,
     }
     data: list[MetricDatumTypeDef] = [

@@ -1,4 +1,4 @@
-"""The hour of UTC as a partition: what the raw zone and every curated table are cut into."""
+"""Hours and days of UTC as partitions: the raw zone is cut into hours of arrival, the curated tables into days."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 class Partition(NamedTuple):
-    """The values of the partition keys, as they stand in paths and in the catalog."""
+    """The values of the raw zone's partition keys, as they stand in paths."""
 
     dt: str
     hour: str
@@ -31,8 +32,13 @@ def start_of_hour(moment: datetime) -> datetime:
 
 
 def partition_at(moment: datetime) -> Partition:
-    """The partition that ``moment`` lies in."""
+    """The partition of the raw zone that ``moment`` lies in."""
     return Partition(*start_of_hour(moment).strftime("%Y-%m-%d %H").split())
+
+
+def day_of(moment: datetime) -> str:
+    """The day of UTC that ``moment`` lies in: the value of the curated tables' partition key."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d}"
 
 
 def rfc3339(moment: datetime) -> str:

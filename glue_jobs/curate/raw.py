@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 from botocore.exceptions import HTTPClientError, IncompleteReadError
 
 from glue_jobs.curate.errors import doing
+from glue_jobs.curate.lines import CorruptObjectError, decompressed
 from glue_jobs.curate.partition import HOUR, Partition, partition_at, start_of_hour
 from telemetry.reading import MAX_LATENESS
 from telemetry.tables import RAW
@@ -28,12 +29,14 @@ CONCURRENCY = 16
 #: How often an object is asked for whose connection drops on the way; botocore tries no body again.
 _READ_ATTEMPTS = 3
 
-#: Bytes fetched ahead of what is being read, as they are stored.
-_AHEAD_BYTES = 64 * 2**20
+#: Bytes fetched ahead of what is being read, as they are stored: JSON lines are a dozen times as long.
+_AHEAD_BYTES = 16 * 2**20
 
 #: The longest Firehose collects one object:
 #: https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html
 _LONGEST_BUFFERING = dt.timedelta(seconds=900)
+
+_EVER = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
 
 _KEY = re.compile(rf"{RAW.name}/dt=(\d{{4}}-\d\d-\d\d)/hour=(\d\d)/.*[^/]")
 _FIREHOSE_TIME = re.compile(r"-(\d{4}(?:-\d\d){5})-[^/]*$")
@@ -46,6 +49,14 @@ class RawObject(NamedTuple):
     size: int
     hour: Partition
     arrived: dt.datetime
+
+
+class Content(NamedTuple):
+    """What an object holds, decompressed; of one that cannot be, nothing, and why."""
+
+    found: RawObject
+    text: bytes
+    corrupt: str = ""
 
 
 def raw_object(key: str, size: int, last_modified: dt.datetime) -> Optional[RawObject]:
@@ -70,63 +81,77 @@ def raw_object(key: str, size: int, last_modified: dt.datetime) -> Optional[RawO
     return RawObject(key, size, hour, arrived)
 
 
-def list_objects(s3: S3Client, bucket: str, start: dt.datetime, end: dt.datetime) -> Iterator[RawObject]:
-    """The raw objects that arrived in the hours [start, end), in the order of their keys."""
-    root = f"{RAW.name}/"
-    # Keys sort as their hours do: one listing, begun in the middle, finds any span of hours.
-    after, before = (f"{root}{partition_at(moment).path}/" for moment in (start, end))
-    with doing(f"list s3://{bucket}/{root}"):
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=root, StartAfter=after):
-            for item in page.get("Contents", []):
+def arrivals_of(hour: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """The arrival hours [start, end) of every object that can hold an accepted reading of this event hour.
+
+    A reading may be ahead of its arrival by the clock skew, and its object's hour is that of the oldest
+    line in it: both together stay below an hour. It may be late by ``MAX_LATENESS``.
+    """
+    start = start_of_hour(hour)
+    return start - HOUR, start_of_hour(start + HOUR + MAX_LATENESS) + HOUR
+
+
+class RawZone:
+    """The raw zone's bucket, as it is read."""
+
+    def __init__(self, s3: S3Client, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def objects(self, start: dt.datetime, end: dt.datetime = _EVER) -> Iterator[RawObject]:
+        """The raw objects that arrived in the hours [start, end), in the order of their keys."""
+        root = f"{RAW.name}/"
+        # Keys sort as their hours do: one listing, begun in the middle, finds any span of hours.
+        after, before = (f"{root}{partition_at(moment).path}/" for moment in (start, end))
+        with doing(f"list s3://{self._bucket}/{root}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=root, StartAfter=after
+            )
+            for item in (item for page in pages for item in page.get("Contents", [])):
                 if item["Key"] >= before:
                     return
                 found = raw_object(item["Key"], item["Size"], item["LastModified"])
                 if found:
                     yield found
                 else:
-                    logger.warning("not a raw object, left alone: s3://%s/%s", bucket, item["Key"])
+                    logger.warning("not a raw object, left alone: s3://%s/%s", self._bucket, item["Key"])
 
+    def read(self, objects: Iterable[RawObject]) -> Iterator[Content]:
+        """The contents of objects, in the same order, fetched and decompressed concurrently and a bounded way ahead.
 
-def arrivals_of(hours: Iterable[dt.datetime]) -> tuple[dt.datetime, dt.datetime]:
-    """The arrival hours [start, end) of every object that can hold an accepted reading of these event hours.
-
-    A reading may be ahead of its arrival by the clock skew, and its object's hour is that of the oldest
-    line in it: both together stay below an hour. It may be late by ``MAX_LATENESS``.
-    """
-    starts = [start_of_hour(hour) for hour in hours]
-    return min(starts) - HOUR, start_of_hour(max(starts) + HOUR + MAX_LATENESS) + HOUR
-
-
-def fetch(s3: S3Client, bucket: str, objects: Iterable[RawObject]) -> Iterator[tuple[RawObject, bytes]]:
-    """The objects with their bytes as stored, in the same order, fetched concurrently and a bounded way ahead.
-
-    One that is gone since it was listed is logged and left out.
-    """
-
-    def get(key: str) -> Optional[bytes]:
-        with doing(f"read s3://{bucket}/{key}"):
+        One that is gone since it was listed is logged and left out.
+        """
+        ahead: deque[tuple[int, Future[Optional[Content]]]] = deque()
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
             try:
-                return _read_whole(s3, bucket, key)
-            except s3.exceptions.NoSuchKey:
+                for found in objects:
+                    ahead.append((found.size, pool.submit(self._content, found)))
+                    while len(ahead) > CONCURRENCY or (
+                        len(ahead) > 1 and sum(size for size, _ in ahead) > _AHEAD_BYTES
+                    ):
+                        yield from _present(ahead.popleft()[1].result())
+                while ahead:
+                    yield from _present(ahead.popleft()[1].result())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _content(self, found: RawObject) -> Optional[Content]:
+        with doing(f"read s3://{self._bucket}/{found.key}"):
+            try:
+                data = _read_whole(self._s3, self._bucket, found.key)
+            except self._s3.exceptions.NoSuchKey:
+                logger.warning("gone since it was listed: s3://%s/%s", self._bucket, found.key)
                 return None
+        try:
+            return Content(found, decompressed(data))
+        except CorruptObjectError as error:
+            logger.warning("corrupt object, none of its lines is read: s3://%s/%s (%s)", self._bucket, found.key, error)
+            return Content(found, b"", str(error))
 
-    ahead: deque[tuple[RawObject, Future[Optional[bytes]]]] = deque()
 
-    def next_fetched() -> Iterator[tuple[RawObject, bytes]]:
-        found, future = ahead.popleft()
-        data = future.result()
-        if data is None:
-            logger.warning("gone since it was listed: s3://%s/%s", bucket, found.key)
-        else:
-            yield found, data
-
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        for found in objects:
-            ahead.append((found, pool.submit(get, found.key)))
-            while len(ahead) > CONCURRENCY or sum(waiting.size for waiting, _ in ahead) > _AHEAD_BYTES:
-                yield from next_fetched()
-        while ahead:
-            yield from next_fetched()
+def _present(content: Optional[Content]) -> Iterator[Content]:
+    if content:
+        yield content
 
 
 def _read_whole(s3: S3Client, bucket: str, key: str, attempts: int = _READ_ATTEMPTS) -> bytes:

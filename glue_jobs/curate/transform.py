@@ -1,294 +1,298 @@
-"""Raw lines to the curated tables, in DuckDB: no AWS here, bytes go in and Parquet files come out.
-
-DuckDB parses what is for certain a reading; everything else is decided by ``telemetry.codec`` itself, so
-that the detector and the tables agree on every line, and on the reason. A line costs the more for it if it
-is malformed, repeats a key or has fields that are none of a reading's.
-"""
+"""One batch of raw objects to the files of the days it touches, in DuckDB: no AWS here, text in, Parquet out."""
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
-from collections.abc import Iterable, Sequence
-from importlib import resources
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Optional, Union
+from typing import NamedTuple, Optional
 
 import duckdb
-import jinja2
-import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from glue_jobs.curate.lines import CorruptObjectError, Piece, by_encoding, content, lines_table, pieces
-from glue_jobs.curate.partition import Partition
-from glue_jobs.curate.raw import RawObject
-from telemetry.codec import Reason, decode_batch
-from telemetry.fields import FIELDS, METRICS, Kind
-from telemetry.reading import MAX_CLOCK_SKEW, MAX_LATENESS
-from telemetry.tables import QUARANTINE, READINGS, READINGS_HOURLY, STATUSES, Table
+from glue_jobs.curate import layout
+from glue_jobs.curate.engine import Counts, Touched
+from glue_jobs.curate.lines import line_bounds
+from glue_jobs.curate.raw import Content, RawObject
+from glue_jobs.curate.staging import Staging, insert, naive
+from glue_jobs.curate.statements import literal, sql
+from telemetry.devices import DeviceRow
+from telemetry.fields import FIELDS
+from telemetry.tables import DEVICE_HEALTH, DEVICES, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY, Table
 
-logger = logging.getLogger(__name__)
+#: What DuckDB keeps in memory; the rest is in the run's folder.
+_MEMORY = "1GB"
 
-#: Text parsed at once.
-_BATCH_BYTES = 64 * 2**20
+#: Readings of a day that are looked at together for the health of their devices.
+_HEALTH_ROWS = 5_000_000
 
-#: Lines the codec decides at once.
-_DECIDED_AT_ONCE = 100_000
+_REGISTRY_TYPES = {"string": pa.string(), "double": pa.float64(), "date": pa.date32()}
+_REGISTRY = pa.schema([(column.name, _REGISTRY_TYPES[column.type]) for column in DEVICES.columns])
 
-#: Rows DuckDB hands to one thread; a longer Arrow batch would go to one thread whole.
-_ROWS_A_THREAD = 122_880
+_HOUR = "date_trunc('hour', ts)"
 
-_DUCKDB_TYPES: dict[Kind, str] = {
-    "string": "VARCHAR",
-    "timestamp": "TIMESTAMP",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-}
-_JSON_TYPES: dict[Kind, tuple[str, ...]] = {
-    "string": ("VARCHAR",),
-    "timestamp": ("VARCHAR",),
-    "integer": ("BIGINT", "UBIGINT"),
-    "number": ("BIGINT", "UBIGINT", "DOUBLE"),
-}
-_ARROW_TYPES = {"string": pa.string(), "timestamp": pa.timestamp("us"), "integer": pa.int64(), "number": pa.float64()}
-
-_ACCEPTED = pa.schema(
+_QUOTED = pa.schema(
     [
-        *((field.name, _ARROW_TYPES[field.kind]) for field in FIELDS),
-        ("object_no", pa.int64()),
+        ("ts", pa.timestamp("us")),
+        *((name, pa.string()) for name in ("raw_object", "detail", "line")),
         ("raw_line", pa.int64()),
-        ("undecided", pa.string()),
+        ("raw_offset", pa.int64()),
+        ("arrived", pa.timestamp("us")),
     ]
 )
 
 
-_OBJECTS = pa.schema(
-    [
-        ("object_no", pa.int64()),
-        *((name, pa.string()) for name in ("raw_object", "dt", "hour")),
-        *((name, pa.timestamp("us")) for name in ("earliest", "latest")),
-    ]
-)
+class Previous(NamedTuple):
+    """Local copies of a day's files as they are now: of readings those to keep and to merge, and of their hours."""
 
-_REFUSED = pa.schema(
-    [
-        *((name, pa.string()) for name in ("reason", "detail", "line")),
-        ("object_no", pa.int64()),
-        ("raw_line", pa.int64()),
-    ]
-)
+    kept: list[Path]
+    merged: list[Path]
+    hourly: list[Path]
 
 
-class _Refused(NamedTuple):
-    """A row of the quarantine; ``corrupt_object`` is a raw object of which no line can be read."""
+class Made(NamedTuple):
+    """A new file of a table's partition; whoever takes it may remove it."""
 
-    reason: Union[Reason, Literal["corrupt_object"]]
-    detail: str
-    line: str
-    object_no: int
-    raw_line: int
-
-
-class Counts(NamedTuple):
-    """Rows of the curated tables, copies removed on the way, and the newest event time in them (UTC)."""
-
-    readings: int
-    duplicates: int
-    quarantined: int
-    newest: Optional[dt.datetime]
+    table: Table
+    name: str
+    path: Path
 
 
 class Transform:
-    """One run's tables. Read the window, then the rest of the hours it touched and is not to leave, build, write.
+    """A batch's database. Read the new objects, then the rest of the hours they touch; then build the days.
 
-    ``folder`` is where DuckDB spills what does not fit into memory; it belongs to the caller.
+    ``folder`` is where the database lies and spills; it belongs to the caller. ``registry`` are rows of the table
+    ``devices``.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._db = duckdb.connect(config={"temp_directory": str(folder), "autoinstall_known_extensions": "false"})
-        self._db.execute(_sql("staging"))
-        self._objects: list[RawObject] = []
-        self._described = 0
+    def __init__(self, folder: Path, registry: Sequence[DeviceRow]) -> None:
+        self._folder = folder
+        self._db = duckdb.connect(
+            str(folder / "run.duckdb"),
+            config={
+                "memory_limit": _MEMORY,
+                "temp_directory": str(folder / "spill"),
+                "autoinstall_known_extensions": "false",
+            },
+        )
+        self._staging = Staging(self._db)
+        insert(self._db, "registry", registry, _REGISTRY)
+        self._readings = self._duplicates = 0
+        self._files = 0
 
     def close(self) -> None:
         """Let go of the memory and the files."""
         self._db.close()
 
-    def read_window(self, objects: Iterable[tuple[RawObject, bytes]]) -> list[dt.datetime]:
-        """Read every line of the window's objects; the event hours of their readings come back, in order."""
-        self._read(objects, whole=True)
-        self._db.execute("INSERT INTO touched SELECT DISTINCT date_trunc('hour', ts) FROM accepted")
-        rows = self._db.execute("SELECT hour_start FROM touched ORDER BY hour_start").fetchall()
-        return [hour.replace(tzinfo=dt.timezone.utc) for (hour,) in rows]
+    @property
+    def lines(self) -> int:
+        """Lines read so far."""
+        return self._staging.lines
 
-    def leave(self, hours: Sequence[dt.datetime]) -> int:
-        """Leave touched hours out of the tables; the number of their readings comes back, copies included."""
-        left = ([_naive(hour) for hour in hours],)
-        self._db.execute("DELETE FROM touched WHERE hour_start IN (SELECT unnest(?::TIMESTAMP[]))", left)
-        ((readings,),) = self._db.execute(
-            "DELETE FROM accepted WHERE date_trunc('hour', ts) IN (SELECT unnest(?::TIMESTAMP[]))", left
-        ).fetchall()
-        return int(readings)
+    def read_whole(self, contents: Iterable[Content]) -> None:
+        """Read every line of these objects."""
+        self._staging.read_whole(contents)
 
-    def read_rest(self, objects: Iterable[tuple[RawObject, bytes]]) -> None:
-        """Read, of objects outside the window, the readings that lie in the hours the window touched."""
-        self._read(objects, whole=False)
+    def touched(self) -> list[Touched]:
+        """Which objects hold readings of which event hours, of all that was read so far."""
+        return self._staging.touched()
 
-    def build(self) -> Counts:
-        """Make the curated tables of what was read."""
-        for table in (READINGS, QUARANTINE):
-            self._db.execute(f"CREATE TABLE {table.name} AS {_sql(table.name)}")
+    def read_hours(self, contents: Iterable[Content], hours: Collection[dt.datetime]) -> None:
+        """Read, of these objects, the readings of these event hours."""
+        self._staging.read_hours(contents, hours)
+
+    def leave(self, hours: Collection[dt.datetime]) -> None:
+        """Leave the readings of these event hours out."""
+        self._staging.leave(hours)
+
+    def build_day(self, day: str, hours: Collection[dt.datetime], previous: Previous) -> list[Made]:
+        """Make the files of a day of which these hours are computed anew, for all tables of event time.
+
+        Nothing is made of a day without readings.
+        """
+        old = _parquet(READINGS, previous.merged, f"NOT {_is_one_of(_HOUR, hours)}")
+        hours_of_day = _parquet(READINGS_HOURLY, previous.hourly, f"NOT {_is_one_of('hour_start', hours)}")
+        self._db.execute(f"CREATE OR REPLACE TABLE new_hours AS {hours_of_day}")
+        made = [
+            Made(READINGS, layout.file_name(group), self._write_readings(day, group, old if previous.merged else ""))
+            for group in layout.groups(self._rows_by_hour(day, old))
+        ]
         # Sums of floating-point numbers depend on their order, and several threads have none.
+        self._db.execute(
+            "CREATE OR REPLACE TABLE hours_of_day AS SELECT * FROM new_hours ORDER BY hour_start, device_id"
+        )
         self._db.execute("SET threads = 1")
-        self._db.execute(f"CREATE TABLE {READINGS_HOURLY.name} AS {_sql(READINGS_HOURLY.name)}")
+        self._db.execute(f"CREATE OR REPLACE TABLE sites AS {sql('site_daily')}")
         self._db.execute("RESET threads")
-        readings, duplicates, newest = self._db.execute(
-            "SELECT count(*), coalesce(sum(copies) - count(*), 0)::BIGINT, max(ts) FROM readings"
-        ).fetchall()[0]
-        ((quarantined,),) = self._db.execute("SELECT count(*) FROM quarantine").fetchall()
-        return Counts(readings, duplicates, quarantined, newest and newest.replace(tzinfo=dt.timezone.utc))
+        if not self._count("hours_of_day"):
+            return []
+        return [
+            *made,
+            self._write(READINGS_HOURLY, "SELECT * FROM hours_of_day ORDER BY hour_start, device_id"),
+            self._write(SITE_DAILY, "SELECT * FROM sites ORDER BY site"),
+            self._write_health([*previous.kept, *(file.path for file in made)]),
+        ]
 
-    def partitions(self, table: Table) -> list[Partition]:
-        """The partitions of a built table that have rows."""
-        rows = self._db.execute(f"SELECT DISTINCT dt, hour FROM {table.name} ORDER BY dt, hour").fetchall()
-        return [Partition(*row) for row in rows]
+    def contradicting(self) -> list[RawObject]:
+        """The objects with readings that contradict one which came first, of the days built so far."""
+        rows = self._db.execute("SELECT DISTINCT raw_object FROM contradicting").fetchall()
+        keys = {key for (key,) in rows}
+        return [found for found in self._staging.objects if found.key in keys]
 
-    def write(self, table: Table, partition: Partition, path: Path) -> None:
-        """Write one partition of a built table as a Parquet file, with the table's columns, names and types."""
+    def quote(self, contents: Iterable[Content]) -> None:
+        """Look the contradicting lines up in the objects they came in."""
+        for found, text, _ in contents:
+            rows = self._db.execute(
+                "SELECT ts, raw_line, first_object, first_line FROM contradicting WHERE raw_object = ?", [found.key]
+            ).fetchall()
+            bounds = line_bounds(text)
+            quoted = []
+            for ts, number, first_object, first_line in rows:
+                start, end = bounds[number - 1], bounds[number]
+                line = text[start:end].removesuffix(b"\n").decode(errors="backslashreplace")
+                detail = f"contradicts line {first_line} of {first_object}, which arrived first"
+                quoted.append((ts, found.key, detail, line, number, int(start), naive(found.arrived)))
+            insert(
+                self._db,
+                "quarantined",
+                quoted,
+                _QUOTED,
+                into="(reason, ts, raw_object, detail, line, raw_line, raw_offset, arrived)",
+                select="'conflict', *",
+            )
+
+    def quarantine_refused(self) -> None:
+        """Put the refused lines into quarantine."""
+        self._db.execute(
+            "INSERT INTO quarantined (reason, detail, line, arrived, raw_object, raw_line, raw_offset) "
+            "SELECT reason, detail, line, arrived, raw_object, raw_line, raw_offset "
+            "FROM refused INNER JOIN objects USING (object_no)"
+        )
+
+    def build_quarantine(
+        self, day: str, hours: Collection[dt.datetime], objects: Collection[str], previous: Sequence[Path]
+    ) -> Optional[list[Made]]:
+        """The day's file, of what is there and not computed anew, and what is new; None if nothing changes.
+
+        What is computed anew are the conflicts of ``hours`` and the refused lines of ``objects`` (keys).
+        """
+        self._db.execute("CREATE OR REPLACE TABLE anew AS SELECT unnest(?::VARCHAR[]) AS raw_object", [list(objects)])
+        anew = (
+            f"CASE WHEN reason = 'conflict' THEN {_is_one_of(_HOUR, hours)} "
+            "ELSE raw_object IN (SELECT raw_object FROM anew) END"
+        )
+        there = _parquet(QUARANTINE, previous, "TRUE")
+        new = (
+            f"SELECT * REPLACE (substr(md5(concat(raw_object, ':', raw_line)), 1, 16) AS id) FROM quarantined "
+            f"WHERE CAST(coalesce(ts, arrived) AS DATE) = DATE {literal(day)}"
+        )
+        self._db.execute(f"CREATE OR REPLACE TABLE before AS {there}")
+        self._db.execute(f"CREATE OR REPLACE TABLE now AS FROM before WHERE NOT ({anew}) UNION ALL BY NAME {new}")
+        ((changed,),) = self._db.execute(
+            "SELECT count(*) FROM ((FROM now EXCEPT ALL FROM before) UNION ALL (FROM before EXCEPT ALL FROM now))"
+        ).fetchall()
+        if not changed:
+            return None
+        if not self._count("now"):
+            return []
+        return [self._write(QUARANTINE, "SELECT * FROM now ORDER BY arrived, raw_object, raw_line")]
+
+    def counts(self) -> Counts:
+        """What was built."""
+        ((quarantined,),) = self._db.execute("SELECT count(*) FROM quarantined").fetchall()
+        ((newest,),) = self._db.execute("SELECT max(ts) FROM accepted").fetchall()
+        return Counts(self._readings, self._duplicates, quarantined, newest and newest.replace(tzinfo=dt.timezone.utc))
+
+    def _rows_by_hour(self, day: str, old: str) -> dict[int, int]:
+        return dict(
+            self._db.execute(
+                f"SELECT hour(ts), count(*) FROM (SELECT ts FROM accepted WHERE CAST(ts AS DATE) = DATE {literal(day)} "
+                f"UNION ALL SELECT ts FROM ({old})) GROUP BY ALL"
+            ).fetchall()
+        )
+
+    def _write_readings(self, day: str, group: Sequence[int], old: str) -> Path:
+        """Compute the group's hours of the day, and write them with those that stay as they are."""
+        start = dt.datetime.strptime(day, "%Y-%m-%d")  # noqa: DTZ007 - naive, as in the tables
+        bounds = (start + dt.timedelta(hours=min(group)), start + dt.timedelta(hours=max(group) + 1))
+        within = "ts >= TIMESTAMP '{}' AND ts < TIMESTAMP '{}'".format(*bounds)
+        self._db.execute(
+            f"CREATE OR REPLACE TEMP VIEW parsed AS SELECT {', '.join(field.name for field in FIELDS)}, "
+            "date_trunc('hour', ts) AS hour_start, arrived, raw_object, raw_line "
+            f"FROM accepted INNER JOIN objects USING (object_no) WHERE {within}"
+        )
+        self._db.execute(f"CREATE OR REPLACE TABLE repeated AS {sql('repeated')}")
+        self._db.execute(
+            f"CREATE OR REPLACE TABLE fresh AS SELECT * FROM ({sql('readings')}) ORDER BY hour_start, device_id, seq"
+        )
+        self._db.execute(f"INSERT INTO contradicting {sql('conflicts')}")
+        self._db.execute("SET threads = 1")
+        self._db.execute(f"INSERT INTO new_hours BY NAME {sql('readings_hourly')}")
+        self._db.execute("RESET threads")
+        readings, copies = self._db.execute("SELECT count(*), coalesce(sum(copies), 0) FROM fresh").fetchall()[0]
+        self._readings += readings
+        self._duplicates += int(copies) - readings
+        rows = "SELECT * FROM fresh"
+        if old:
+            rows = (
+                f"SELECT * FROM ({rows} UNION ALL BY NAME SELECT *, date_trunc('hour', ts) AS hour_start "
+                f"FROM ({old}) WHERE {within}) ORDER BY hour_start, device_id, seq"
+            )
+        return self._write(READINGS, rows).path
+
+    def _write_health(self, readings: Sequence[Path]) -> Made:
+        """The health of the devices, some of them at a time."""
+        everything = _parquet(READINGS, readings, "TRUE")
+        ((rows,),) = self._db.execute(f"SELECT count(*) FROM ({everything})").fetchall()
+        parts = rows // _HEALTH_ROWS + 1
+        for part in range(parts):
+            self._db.execute(
+                f"CREATE OR REPLACE TEMP VIEW readings_of_day AS SELECT * FROM ({everything}) "
+                f"WHERE hash(device_id) % {parts} = {part}"
+            )
+            into = "INSERT INTO health" if part else "CREATE OR REPLACE TABLE health AS"
+            self._db.execute(f"{into} {sql('device_health')}")
+        return self._write(DEVICE_HEALTH, "SELECT * FROM health ORDER BY device_id")
+
+    def _write(self, table: Table, rows: str) -> Made:
+        """Write rows as a Parquet file with the table's columns, names and types."""
+        self._files += 1
+        path = self._folder / f"{table.name}-{self._files}.parquet"
         columns = ", ".join(f"CAST({column.name} AS {column.type}) AS {column.name}" for column in table.columns)
         self._db.execute(
-            f"COPY (SELECT {columns} FROM {table.name} WHERE dt = {_literal(partition.dt)} "
-            f"AND hour = {_literal(partition.hour)}) TO {_literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT {columns} FROM ({rows})) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
         )
+        return Made(table, "0.parquet", path)
 
-    def _read(self, objects: Iterable[tuple[RawObject, bytes]], *, whole: bool) -> None:
-        batch: list[Piece] = []
-        size = 0
-        for found, data in objects:
-            object_no = len(self._objects)
-            self._objects.append(found)
-            try:
-                text = content(data)
-            except CorruptObjectError as error:
-                logger.warning("corrupt object, none of its lines is read: %s (%s)", found.key, error)
-                if whole:
-                    self._insert("refused", [_Refused("corrupt_object", str(error), "", object_no, 0)], _REFUSED)
-                continue
-            if not text or text.isspace():
-                self._decide([(b"", object_no, 1)], whole=whole)
-                continue
-            for piece in pieces(object_no, text):
-                batch.append(piece)
-                size += len(piece.text)
-                if size >= _BATCH_BYTES:
-                    self._read_batch(batch, whole=whole)
-                    batch, size = [], 0
-        self._read_batch(batch, whole=whole)
-        self._decide_rest(whole=whole)
-
-    def _read_batch(self, batch: Iterable[Piece], *, whole: bool) -> None:
-        self._describe_objects()
-        runs = [run for piece in batch for run in by_encoding(piece)]
-        text = [piece for valid, piece in runs if valid]
-        if text:
-            self._parse(text, whole=whole)
-        self._decide(
-            (
-                (line, piece.object_no, piece.before + number)
-                for valid, piece in runs
-                if not valid
-                for number, line in enumerate(piece.text.split(b"\n"), start=1)
-            ),
-            whole=whole,
-        )
-
-    def _describe_objects(self) -> None:
-        """Bring the ``objects`` table up to what has been read."""
-        rows = [
-            (
-                number,
-                found.key,
-                *found.hour,
-                _naive(found.arrived - MAX_LATENESS),
-                _naive(found.arrived + MAX_CLOCK_SKEW),
-            )
-            for number, found in enumerate(self._objects[self._described :], start=self._described)
-        ]
-        self._insert("objects", rows, _OBJECTS)
-        self._described = len(self._objects)
-
-    def _parse(self, text: Iterable[Piece], *, whole: bool) -> None:
-        """Take what is a reading for certain, and what else is to be decided."""
-        lines = lines_table(text)
-        self._db.register("lines", pa.Table.from_batches(lines.to_batches(_ROWS_A_THREAD), lines.schema))
-        self._db.execute(
-            f"INSERT INTO accepted SELECT {', '.join(_ACCEPTED.names)} FROM ({_sql('parse')}) "
-            f"WHERE NOT certain OR {_wanted(whole)}"
-        )
-        self._db.unregister("lines")
-
-    def _decide_rest(self, *, whole: bool) -> None:
-        """Decide what :meth:`_parse` left open, some at a time."""
-        rows = self._db.cursor().execute(
-            "SELECT undecided, object_no, raw_line FROM accepted WHERE undecided IS NOT NULL"
-        )
-        while some := rows.fetchmany(_DECIDED_AT_ONCE):
-            self._decide(((line.encode(), object_no, raw_line) for line, object_no, raw_line in some), whole=whole)
-        self._db.execute("DELETE FROM accepted WHERE undecided IS NOT NULL")
-
-    def _decide(self, undecided: Iterable[tuple[bytes, int, int]], *, whole: bool) -> None:
-        """Have the codec decide line by line."""
-        accepted: list[tuple[object, ...]] = []
-        refused: list[_Refused] = []
-        for line, object_no, raw_line in undecided:
-            readings, rejected = decode_batch(line, self._objects[object_no].arrived)
-            for reading in readings:
-                values = msgspec.structs.astuple(reading)
-                columns = (_naive(value) if isinstance(value, dt.datetime) else value for value in values)
-                accepted.append((*columns, object_no, raw_line, None))
-            for _, reason, detail in rejected:
-                refused.append(_Refused(reason, detail, line.decode(errors="backslashreplace"), object_no, raw_line))
-        self._insert("accepted", accepted, _ACCEPTED, _wanted(whole))
-        if whole:
-            self._insert("refused", refused, _REFUSED)
-
-    def _insert(
-        self, table: str, rows: Sequence[tuple[object, ...]], schema: pa.Schema, condition: str = "TRUE"
-    ) -> None:
-        if rows:
-            columns = [pa.array(column, field.type) for column, field in zip(zip(*rows), schema)]
-            self._db.register("rows", pa.Table.from_arrays(columns, schema=schema))
-            self._db.execute(f"INSERT INTO {table} SELECT * FROM rows WHERE {condition}")
-            self._db.unregister("rows")
+    def _count(self, table: str) -> int:
+        ((rows,),) = self._db.execute(f"SELECT count(*) FROM {table}").fetchall()
+        return int(rows)
 
 
-def _wanted(whole: bool) -> str:
-    return "TRUE" if whole else "date_trunc('hour', ts) IN (SELECT hour_start FROM touched)"
+def write_devices(folder: Path, registry: Sequence[DeviceRow]) -> Path:
+    """The table of devices as a Parquet file in ``folder``."""
+    path = folder / f"{DEVICES.name}.parquet"
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*registry), _REGISTRY)]
+    pq.write_table(pa.Table.from_arrays(columns, schema=_REGISTRY), path, compression="zstd")
+    return path
 
 
-def _naive(moment: dt.datetime) -> dt.datetime:
-    """In UTC and without saying so, as timestamps stand in the tables."""
-    return moment.astimezone(dt.timezone.utc).replace(tzinfo=None)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _one_of(texts: Iterable[str]) -> str:
-    return f"({', '.join(map(_literal, texts))})"
-
-
-def _sql(step: str) -> str:
-    """The SQL of a step, its template filled in with the fields of a reading."""
-    text = (resources.files("glue_jobs.curate") / "sql" / f"{step}.sql").read_text(encoding="utf-8")
-    sql: str = jinja2.Template(text, undefined=jinja2.StrictUndefined).render(
-        literal=_literal,
-        one_of=_one_of,
-        fields=FIELDS,
-        metrics=METRICS,
-        statuses=STATUSES,
-        duckdb_types=_DUCKDB_TYPES,
-        json_types=_JSON_TYPES,
+def _parquet(table: Table, paths: Sequence[Path], condition: str) -> str:
+    """The rows of a table's files where the condition holds; a column that is younger than a file is null in it."""
+    empty = ", ".join(f"CAST(NULL AS {column.type}) AS {column.name}" for column in table.columns)
+    nothing = f"SELECT {empty} WHERE FALSE"
+    if not paths:
+        return nothing
+    files = ", ".join(literal(str(path)) for path in paths)
+    columns = ", ".join(table.column_names)
+    return (
+        f"SELECT {columns} FROM ({nothing} UNION ALL BY NAME "
+        f"SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false) WHERE {condition})"
     )
-    return sql
+
+
+def _is_one_of(moment: str, hours: Collection[dt.datetime]) -> str:
+    """The SQL of whether a moment is one of these hours; an IN with nothing is no SQL."""
+    listed = ", ".join(f"TIMESTAMP {literal(str(naive(hour)))}" for hour in hours)
+    return f"{moment} IN ({listed})" if listed else "FALSE"

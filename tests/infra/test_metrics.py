@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from aws_cdk.assertions import Template
 
-from glue_jobs.curate.curate import Summary
+from glue_jobs.curate.summary import Summary
 from glue_jobs.curate.main import publish
 from lambdas.detector.detect import Tally as DetectorTally
 from lambdas.detector.settings import Settings as DetectorSettings

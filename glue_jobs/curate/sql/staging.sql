@@ -2,8 +2,7 @@
 CREATE TABLE objects (
     object_no BIGINT,
     raw_object VARCHAR,
-    dt VARCHAR,
-    hour VARCHAR,
+    arrived TIMESTAMP,
     earliest TIMESTAMP,
     latest TIMESTAMP
 );
@@ -14,6 +13,7 @@ CREATE TABLE accepted (
 {%- endfor %}
     object_no BIGINT,
     raw_line BIGINT,
+    raw_offset BIGINT,
     -- The line, until the codec has decided.
     undecided VARCHAR
 );
@@ -23,22 +23,29 @@ CREATE TABLE refused (
     detail VARCHAR,
     line VARCHAR,
     object_no BIGINT,
-    raw_line BIGINT
+    raw_line BIGINT,
+    raw_offset BIGINT
 );
 
-CREATE TABLE touched (hour_start TIMESTAMP);
+-- The event hours that a pass over other objects is about.
+CREATE TABLE wanted (hour_start TIMESTAMP);
 
-CREATE VIEW parsed AS
-SELECT
-{%- for field in fields %}
-    {{ field.name }},
+CREATE TABLE contradicting (ts TIMESTAMP, raw_object VARCHAR, raw_line BIGINT, first_object VARCHAR, first_line BIGINT);
+
+CREATE TABLE quarantined (
+    id VARCHAR,
+    reason VARCHAR,
+    detail VARCHAR,
+    line VARCHAR,
+    arrived TIMESTAMP,
+    ts TIMESTAMP,
+    raw_object VARCHAR,
+    raw_line BIGINT,
+    raw_offset BIGINT
+);
+
+CREATE TABLE registry (
+{%- for column in devices.columns %}
+    {{ column.name }} {{ column.type }}{{ "," if not loop.last }}
 {%- endfor %}
-    raw_object,
-    raw_line
-FROM accepted
-INNER JOIN objects USING (object_no);
-
-CREATE VIEW rejected AS
-SELECT reason, detail, line, raw_object, raw_line, dt, hour
-FROM refused
-INNER JOIN objects USING (object_no);
+);

@@ -5,19 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pyarrow.parquet as pq
 
 from glue_jobs.curate.arguments import Arguments
-from glue_jobs.curate.curate import Summary, curate
+from glue_jobs.curate.curate import Clients, curate
+from glue_jobs.curate.summary import Summary
 from telemetry.tables import CURATED
 from tests.unit.curate.samples import ARRIVED, key, line
-
-if TYPE_CHECKING:
-    from mypy_boto3_glue.client import GlueClient
-    from mypy_boto3_s3.client import S3Client
 
 NOW = ARRIVED + dt.timedelta(minutes=20)
 REQUIRED: dict[str, Any] = {
@@ -25,8 +22,14 @@ REQUIRED: dict[str, Any] = {
     "lake_bucket": "lake",
     "database": "iot",
     "stage": "dev",
+    "state_table": "curation",
+    "config_bucket": "settings",
+    "registry_key": "registry/devices.csv",
     "raw_retention_days": 35,
 }
+
+#: What is curated, without what the lake notes for itself.
+Rows = dict[str, list[dict[str, Any]]]
 
 
 def at(moment: dt.datetime, **changes: Any) -> bytes:
@@ -35,13 +38,20 @@ def at(moment: dt.datetime, **changes: Any) -> bytes:
 
 
 class Aws:
-    """The buckets and the catalog as one stage has them, and what a reader of the catalog finds there."""
+    """The buckets, the catalog and the table as one stage has them, and what a reader of the catalog finds there."""
 
-    def __init__(self) -> None:
-        self.s3: S3Client = boto3.client("s3")
-        self.glue: GlueClient = boto3.client("glue")
-        for bucket in ("raw", "lake"):
+    def __init__(self, clients: Clients | None = None) -> None:
+        self.s3, self.glue, self.dynamodb = clients or Clients(
+            boto3.client("s3"), boto3.client("glue"), boto3.client("dynamodb")
+        )
+        for bucket in ("raw", "lake", "settings"):
             self.s3.create_bucket(Bucket=bucket)
+        self.dynamodb.create_table(
+            TableName="curation",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
         self.glue.create_database(DatabaseInput={"Name": "iot"})
         for table in CURATED:
             self.glue.create_table(
@@ -56,32 +66,61 @@ class Aws:
                 },
             )
 
+    @property
+    def clients(self) -> Clients:
+        return Clients(self.s3, self.glue, self.dynamodb)
+
     def put(self, arrived: dt.datetime, *lines: bytes, name: str = "a", packed: bool = False) -> str:
         body = b"".join(part + b"\n" for part in lines)
         where = key(arrived, name)
         self.s3.put_object(Bucket="raw", Key=where, Body=gzip.compress(body) if packed else body)
         return where
 
-    def curate(self, start: dt.datetime | None = None, end: dt.datetime | None = None, **more: Any) -> Summary:
-        return curate(self.s3, self.glue, Arguments(**{**REQUIRED, **more}, window_from=start, window_to=end), NOW)
+    def register(self, text: str) -> None:
+        self.s3.put_object(Bucket="settings", Key="registry/devices.csv", Body=text.encode())
+
+    def curate(self, *, now: dt.datetime = NOW, **more: Any) -> Summary:
+        return curate(self.clients, Arguments(**{**REQUIRED, **more}), now)
+
+    def curate_window(self, start: dt.datetime, end: dt.datetime, **more: Any) -> Summary:
+        return self.curate(window_from=start, window_to=end, **more)
 
     def files(self) -> list[str]:
-        return [item["Key"] for item in self.s3.list_objects_v2(Bucket="lake").get("Contents", [])]
+        """The keys of the tables' files."""
+        keys = [item["Key"] for item in self.s3.list_objects_v2(Bucket="lake").get("Contents", [])]
+        return [name for name in keys if not name.startswith("curate/")]
 
     def registered(self, table: str) -> dict[str, str]:
-        """The folder of each registered partition, by ``<dt> <hour>``."""
+        """The folder of each registered partition, by its day."""
         found = self.glue.get_partitions(DatabaseName="iot", TableName=table)["Partitions"]
-        folders = {" ".join(p["Values"]): p["StorageDescriptor"]["Location"].removeprefix("s3://lake/") for p in found}
+        folders = {p["Values"][0]: p["StorageDescriptor"]["Location"].removeprefix("s3://lake/") for p in found}
         return dict(sorted(folders.items()))
 
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """The rows of every table as a reader of the catalog finds them."""
-        rows: dict[str, list[dict[str, Any]]] = {}
+    def keys(self, table: str) -> dict[str, list[str]]:
+        """The keys of the files of each registered partition, by its day."""
+        return {
+            day: [item["Key"] for item in self.s3.list_objects_v2(Bucket="lake", Prefix=folder).get("Contents", [])]
+            for day, folder in self.registered(table).items()
+        }
+
+    def rows(self) -> Rows:
+        """The rows of every table as a reader of the catalog finds them, in an order that does not depend on files."""
+        rows: Rows = {}
         for table in CURATED:
-            rows[table.name] = []
-            for partition, folder in self.registered(table.name).items():
-                for item in self.s3.list_objects_v2(Bucket="lake", Prefix=folder).get("Contents", []):
-                    body = self.s3.get_object(Bucket="lake", Key=item["Key"])["Body"].read()
-                    found = pq.read_table(io.BytesIO(body)).to_pylist()
-                    rows[table.name] += [{"partition": partition, **row} for row in found]
+            found = [
+                {"dt": day, **row}
+                for day, keys in self.keys(table.name).items()
+                for name in keys
+                for row in self.read(name)
+            ]
+            rows[table.name] = sorted(found, key=lambda row: repr(sorted(row.items(), key=lambda item: item[0])))
         return rows
+
+    def read(self, name: str) -> list[dict[str, Any]]:
+        body = self.s3.get_object(Bucket="lake", Key=name)["Body"].read()
+        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(body)).to_pylist()
+        return rows
+
+    def seqs(self) -> list[int]:
+        """The numbers of all curated readings."""
+        return sorted(row["seq"] for row in self.rows()["readings"])

@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from glue_jobs.curate.raw import RawObject, raw_object
-from glue_jobs.curate.transform import Transform
+from glue_jobs.curate.lines import CorruptObjectError, decompressed
+from glue_jobs.curate.partition import day_of
+from glue_jobs.curate.raw import Content, raw_object
+from glue_jobs.curate.transform import Made, Previous, Transform
+from telemetry.devices import DeviceRow
 from telemetry.tables import CURATED
 
 ARRIVED = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
@@ -32,23 +35,31 @@ def key(arrived: dt.datetime = ARRIVED, name: str = "a") -> str:
     return f"raw/dt={arrived:%Y-%m-%d}/hour={arrived:%H}/iot-1-{arrived:%Y-%m-%d-%H-%M-%S}-{name}"
 
 
-def stored(data: bytes, arrived: dt.datetime = ARRIVED, name: str = "a") -> tuple[RawObject, bytes]:
-    """An object written the moment it was begun, with its bytes."""
+def stored(data: bytes, arrived: dt.datetime = ARRIVED, name: str = "a") -> Content:
+    """The content of an object written the moment it was begun."""
     found = raw_object(key(arrived, name), len(data), arrived)
     assert found is not None
-    return found, data
+    try:
+        return Content(found, decompressed(data))
+    except CorruptObjectError as error:
+        return Content(found, b"", str(error))
 
 
-def curated(window: Iterable[tuple[RawObject, bytes]], rest: Iterable[tuple[RawObject, bytes]] = ()) -> Rows:
-    """The rows of every curated table, in the order of the files, each with its partition."""
-    with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder))) as transform:
-        transform.read_window(window)
-        transform.read_rest(rest)
-        transform.build()
+def curated(whole: Iterable[Content], registry: Sequence[DeviceRow] = ()) -> Rows:
+    """The rows of every curated table, in the order of the files, each with its day."""
+    contents = {content.found.key: content for content in whole}
+    with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder), registry)) as transform:
+        hours = {touched.hour for touched in transform.read_whole(contents.values())}
         rows: Rows = {table.name: [] for table in CURATED}
-        for table in CURATED:
-            for partition in transform.partitions(table):
-                file = Path(folder) / "0.parquet"
-                transform.write(table, partition, file)
-                rows[table.name] += [row | partition._asdict() for row in pq.read_table(file).to_pylist()]
+
+        def take(day: str, made: Iterable[Made]) -> None:
+            for table, _, path in made:
+                rows[table.name] += [{**row, "dt": day} for row in pq.read_table(path).to_pylist()]
+
+        for day in sorted({day_of(hour) for hour in hours}):
+            take(day, transform.build_day(day, [hour for hour in hours if day_of(hour) == day], Previous([], [], [])))
+        transform.quote(contents[found.key] for found in transform.contradicting())
+        transform.quarantine_refused()
+        for day in sorted({day_of(moment) for moment in (*hours, *(c.found.arrived for c in contents.values()))}):
+            take(day, transform.build_quarantine(day, hours, list(contents), []) or [])
         return rows

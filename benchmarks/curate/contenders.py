@@ -1,0 +1,47 @@
+"""Who is measured, by name, and what a contender is: something that curates raw objects into tables."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, cast
+
+
+def _nothing() -> None:
+    """There is nothing to let go of."""
+
+
+class Contender(NamedTuple):
+    """Reads the raw objects of a data set's folder and writes, into another, folders of Parquet named as the tables.
+
+    ``packages`` are those whose versions matter; ``close`` ends what it started.
+    """
+
+    curate: Callable[[Path, Path], object]
+    packages: tuple[str, ...]
+    close: Callable[[], None] = _nothing
+
+
+OURS, PANDAS, POLARS, SPARK, FLOOR = "ours", "pandas", "polars", "spark", "floor"
+
+#: What people use in its place. Polars and Spark are in an environment of their own, which ``make bench`` makes.
+PEERS = (PANDAS, POLARS, SPARK)
+GUESTS = (POLARS, SPARK)
+
+#: Where each is made. Only the one that runs is imported: its memory is measured.
+_MODULES = {
+    OURS: "ours",
+    FLOOR: "floor",
+    PANDAS: "pandas_job",
+    POLARS: "polars_job",
+    SPARK: "spark_job",
+}
+
+NAMES = tuple(_MODULES)
+
+
+def contender(name: str) -> Contender:
+    """Import and make the contender of this name."""
+    module = importlib.import_module(f"benchmarks.curate.{_MODULES[name]}")
+    return cast("Contender", module.contender())

@@ -1,0 +1,38 @@
+"""What cannot be beaten: DuckDB reads the typed columns of every line and writes them, and does nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.curate.contenders import Contender
+from benchmarks.curate.dataset import raw_objects
+from telemetry.tables import READINGS
+
+_COLUMNS = {
+    "device_id": "VARCHAR",
+    "site": "VARCHAR",
+    "ts": "TIMESTAMP",
+    "seq": "BIGINT",
+    "temperature": "DOUBLE",
+    "humidity": "DOUBLE",
+    "battery": "DOUBLE",
+    "status": "VARCHAR",
+}
+
+
+def contender() -> Contender:
+    """One statement; a malformed line is a row of nulls, a copy is a row."""
+    return Contender(_curate, ("duckdb",))
+
+
+def _curate(data: Path, out: Path) -> None:
+    (out / READINGS.name).mkdir()
+    duckdb.read_json(
+        [str(path) for path in raw_objects(data)],
+        format="newline_delimited",
+        columns=_COLUMNS,
+        ignore_errors=True,
+        hive_partitioning=False,
+    ).write_parquet(str(out / READINGS.name / "0.parquet"), compression="zstd")

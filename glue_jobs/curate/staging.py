@@ -1,0 +1,202 @@
+"""Raw lines to typed rows, in DuckDB.
+
+DuckDB parses what is for certain a reading; everything else is decided by ``telemetry.codec`` itself, so
+that the detector and the tables agree on every line, and on the reason. A line costs the more for it if it
+is malformed, repeats a key or has fields that are none of a reading's.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from glue_jobs.curate.engine import Touched
+from glue_jobs.curate.lines import LINES, Line, lines_table
+from glue_jobs.curate.raw import Content, RawObject
+from glue_jobs.curate.statements import sql
+from telemetry.codec import decode_batch
+from telemetry.fields import FIELDS
+from telemetry.reading import MAX_CLOCK_SKEW, MAX_LATENESS
+
+#: Text parsed at once.
+_BATCH_BYTES = 64 * 2**20
+
+#: Lines the codec decides at once.
+_DECIDED_AT_ONCE = 100_000
+
+#: Rows DuckDB hands to one thread; a longer Arrow batch would go to one thread whole.
+_ROWS_A_THREAD = 32_768
+
+_ARROW_TYPES = {"string": pa.string(), "timestamp": pa.timestamp("us"), "integer": pa.int64(), "number": pa.float64()}
+_PLACE = [("object_no", pa.int64()), ("raw_line", pa.int64()), ("raw_offset", pa.int64())]
+
+_ACCEPTED = pa.schema(
+    [*((field.name, _ARROW_TYPES[field.kind]) for field in FIELDS), *_PLACE, ("undecided", pa.string())]
+)
+_OBJECTS = pa.schema(
+    [
+        ("object_no", pa.int64()),
+        ("raw_object", pa.string()),
+        *((name, pa.timestamp("us")) for name in ("arrived", "earliest", "latest")),
+    ]
+)
+_REFUSED = pa.schema([*((name, pa.string()) for name in ("reason", "detail", "line")), *_PLACE])
+_HOURS = pa.schema([("hour_start", pa.timestamp("us"))])
+
+
+class Staging:
+    """The rows of a run's raw objects: the tables ``objects``, ``accepted`` and ``refused`` of the database.
+
+    ``objects`` are those read so far, ``lines`` how many lines they had.
+    """
+
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        self._db = db
+        for statement in duckdb.extract_statements(sql("staging")):
+            db.execute(statement)
+        self.objects: list[RawObject] = []
+        self.lines = 0
+        self._described = 0
+
+    def read_whole(self, contents: Iterable[Content]) -> None:
+        """Read every line of these objects."""
+        self._read(contents, whole=True)
+
+    def read_hours(self, contents: Iterable[Content], hours: Collection[dt.datetime]) -> None:
+        """Read, of these objects, the readings of these event hours."""
+        insert(self._db, "wanted", [(naive(hour),) for hour in hours], _HOURS)
+        self._read(contents, whole=False)
+
+    def touched(self) -> list[Touched]:
+        """Which objects hold readings of which event hours, of all that was read so far."""
+        rows = self._db.execute(
+            "SELECT date_trunc('hour', ts), object_no, count(*) FROM accepted GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        return [Touched(hour.replace(tzinfo=dt.timezone.utc), self.objects[no], count) for hour, no, count in rows]
+
+    def leave(self, hours: Collection[dt.datetime]) -> None:
+        """Leave the readings of these event hours out."""
+        self._db.execute(
+            "DELETE FROM accepted WHERE date_trunc('hour', ts) IN (SELECT unnest(?::TIMESTAMP[]))",
+            ([naive(hour) for hour in hours],),
+        )
+
+    def _read(self, contents: Iterable[Content], *, whole: bool) -> None:
+        batch: list[pa.RecordBatch] = []
+        size = 0
+        for found, text, corrupt in contents:
+            object_no = len(self.objects)
+            self.objects.append(found)
+            if corrupt:
+                if whole:
+                    insert(self._db, "refused", [("corrupt_object", corrupt, "", object_no, 0, 0)], _REFUSED)
+                continue
+            if not text or text.isspace():
+                self._decide([(object_no, Line(b"", 1, 0))], whole=whole)
+                continue
+            lines, others = lines_table(object_no, text)
+            self._decide(((object_no, line) for line in others), whole=whole)
+            batch.append(lines)
+            self.lines += lines.num_rows + len(others)
+            size += len(text)
+            if size >= _BATCH_BYTES:
+                self._parse(batch, whole=whole)
+                batch, size = [], 0
+        if batch:
+            self._parse(batch, whole=whole)
+        self._decide_rest(whole=whole)
+        self._describe()
+
+    def _describe(self) -> None:
+        """Bring the table ``objects``, and what parsing looks up of it, up to what has been read."""
+        insert(
+            self._db,
+            "objects",
+            [
+                (number, found.key, *map(naive, (found.arrived, *_plausible(found))))
+                for number, found in enumerate(self.objects[self._described :], start=self._described)
+            ],
+            _OBJECTS,
+        )
+        self._described = len(self.objects)
+        # A look-up instead of a join, which would carry every line along.
+        for name in ("earliest", "latest"):
+            self._db.execute(f"SET VARIABLE {name} = (SELECT list({name} ORDER BY object_no) FROM objects)")
+
+    def _parse(self, batch: Sequence[pa.RecordBatch], *, whole: bool) -> None:
+        """Take what is a reading for certain, and what else is to be decided."""
+        self._describe()
+        lines = pa.Table.from_batches(batch, LINES)
+        self._db.register("lines", pa.Table.from_batches(lines.to_batches(_ROWS_A_THREAD), LINES))
+        self._db.execute(
+            f"INSERT INTO accepted SELECT {', '.join(_ACCEPTED.names)} FROM ({sql('parse')}) "
+            f"WHERE NOT certain OR {_wanted(whole)}"
+        )
+        self._db.unregister("lines")
+
+    def _decide_rest(self, *, whole: bool) -> None:
+        """Decide what :meth:`_parse` left open, some at a time."""
+        rows = self._db.cursor().execute(
+            "SELECT undecided, object_no, raw_line, raw_offset FROM accepted WHERE undecided IS NOT NULL"
+        )
+        while some := rows.fetchmany(_DECIDED_AT_ONCE):
+            self._decide(
+                (
+                    (object_no, Line(line.encode().removesuffix(b"\n"), number, offset))
+                    for line, object_no, number, offset in some
+                ),
+                whole=whole,
+            )
+        self._db.execute("DELETE FROM accepted WHERE undecided IS NOT NULL")
+
+    def _decide(self, undecided: Iterable[tuple[int, Line]], *, whole: bool) -> None:
+        """Have the codec decide line by line."""
+        accepted: list[tuple[object, ...]] = []
+        refused: list[tuple[object, ...]] = []
+        for object_no, (line, *place) in undecided:
+            readings, rejected = decode_batch(line, self.objects[object_no].arrived)
+            for reading in readings:
+                values = msgspec.structs.astuple(reading)
+                columns = (naive(value) if isinstance(value, dt.datetime) else value for value in values)
+                accepted.append((*columns, object_no, *place, None))
+            for _, reason, detail in rejected:
+                refused.append((reason, detail, line.decode(errors="backslashreplace"), object_no, *place))
+        insert(self._db, "accepted", accepted, _ACCEPTED, _wanted(whole))
+        if whole:
+            insert(self._db, "refused", refused, _REFUSED)
+
+
+def insert(
+    db: duckdb.DuckDBPyConnection,
+    table: str,
+    rows: Sequence[tuple[object, ...]],
+    schema: pa.Schema,
+    condition: str = "TRUE",
+    *,
+    into: str = "",
+    select: str = "*",
+) -> None:
+    """Insert rows of Python's values into a table (or its columns ``into``), where a condition holds."""
+    if rows:
+        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows), schema)]
+        db.register("rows", pa.Table.from_arrays(columns, schema=schema))
+        db.execute(f"INSERT INTO {table} {into} SELECT {select} FROM rows WHERE {condition}")
+        db.unregister("rows")
+
+
+def naive(moment: dt.datetime) -> dt.datetime:
+    """In UTC and without saying so, as timestamps stand in the tables."""
+    return moment.astimezone(dt.timezone.utc).replace(tzinfo=None)
+
+
+def _plausible(found: RawObject) -> tuple[dt.datetime, dt.datetime]:
+    """The first and the last event time that is taken for true of a reading in this object."""
+    return found.arrived - MAX_LATENESS, found.arrived + MAX_CLOCK_SKEW
+
+
+def _wanted(whole: bool) -> str:
+    return "TRUE" if whole else "date_trunc('hour', ts) IN (SELECT hour_start FROM wanted)"

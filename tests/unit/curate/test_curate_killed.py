@@ -1,0 +1,96 @@
+"""A job killed after any single call leaves what readers had, or what they are to have, and a rerun completes it."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from typing import NamedTuple
+
+import pytest
+
+from glue_jobs.curate.partition import DAY, HOUR
+from telemetry.tables import CURATED
+from tests.unit.curate.deployed import Aws, Rows, at
+from tests.unit.curate.memory_aws import Killed, Life, memory_clients
+from tests.unit.curate.samples import ARRIVED, line
+
+YESTERDAY = ARRIVED - DAY
+#: When yesterday has been over for long enough that its files are merged, though nothing arrives for it.
+LATER = (ARRIVED + DAY).replace(hour=0, minute=10)
+
+
+def first(aws: Aws) -> None:
+    """What was there before: two days in two files each, a conflict and a refused line."""
+    aws.register("device,site,model,calibration_offset\nd1,s1,freezer,0.5\n")
+    for number, moment in enumerate((YESTERDAY, YESTERDAY + HOUR, ARRIVED - 5 * HOUR)):
+        aws.put(moment, at(moment, seq=number, temperature=number), b"oops")
+        aws.curate(now=moment + HOUR)
+    aws.put(ARRIVED, line(seq=3, temperature=3), line(seq=3, temperature=4), packed=True)
+    aws.curate()
+
+
+def second(aws: Aws) -> None:
+    """What arrives then: a reading, a repetition, a contradiction, a refused line and a corrupt object."""
+    aws.put(
+        ARRIVED + dt.timedelta(minutes=5),
+        line(seq=4, temperature=5),
+        line(seq=3, temperature=3),
+        line(seq=3, temperature=6),
+        b"{}",
+        name="d",
+    )
+    aws.s3.put_object(Bucket="raw", Key="raw/dt=2026-11-23/hour=12/corrupt", Body=b"\x1f\x8bnothing")
+
+
+class World(NamedTuple):
+    """AWS, and what becomes of the calls to it."""
+
+    life: Life
+    aws: Aws
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    life = Life()
+    aws = Aws(memory_clients(life))
+    first(aws)
+    return World(life, aws)
+
+
+def by_partition(rows: Rows) -> dict[tuple[str, str], list[dict[str, object]]]:
+    found: dict[tuple[str, str], list[dict[str, object]]] = {}
+    for table, some in rows.items():
+        for row in some:
+            found.setdefault((table, str(row["dt"])), []).append(row)
+    return found
+
+
+def check(aws: Aws, before: Rows, after: Rows) -> None:
+    """Each partition is as it was or as it is to be."""
+    old, new, now = by_partition(before), by_partition(after), by_partition(aws.rows())
+    for partition in {*old, *new, *now}:
+        assert now.get(partition, []) in (old.get(partition, []), new.get(partition, [])), partition
+
+
+def test_should_leave_whole_partitions_and_complete_them_whichever_call_was_the_last(world: World) -> None:
+    before = world.aws.rows()
+    second(world.aws)
+    undisturbed = copy.deepcopy(world)
+    undisturbed.life.calls.clear()
+    undisturbed.aws.curate(now=LATER)
+    calls = list(undisturbed.life.calls)
+    after = undisturbed.aws.rows()
+    assert before != after
+    assert {"PutObject", "CopyObject", "DeleteObjects", "BatchUpdatePartition", "UpdateItem"} <= set(calls)
+    for number, name in enumerate(calls):
+        life, aws = copy.deepcopy(world)
+        life.calls.clear()
+        life.at = number
+        with pytest.raises(Killed):
+            aws.curate(now=LATER)
+        life.at = None
+        check(aws, before, after)
+        aws.curate(now=LATER)
+        assert aws.rows() == after, f"after {name}, call {number}"
+        live = {key for table in CURATED for keys in aws.keys(table.name).values() for key in keys}
+        assert set(aws.files()) == live | {"devices/devices.parquet"}, f"after {name}, call {number}"
