@@ -158,6 +158,8 @@ class Staging:
         accepted: list[tuple[object, ...]] = []
         refused: list[tuple[object, ...]] = []
         for object_no, (line, *place) in undecided:
+            if line and not line.strip():
+                continue  # a line of blanks is nothing
             readings, rejected = decode_batch(line, self.objects[object_no].arrived)
             for reading in readings:
                 values = msgspec.structs.astuple(reading)

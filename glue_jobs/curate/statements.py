@@ -71,7 +71,7 @@ def _plain_line() -> str:
         pair = f'"{field.name}"{_BLANK}:{_BLANK}{_plain_value(field)}'
         separated = f"{between}{pair}" if number else pair
         parts += separated if field.required else f"({separated})?"
-    return rf"\{{{_BLANK}{parts}{_BLANK}\}}\s*"
+    return rf"\{{{_BLANK}{parts}{_BLANK}\}}[ \t\r\n]*"
 
 
 def _plain_value(field: Field) -> str:

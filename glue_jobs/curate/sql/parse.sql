@@ -86,7 +86,7 @@ FROM (
                 SELECT *, regexp_full_match(line, {{ plain_line }}) AS plain
                 FROM lines
                 -- A line that has only its end is nothing; Firehose puts one after every record that ends its last line.
-                WHERE strlen(line) > 1
+                WHERE line <> chr(10)
             )
         )
     )

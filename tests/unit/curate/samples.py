@@ -49,7 +49,8 @@ def curated(whole: Iterable[Content], registry: Sequence[DeviceRow] = ()) -> Row
     """The rows of every curated table, in the order of the files, each with its day."""
     contents = {content.found.key: content for content in whole}
     with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder), registry)) as transform:
-        hours = {touched.hour for touched in transform.read_whole(contents.values())}
+        transform.read_whole(contents.values())
+        hours = {touched.hour for touched in transform.touched()}
         rows: Rows = {table.name: [] for table in CURATED}
 
         def take(day: str, made: Iterable[Made]) -> None:
