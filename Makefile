@@ -62,7 +62,6 @@ lock: .venv/.installed ## Update the locked requirements and the CDK command lin
 	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --group dev pyproject.toml -o requirements.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.13 --python-platform aarch64-manylinux2014 lambdas/requirements.in -o lambdas/requirements.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.9 --python-platform x86_64-manylinux_2_28 glue_jobs/curate/requirements.in -o glue_jobs/curate/requirements.txt
-	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.11 --python-platform x86_64-manylinux2014 glue_jobs/curate/requirements-spark.in -o glue_jobs/curate/requirements-spark.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 local/requirements.in -o local/requirements.txt
 	@npm install --package-lock-only --silent
 

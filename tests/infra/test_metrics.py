@@ -15,8 +15,8 @@ import msgspec
 import pytest
 from aws_cdk.assertions import Template
 
-from glue_jobs.curate.summary import Summary
 from glue_jobs.curate.main import publish
+from glue_jobs.curate.summary import Summary
 from lambdas.detector.detect import Tally as DetectorTally
 from lambdas.detector.settings import Settings as DetectorSettings
 from lambdas.notifier.carry import Tally as NotifierTally
