@@ -29,7 +29,6 @@ LogRetention = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
 
-
 #: Glacier Instant Retrieval bills every object for at least as long:
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-compare
 GLACIER_MINIMUM_DAYS = 90

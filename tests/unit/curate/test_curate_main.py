@@ -25,14 +25,13 @@ def test_should_print_a_summary_and_publish_its_metrics(aws: Aws, capsys: pytest
     output = capsys.readouterr()
     assert output.err == ""
     summary = json.loads(output.out.splitlines()[-1])
-    assert (summary["readings"], summary["duplicates"], summary["quarantined"]) == (1, 1, 1)
-    assert (summary["postponed_readings"], summary["expired_readings"]) == (1, 0)
+    assert (summary["readings"], summary["duplicates"], summary["quarantined"]) == (2, 1, 1)
+    assert summary["expired_readings"] == 0
     cloudwatch = boto3.client("cloudwatch")
     counts = {
-        "CuratedReadings": 1,
+        "CuratedReadings": 2,
         "DuplicateReadings": 1,
         "QuarantinedLines": 1,
-        "PostponedReadings": 1,
         "CurateRuns": 1,
     }
     values = {
@@ -49,6 +48,13 @@ def test_should_print_a_summary_and_publish_its_metrics(aws: Aws, capsys: pytest
     }
     assert values.pop("NewestReadingAge") >= 60
     assert values == counts
+
+
+def test_should_publish_nothing_of_a_dry_run(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    aws.put(dt.datetime.now(dt.UTC), at(dt.datetime.now(dt.UTC)))
+    main([], {**ENVIRON, "dry_run": "true"})
+    assert len(json.loads(capsys.readouterr().out)["would_change"]) == 1
+    assert boto3.client("cloudwatch").list_metrics(Namespace="IoTPipeline")["Metrics"] == []
 
 
 @pytest.mark.parametrize("environ", [{}, {**ENVIRON, "raw_bucket": "nowhere"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from moto import mock_aws
 
 from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.partition import HOUR, Partition, start_of_hour
-from glue_jobs.curate.raw import RawObject, arrivals_of, fetch, raw_object
+from glue_jobs.curate.raw import Content, RawObject, RawZone, arrivals_of, raw_object
 from telemetry.codec import decode_batch
 from tests.unit.curate.samples import ARRIVED, key, line, stored
 
@@ -59,7 +60,7 @@ def test_should_look_for_an_hours_readings_wherever_an_accepted_one_can_be(
     found = raw_object(key(began), 1, began + collecting)
     assert found is not None
     taken = found.arrived - late
-    start, end = arrivals_of([start_of_hour(taken)])
+    start, end = arrivals_of(start_of_hour(taken))
     if decode_batch(line(ts=taken.isoformat()), found.arrived).readings:
         assert start <= found.hour.start < end
 
@@ -90,19 +91,47 @@ def s3() -> Iterator[S3Client]:
 
 @pytest.fixture
 def found(s3: S3Client) -> RawObject:
-    found, data = stored(line())
-    s3.put_object(Bucket="raw", Key=found.key, Body=data)
+    found, text, _ = stored(line())
+    s3.put_object(Bucket="raw", Key=found.key, Body=text)
     return found
 
 
 def test_should_ask_again_for_an_object_whose_connection_dropped(s3: S3Client, found: RawObject) -> None:
     dropping = Dropping(s3, times=2)
-    assert list(fetch(s3, "raw", [found])) == [(found, line())]
+    assert list(RawZone(s3, "raw").read([found])) == [Content(found, line())]
     assert dropping.asked == 3
 
 
 def test_should_give_up_on_an_object_whose_connection_always_drops(s3: S3Client, found: RawObject) -> None:
     dropping = Dropping(s3, times=99)
     with pytest.raises(CurateError, match=rf"^cannot read s3://raw/{found.key}: "):
-        list(fetch(s3, "raw", [found]))
+        list(RawZone(s3, "raw").read([found]))
     assert dropping.asked == 3
+
+
+def test_should_give_contents_in_order_decompressed_and_leave_out_what_is_gone(
+    s3: S3Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = [b"%d\n" % number for number in range(40)]
+    bodies = {f"{number:02}": gzip.compress(text) if number % 2 else text for number, text in enumerate(texts)}
+    bodies["05"] = b"\x1f\x8bnothing"
+    objects = [stored(body, name=name).found for name, body in bodies.items()]
+    for found, body in zip(objects, bodies.values(), strict=True):
+        s3.put_object(Bucket="raw", Key=found.key, Body=body)
+    s3.delete_object(Bucket="raw", Key=objects[7].key)
+    contents = list(RawZone(s3, "raw").read(objects))
+    assert [content.found for content in contents] == [*objects[:7], *objects[8:]]
+    assert [content.text for content in contents if not content.corrupt] == [
+        text for number, text in enumerate(texts) if number not in (5, 7)
+    ]
+    assert [content.found for content in contents if content.corrupt] == [objects[5]]
+    assert f"gone since it was listed: s3://raw/{objects[7].key}" in caplog.text
+
+
+def test_should_list_the_objects_of_hours_in_order(s3: S3Client) -> None:
+    keys = [key(ARRIVED + number * HOUR, f"{other}") for number in range(4) for other in range(2)]
+    for name in keys:
+        s3.put_object(Bucket="raw", Key=name, Body=b"")
+    zone = RawZone(s3, "raw")
+    assert [found.key for found in zone.objects(ARRIVED + HOUR, start_of_hour(ARRIVED) + 3 * HOUR)] == keys[2:6]
+    assert [found.key for found in zone.objects(ARRIVED + 2 * HOUR)] == keys[4:]

@@ -1,4 +1,4 @@
-"""Whole runs against S3, Glue and DynamoDB: what a reader finds after one, after the next, and after one that failed."""
+"""Whole runs against S3, Glue and DynamoDB: what a reader finds after one, the next, and one that failed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_should_put_a_reading_that_is_days_late_into_its_day_once(aws: Aws) -> N
 
 def test_should_compute_an_hour_anew_from_just_the_objects_that_hold_readings_of_it(aws: Aws) -> None:
     aws.put(ARRIVED - 3 * HOUR, at(ARRIVED - 3 * HOUR, seq=1), name="other")
-    aws.put(ARRIVED - HOUR, at(ARRIVED, seq=2, ts=(ARRIVED - HOUR).isoformat()), name="same")
+    aws.put(ARRIVED - HOUR, at(ARRIVED - HOUR, seq=2), name="same")
     aws.curate()
     got: list[str] = []
     aws.s3.meta.events.register(

@@ -17,20 +17,18 @@ sys.path[:] = [path for path in sys.path if "work" not in Path(path).parts or "s
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
 sys.path.insert(0, sys.argv[1])
 import telemetry
-from glue_jobs.curate.raw import raw_object
-from glue_jobs.curate.transform import Transform
-from telemetry.tables import CURATED
+from glue_jobs.curate.raw import Content, raw_object
+from glue_jobs.curate.transform import Previous, Transform
 import pyarrow.parquet as pq
 assert telemetry.__file__.startswith(sys.argv[1]), telemetry.__file__
 found = raw_object("raw/dt=2026-11-23/hour=12/a", 1, dt.datetime(2026, 11, 23, 13, tzinfo=dt.timezone.utc))
-with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder))) as transform:
-    transform.read_window([(found, sys.argv[2].encode())])
-    transform.build()
-    for table in CURATED:
-        for partition in transform.partitions(table):
-            transform.write(table, partition, Path(folder) / "0.parquet")
-            rows = pq.read_table(Path(folder) / "0.parquet").to_pylist()
-            print(json.dumps([table.name, rows], default=str))
+with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder), [])) as transform:
+    transform.read_whole([Content(found, sys.argv[2].encode())])
+    hours = [touched.hour for touched in transform.touched()]
+    made = transform.build_day("2026-11-23", hours, Previous([], [], []))
+    transform.quarantine_refused()
+    for table, _, path in made + transform.build_quarantine("2026-11-23", hours, [found.key], []):
+        print(json.dumps([table.name, pq.read_table(path).to_pylist()], default=str))
 """
 
 
@@ -64,15 +62,22 @@ LINE = '{"device_id":"d","site":"s","ts":"2026-11-23T12:00:00Z","seq":1,"status"
 
 def test_should_run_from_an_archive(tmp_path: Path) -> None:
     tables = _curate(_archive(tmp_path / "job.zip"), f"{LINE}\noops")
-    assert [line.split('"')[1] for line in tables.splitlines()] == ["readings", "readings_hourly", "quarantine"]
+    assert [line.split('"')[1] for line in tables.splitlines()] == [
+        "readings",
+        "readings_hourly",
+        "site_daily",
+        "device_health",
+        "quarantine",
+    ]
 
 
 def test_should_curate_a_new_metric_after_one_line_in_the_reading(tmp_path: Path) -> None:
     metric = "pressure: Optional[Annotated[float, msgspec.Meta(ge=300.0, le=1100.0)]] = None"
     archive = _archive(tmp_path / "job.zip", with_metric=metric)
     good, bad = (LINE.replace("}", f',"pressure":{value}}}') for value in (1013, 1200))
-    readings, hourly, quarantine = _curate(archive, f"{good}\n{bad}").splitlines()
+    readings, hourly, daily, _, quarantine = _curate(archive, f"{good}\n{bad}").splitlines()
     assert '"pressure": 1013.0' in readings
     assert '"pressure_p95": 1013.0' in hourly
+    assert '"pressure_max": 1013.0' in daily
     assert '"out_of_bounds"' in quarantine
     assert "1200" in quarantine

@@ -1,14 +1,22 @@
-"""Running the curate job to its end."""
+"""Running the curate job to its end, and following it."""
 
 from __future__ import annotations
 
+import datetime as dt
+import io
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
+from rich.console import Console
 
+from glue_jobs.curate.summary import Progress, Summary, Touch
+from pipeline import show_etl
 from pipeline.errors import PipelineError
-from pipeline.etl import run_job
+from pipeline.etl import Ended, run_job
+
+HOUR = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
 
 class Glue:
@@ -32,18 +40,44 @@ class Glue:
 
     def get_job_run(self, **_: Any) -> dict[str, Any]:
         state = self.states.pop(0)
-        return {"JobRun": {"Id": "jr_1", "JobRunState": state, "ErrorMessage": self.error}}
+        return {"JobRun": {"Id": "jr_1", "JobRunState": state, "ErrorMessage": self.error, "ExecutionTime": 7}}
 
 
-def run(glue: Glue, **options: Any) -> Any:
-    return run_job(glue, "curate", {"window_from": "2026-11-23T12:00:00Z"}, poll_seconds=0, **options)  # type: ignore[arg-type]
+class DynamoDB:
+    """Gives out what the run has written, a step a question: nothing at first."""
+
+    def __init__(self, glue: Glue, summary: Summary | None) -> None:
+        self.glue = glue
+        self.summary = summary
+        self.asked = 0
+
+    def get_item(self, *, TableName: str, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
+        assert TableName == "curation"
+        assert Key == {"id": {"S": f"run#{self.glue.started[0]['Arguments']['--run_id']}"}}
+        self.asked += 1
+        if self.asked == 1:
+            return {}
+        item: dict[str, Any] = {"phase": {"S": "reading"}, "objects": {"N": str(self.asked)}}
+        item |= {"objects_total": {"N": "9"}, "rows": {"N": "1000"}}
+        if self.summary and not self.glue.states:
+            item["summary"] = {"S": msgspec.json.encode(self.summary).decode()}
+        return {"Item": item}
 
 
-def test_should_wait_for_the_end_and_tell_each_new_state_once() -> None:
-    glue, states = Glue("STARTING", "RUNNING", "RUNNING", "SUCCEEDED"), list[str]()
-    assert run(glue, on_state=states.append)["JobRunState"] == "SUCCEEDED"
-    assert states == ["STARTING", "RUNNING", "SUCCEEDED"]
-    assert glue.started == [{"JobName": "curate", "Arguments": {"--window_from": "2026-11-23T12:00:00Z"}}]
+def run(glue: Glue, summary: Summary | None = None, **options: Any) -> Ended:
+    session: Any = SimpleNamespace(client={"glue": glue, "dynamodb": DynamoDB(glue, summary)}.get)
+    deployed: Any = SimpleNamespace(curate_job_name="curate", curate_state_table_name="curation")
+    return run_job(session, deployed, {"window_by": "event"}, poll_seconds=0, **options)
+
+
+def test_should_wait_for_the_end_and_tell_how_it_is_getting_on() -> None:
+    glue, told = Glue("STARTING", "RUNNING", "RUNNING", "SUCCEEDED"), list[Progress]()
+    summary = Summary(run_id="r", objects=4, watermark=HOUR, would_change=[Touch(HOUR, 3)])
+    assert run(glue, summary, on_progress=told.append) == Ended("jr_1", 7, summary)
+    assert told == [Progress("reading", objects, 9, 1000) for objects in (2, 3, 4)]
+    (started,) = glue.started
+    assert started["JobName"] == "curate"
+    assert set(started["Arguments"]) == {"--window_by", "--run_id"}
 
 
 @pytest.mark.parametrize("state", ["FAILED", "STOPPED", "TIMEOUT", "ERROR"])
@@ -55,3 +89,43 @@ def test_should_give_the_jobs_own_words_when_it_fails(state: str) -> None:
 def test_should_say_that_a_run_is_already_going_on() -> None:
     with pytest.raises(PipelineError, match="already going on"):
         run(Glue())
+
+
+def test_should_not_take_a_success_that_says_nothing_for_one() -> None:
+    with pytest.raises(PipelineError, match="ended as SUCCEEDED, but says nothing in table curation"):
+        run(Glue("RUNNING", "SUCCEEDED"))
+
+
+def shown(summary: Summary) -> str:
+    console = Console(file=io.StringIO(), width=300, highlight=False)
+    show_etl.print_summary(summary, 7, console)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def test_should_say_what_a_run_did() -> None:
+    text = shown(
+        Summary(run_id="r", objects=1234, hours=5, days=2, readings=10_000, quarantined=3, merged=2, watermark=HOUR)
+    )
+    assert "curated 1,234 files in 7 s: 5 hours of 2 days computed anew, 10,000 readings in them" in text
+    assert "merged the files of 2 days that are over" in text
+    assert "all that arrived until 2026-11-23 12:00:00 UTC is in the tables" in text
+    assert "left out" not in text
+    assert "12 readings were left out" in shown(Summary(run_id="r", expired_readings=12))
+
+
+def test_should_say_what_a_run_would_do() -> None:
+    text = shown(Summary(run_id="r", dry_run=True, objects=2, lines=9, would_change=[Touch(HOUR, 8)], quarantined=1))
+    assert "2026-11-23 12:00" in text
+    assert "from 2 files with 9 lines, 1 of them for quarantine; nothing was changed" in text
+    assert "a run would change nothing" in shown(Summary(run_id="r", dry_run=True))
+
+
+def test_should_show_files_lines_and_rate_while_a_run_goes_on() -> None:
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, highlight=False)
+    with show_etl.bar(console) as follow:
+        follow(Progress("reading", 3, 12, 4000))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "curate: reading" in text
+    assert "3/12 files" in text
+    assert "4,000 lines, " in text
