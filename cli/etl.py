@@ -67,6 +67,6 @@ def run(
             session, deployed, {name: value for name, value in arguments.items() if value}, on_progress=follow
         )
     if as_json:
-        show.print_json({"id": ended.id, "seconds": ended.seconds, **msgspec.to_builtins(ended.summary)})
+        show.print_json(msgspec.to_builtins(ended))
     else:
         show_etl.print_summary(ended.summary, ended.seconds)

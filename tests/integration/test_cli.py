@@ -71,7 +71,11 @@ def test_should_go_from_simulation_to_query(emulator: Instance, deployed: Deploy
     fleet = ("--devices", "20", "--gateways", "2", "--seed", "99")
     run("simulate", "--sink", "kinesis", *fleet, "--rate", "200", "--duration", "2s", "--manifest", str(manifest))
     assert json.loads(manifest.read_text())["sent"] == 400
-    assert run("etl", "run", "--json")["state"] == "SUCCEEDED"
+    plan = run("etl", "run", "--dry-run", "--json")
+    assert (plan["summary"]["dry_run"], plan["summary"]["readings"]) == (True, 0)
+    done = run("etl", "run", "--json")
+    assert done["summary"]["objects"] >= plan["summary"]["objects"] > 0
+    assert "computed anew" in run("etl", "run", "--full")
     sql = f"SELECT count(*) AS n FROM readings WHERE ts >= TIMESTAMP '{manifest_start(manifest)}'"
     assert run("query", "--json", sql)[0]["n"] >= 400
     assert "readings" in run("query", "SELECT count(*) AS readings FROM readings")

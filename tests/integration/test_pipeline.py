@@ -12,8 +12,9 @@ import boto3
 import pandas as pd
 import pytest
 
+from glue_jobs.curate.summary import Summary
 from local import alert_audit
-from pipeline import athena, etl
+from pipeline import athena, etl, named_queries, quarantine, registry
 from pipeline.audit import Audit, audit
 from pipeline.deployment import Deployment
 from pipeline.inbox import Inbox, Received, open_inbox
@@ -55,8 +56,26 @@ class Pipeline:
         assert found
         return found
 
-    def curate(self) -> None:
-        etl.run_job(self.session.client("glue"), self.deployed.curate_job_name, {})
+    def curate(self, **arguments: str) -> Summary:
+        return etl.run_job(self.session, self.deployed, arguments).summary
+
+    def arrived(self, text: str, lines: int) -> None:
+        """Wait until that many lines with the text are in the raw zone."""
+        s3, bucket = self.session.client("s3"), self.deployed.raw_bucket_name
+
+        def all_there() -> bool:
+            now = dt.datetime.now(UTC)
+            prefixes = {f"raw/dt={at:%Y-%m-%d}/hour={at:%H}/" for at in (now, now - dt.timedelta(minutes=2))}
+            keys = [
+                entry["Key"]
+                for prefix in prefixes
+                for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+                for entry in page.get("Contents", [])
+            ]
+            bodies = (s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys)
+            return sum(line.count(text.encode()) > 0 for body in bodies for line in body.split(b"\n")) >= lines
+
+        wait_for(all_there, f"{lines} lines with {text} in the raw zone")
 
     def query(self, sql: str) -> pd.DataFrame:
         return athena.query(self.session, self.deployed, sql)
@@ -88,6 +107,10 @@ def reading(device: str, seq: int, temperature: Any = 21.0, *, ago: float = 60.0
     # A site of its own is a group of its own: what other tests cause makes no message wait.
     fields = {"device_id": device, "site": f"site of {device}", "ts": ts.isoformat(), "seq": seq, "status": "ok"}
     return json.dumps(fields | {"temperature": temperature} | more).encode() + b"\n"
+
+
+def _now() -> str:
+    return f"{dt.datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def test_should_bring_a_reading_to_a_subscriber_the_raw_zone_and_a_table(pipeline: Pipeline, device: str) -> None:
@@ -124,9 +147,11 @@ def test_should_keep_each_reading_once_however_often_the_window_is_run(pipeline:
         "SELECT (SELECT count(*) FROM readings) AS readings, (SELECT count(*) FROM quarantine) AS quarantined, "
         "(SELECT sum(duplicates) FROM readings_hourly) AS duplicates"
     )
+    pipeline.arrived(device, 5)
     pipeline.curate()
     first = pipeline.query(counts).to_dict("records")
-    pipeline.curate()
+    again = pipeline.curate(window_from=f"{dt.datetime.now(UTC):%Y-%m-%dT%H:00:00Z}", window_to=_now())
+    assert again.objects > 0
     assert pipeline.query(counts).to_dict("records") == first
     (hourly,) = pipeline.query(
         f"SELECT received, expected, duplicates FROM readings_hourly WHERE device_id = '{device}'"
@@ -137,16 +162,83 @@ def test_should_keep_each_reading_once_however_often_the_window_is_run(pipeline:
 
 def test_should_register_every_partition_it_writes(pipeline: Pipeline, device: str) -> None:
     pipeline.put(reading(device, 1))
+    pipeline.arrived(device, 1)
     pipeline.curate()
     glue, s3 = pipeline.session.client("glue"), pipeline.session.client("s3")
-    for table in ("readings", "readings_hourly"):
+    for table in ("readings", "readings_hourly", "site_daily", "device_health"):
         partitions = glue.get_partitions(DatabaseName=pipeline.deployed.database_name, TableName=table)["Partitions"]
         assert partitions
         for partition in partitions:
             bucket, _, prefix = partition["StorageDescriptor"]["Location"].removeprefix("s3://").partition("/")
-            day, hour = partition["Values"]
-            assert prefix.startswith(f"{table}/dt={day}/hour={hour}/")
+            (day,) = partition["Values"]
+            assert prefix.startswith(f"{table}/dt={day}/")
             assert s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["KeyCount"] > 0
+
+
+def test_should_take_only_what_is_new_and_say_before_what_that_is(pipeline: Pipeline, device: str) -> None:
+    pipeline.curate()
+    assert pipeline.curate().objects == 0
+    late = 3 * 86_400.0
+    pipeline.put(reading(device, 1), reading(device, 2, ago=late) + reading(device, 2, ago=late))
+    pipeline.arrived(device, 3)
+    plan = pipeline.curate(dry_run="true")
+    assert pipeline.query(f"SELECT * FROM readings WHERE device_id = '{device}'").empty
+    done = pipeline.curate()
+    assert done.objects == plan.objects > 0
+    assert done.hours == len(plan.would_change) >= 2
+    assert sum(touch.readings for touch in plan.would_change) >= 3
+    rows = pipeline.query(f"SELECT seq, dt, copies FROM readings WHERE device_id = '{device}' ORDER BY seq")
+    days = [(dt.datetime.now(UTC) - dt.timedelta(seconds=ago)).strftime("%Y-%m-%d") for ago in (59, late - 2)]
+    # The time of the second is taken for each of its copies anew: the later contradicts the first.
+    assert rows["seq"].tolist() == [1, 2]
+    assert rows["dt"].tolist() == days
+
+
+def test_should_quarantine_a_contradiction_and_take_a_repaired_line_from_the_stream(
+    pipeline: Pipeline, device: str
+) -> None:
+    first = reading(device, 1, 20.0)
+    pipeline.put(first, first.replace(b"20.0", b"30.0"), reading(device, 2, "warm"))
+    pipeline.arrived(device, 3)
+    pipeline.curate()
+    bad = pipeline.query(
+        f"SELECT reason, line, raw_offset FROM quarantine WHERE line LIKE '%{device}%' ORDER BY reason"
+    )
+    assert bad["reason"].tolist() == ["conflict", "wrong_type"]
+    assert bad["line"][0].encode() == first.replace(b"20.0", b"30.0").strip()
+    repaired = bad["line"][1].replace('"warm"', "21.5")
+    sink = KinesisSink(pipeline.session.client("kinesis"), pipeline.deployed.stream_name)
+    quarantine.send(sink, [repaired.encode()])
+    pipeline.arrived(repaired, 1)
+    pipeline.curate()
+    rows = pipeline.query(f"SELECT seq, temperature FROM readings WHERE device_id = '{device}' ORDER BY seq")
+    assert rows["temperature"].tolist() == [20.0, 21.5]
+
+
+def test_should_calibrate_and_enrich_by_the_registry_and_give_it_out_as_a_table(
+    pipeline: Pipeline, device: str
+) -> None:
+    text = f"device,site,model,interval,calibration_offset\n{device},site of {device},freezer,60,-0.5\n"
+    registry.apply(pipeline.session, pipeline.deployed, text.encode())
+    pipeline.put(reading(device, 1, 20.0))
+    pipeline.arrived(device, 1)
+    pipeline.curate()
+    (row,) = pipeline.query(
+        f"SELECT temperature, temperature_raw, model FROM readings WHERE device_id = '{device}'"
+    ).to_dict("records")
+    assert row == {"temperature": 19.5, "temperature_raw": 20.0, "model": "freezer"}
+    (known,) = pipeline.query("SELECT device_id, model, interval_seconds FROM devices").to_dict("records")
+    assert known == {"device_id": device, "model": "freezer", "interval_seconds": 60.0}
+    (health,) = pipeline.query(f"SELECT received, expected FROM device_health WHERE device_id = '{device}'").to_dict(
+        "records"
+    )
+    assert health == {"received": 1, "expected": 1}
+
+
+@pytest.mark.parametrize("name", sorted(query.name for query in named_queries.load()))
+def test_should_answer_the_named_queries(pipeline: Pipeline, name: str) -> None:
+    (chosen,) = (query for query in named_queries.load() if query.name == name)
+    pipeline.query(chosen.sql)
 
 
 #: A line that is no reading, and the reason that the quarantine gives.

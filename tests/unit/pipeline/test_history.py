@@ -39,7 +39,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.S
             DatabaseName="lake",
             TableInput={
                 "Name": "readings",
-                "PartitionKeys": [{"Name": name, "Type": ATHENA_TYPES["string"]} for name in ("dt", "hour")],
+                "PartitionKeys": [{"Name": name, "Type": ATHENA_TYPES["string"]} for name in ("dt",)],
             },
         )
         yield session
@@ -49,20 +49,22 @@ def put(
     session: boto3.Session, folder: Path, hour: dt.datetime, rows: str, *, run: str = "run", live: bool = True
 ) -> None:
     """Curated readings of an hour: ``rows`` is SQL for device_id, minute, seq and temperature."""
-    file, path = folder / "written.parquet", f"readings/dt={hour:%Y-%m-%d}/hour={hour:%H}/{run}"
+    file, path = folder / "written.parquet", f"readings/dt={hour:%Y-%m-%d}/{run}"
     duckdb.execute(
         f"""COPY (SELECT device_id, 'plant-1' AS site,
                 TIMESTAMP '{hour:%Y-%m-%d %H}:00:00' + to_minutes(minute) AS ts, seq::BIGINT AS seq, temperature::DOUBLE
                 AS temperature, NULL::DOUBLE AS humidity, 'ok' AS status, 'raw/object' AS raw_object, 1 AS raw_line
             FROM (VALUES {rows}) AS given (device_id, minute, seq, temperature)) TO '{file}' (FORMAT parquet)"""
     )
-    session.client("s3").upload_file(str(file), "lake-bucket", f"{path}/0.parquet")
-    if live:
-        session.client("glue").create_partition(
+    session.client("s3").upload_file(str(file), "lake-bucket", f"{path}/{hour:%H}-{hour:%H}.parquet")
+    glue = session.client("glue")
+    registered = glue.get_partitions(DatabaseName="lake", TableName="readings")["Partitions"]
+    if live and [f"{hour:%Y-%m-%d}"] not in [partition["Values"] for partition in registered]:
+        glue.create_partition(
             DatabaseName="lake",
             TableName="readings",
             PartitionInput={
-                "Values": [f"{hour:%Y-%m-%d}", f"{hour:%H}"],
+                "Values": [f"{hour:%Y-%m-%d}"],
                 "StorageDescriptor": {"Location": f"s3://lake-bucket/{path}/"},
             },
         )
@@ -154,7 +156,7 @@ def test_should_say_that_the_curate_job_was_faster(
 
     def listed_then_replaced(s3: Any, location: str) -> Any:
         yield from list(listed(s3, location))
-        s3.delete_object(Bucket="lake-bucket", Key="readings/dt=2026-11-01/hour=12/run/0.parquet")
+        s3.delete_object(Bucket="lake-bucket", Key="readings/dt=2026-11-01/run/12-12.parquet")
 
     monkeypatch.setattr(history, "_objects", listed_then_replaced)
     with pytest.raises(PipelineError, match="try again"), fetched(session, DEPLOYED, NOON, NOON + HOUR):
