@@ -25,9 +25,11 @@ class Contender(NamedTuple):
 
 OURS, PANDAS, POLARS, SPARK, FLOOR = "ours", "pandas", "polars", "spark", "floor"
 
-#: What people use in its place. Polars and Spark are in an environment of their own, which ``make bench`` makes.
+#: What people use in its place.
 PEERS = (PANDAS, POLARS, SPARK)
-GUESTS = (POLARS, SPARK)
+
+#: The packages that are not there until ``make bench`` installs them: too large for a newcomer's first minutes.
+GUESTS = ("polars", "pyspark")
 
 #: Where each is made. Only the one that runs is imported: its memory is measured.
 _MODULES = {

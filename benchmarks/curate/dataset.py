@@ -1,4 +1,4 @@
-"""The raw data every contender reads: where it lies and what is in it. Who only reads it does not import what makes it."""
+"""The raw data every contender reads: where it lies and what is in it. What makes it is apart, with all it imports."""
 
 from __future__ import annotations
 
@@ -28,11 +28,6 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     objects: int
     humidity: float
     until: dt.datetime
-
-    @property
-    def lines(self) -> int:
-        """All lines."""
-        return self.rows + self.duplicates + self.malformed
 
 
 def folder_of(kept: Path, rows: int) -> Path:

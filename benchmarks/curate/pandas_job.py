@@ -48,7 +48,7 @@ def _hourly(readings: pd.DataFrame) -> pd.DataFrame:
     keys = [readings["device_id"], readings["ts"].dt.floor("h").rename("hour_start")]
     grouped = readings.groupby(keys, sort=False, observed=True)
     statistics = grouped[_METRICS].agg(["count", "min", "mean", "max", "std"])
-    statistics.columns = [f"{metric}_{name}" for metric, name in statistics.columns]
+    statistics.columns = statistics.columns.map("_".join)
     statuses = pd.get_dummies(readings["status"], prefix="status").groupby(keys, sort=False).sum()
     sequence = grouped["seq"]
     return pd.concat(

@@ -1,0 +1,89 @@
+"""``python -m benchmarks.curate``: ours, the peers and the floor on the same data, in one run.
+
+Every contender runs in a process of its own, all of them in turn, several times: what disturbs the machine disturbs
+each of them, and a ratio is only taken between neighbours. Whether memory stays flat is told by two runs, one with
+ten times the rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.curate.contenders import GUESTS, NAMES
+from benchmarks.curate.dataset import contents, folder_of, raw_objects
+from benchmarks.curate.report import Report, report, table
+from benchmarks.curate.trial import Outcome
+
+#: Where the data is kept: to make it takes longer than to curate it.
+_KEPT = Path("build/bench")
+
+
+def main() -> None:
+    """Measure, and print a table or, with ``--json``, one object."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curate", description=__doc__)
+    parser.add_argument("--rows", type=_positive, default=2_000_000, help="readings in the raw data")
+    parser.add_argument("--rounds", type=_positive, default=3, help="how often each contender curates them")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    chosen = parser.parse_args()
+    for package in GUESTS:
+        if not importlib.util.find_spec(package):
+            parser.exit(1, f"{parser.prog}: {package} is not installed; `make bench` installs it\n")
+    measured = measure(chosen.rows, chosen.rounds)
+    sys.stdout.write(msgspec.json.encode(measured).decode() + "\n" if chosen.json else table(measured))
+
+
+def measure(rows: int, times: int) -> Report:
+    """The benchmark on so many readings, each contender so many times."""
+    data = _data(rows)
+    for path in raw_objects(data):
+        path.read_bytes()  # the first to read it would wait for the disk, and the others not
+    rounds = []
+    for number in range(1, times + 1):
+        _say(f"round {number} of {times}")
+        rounds.append({name: _trial(name, data) for name in NAMES})
+    return report(rows, rounds)
+
+
+def _data(rows: int) -> Path:
+    folder = folder_of(_KEPT, rows)
+    try:
+        contents(folder)
+    except FileNotFoundError:
+        _say(f"making {rows:,} readings in {folder}")
+        _run("data", str(folder), str(rows))
+    return folder
+
+
+def _trial(name: str, data: Path) -> Outcome:
+    with tempfile.TemporaryDirectory() as out:
+        outcome = msgspec.json.decode(_run("trial", name, str(data), out), type=Outcome)
+        _run("check", name, str(data), out)
+    _say(f"  {name}: {outcome.seconds:.2f} s, {outcome.peak_memory_mb:.0f} MB")
+    return outcome
+
+
+def _run(module: str, *arguments: str) -> bytes:
+    command = [sys.executable, "-m", f"benchmarks.curate.{module}", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def _say(progress: str) -> None:
+    sys.stderr.write(progress + "\n")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    main()
