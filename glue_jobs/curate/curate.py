@@ -15,7 +15,7 @@ import msgspec
 
 from glue_jobs.curate.arguments import Arguments
 from glue_jobs.curate.batch import Batch, Bench, Outcome, curate_batch, is_closed, is_scattered
-from glue_jobs.curate.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.devices_file import write_devices
 from glue_jobs.curate.engine import Engine
 from glue_jobs.curate.errors import doing
 from glue_jobs.curate.index import Index
@@ -25,7 +25,6 @@ from glue_jobs.curate.partition import HOUR, day_of
 from glue_jobs.curate.progress import Reporter
 from glue_jobs.curate.raw import RawObject, RawZone
 from glue_jobs.curate.summary import Summary, Touch
-from glue_jobs.curate.transform import write_devices
 from telemetry.devices import DeviceRow, devices
 from telemetry.registry import RegistryError, parse_registry
 
@@ -53,7 +52,7 @@ class Clients(NamedTuple):
 MakeEngine = Callable[[RawZone, Sequence[DeviceRow], Reporter], Engine]
 
 
-def curate(clients: Clients, arguments: Arguments, now: dt.datetime, make_engine: MakeEngine = DuckDBEngine) -> Summary:
+def curate(clients: Clients, arguments: Arguments, now: dt.datetime, make_engine: MakeEngine) -> Summary:
     """Curate what the arguments say; raises :class:`~glue_jobs.curate.errors.CurateError`.
 
     Whatever event hours the readings of raw objects lie in are computed anew from all raw objects known to hold

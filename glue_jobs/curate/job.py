@@ -29,7 +29,8 @@ def _run() -> None:
             except (BotoCoreError, ClientError) as error:
                 sys.exit(f"curate: cannot fetch the job's code from {wheel}: {error}")
             sys.path.insert(0, str(target))
-        importlib.import_module("glue_jobs.curate.main").main(sys.argv[1:], os.environ)
+        engine = importlib.import_module("glue_jobs.curate.duckdb_engine").DuckDBEngine
+        importlib.import_module("glue_jobs.curate.main").main(sys.argv[1:], os.environ, engine)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Lake:
     def __init__(self, s3: S3Client, glue: GlueClient, *, bucket: str, database: str, run: str) -> None:
         self._s3 = s3
         self._glue = glue
-        self._bucket = bucket
+        self.bucket = bucket
         self._database = database
         self._run = run
         self._live: dict[str, dict[str, str]] = {}
@@ -61,8 +61,8 @@ class Lake:
         if run is None:
             return []
         folder = _folder(table, day, run)
-        with doing(f"list s3://{self._bucket}/{folder}"):
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        with doing(f"list s3://{self.bucket}/{folder}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
             return [day_file(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
 
     def download(self, files: Sequence[DayFile], folder: Path) -> list[Path]:
@@ -70,8 +70,8 @@ class Lake:
 
         def get(file: DayFile) -> Path:
             path = folder / file.key.replace("/", "-")
-            with doing(f"read s3://{self._bucket}/{file.key}"), path.open("wb") as copy:
-                self._s3.download_fileobj(self._bucket, file.key, copy)
+            with doing(f"read s3://{self.bucket}/{file.key}"), path.open("wb") as copy:
+                self._s3.download_fileobj(self.bucket, file.key, copy)
             return path
 
         with ThreadPoolExecutor(_FETCHERS) as pool:
@@ -79,13 +79,17 @@ class Lake:
 
     def copy(self, table: Table, day: str, file: DayFile) -> None:
         """Put a file that stays as it is where this run writes, without it coming here."""
-        key = f"{_folder(table, day, self._run)}{file.name}"
-        with doing(f"copy s3://{self._bucket}/{file.key} to {key}"):
-            self._s3.copy({"Bucket": self._bucket, "Key": file.key}, self._bucket, key)
+        key = self.key(table, day, file.name)
+        with doing(f"copy s3://{self.bucket}/{file.key} to {key}"):
+            self._s3.copy({"Bucket": self.bucket, "Key": file.key}, self.bucket, key)
+
+    def key(self, table: Table, day: str, name: str) -> str:
+        """The key of a partition's file where this run writes; nobody reads it until :meth:`switch`."""
+        return f"{_folder(table, day, self._run)}{name}"
 
     def upload(self, table: Table, day: str, name: str, file: Path) -> None:
-        """Put a partition's file where this run writes; nobody reads it until :meth:`switch`."""
-        self._put(f"{_folder(table, day, self._run)}{name}", file)
+        """Put a partition's file there."""
+        self._put(self.key(table, day, name), file)
 
     def replace_devices(self, file: Path) -> None:
         """Replace the table of devices, which is one object: a reader sees the old or the new."""
@@ -101,7 +105,7 @@ class Lake:
             storage = self._glue.get_table(DatabaseName=self._database, Name=table.name)["Table"]["StorageDescriptor"]
 
         def entry(day: str) -> PartitionInputTypeDef:
-            location = f"s3://{self._bucket}/{_folder(table, day, self._run)}"
+            location = f"s3://{self.bucket}/{_folder(table, day, self._run)}"
             return {"Values": [day], "StorageDescriptor": {**storage, "Location": location}}
 
         names = {"DatabaseName": self._database, "TableName": table.name}
@@ -137,17 +141,17 @@ class Lake:
 
     def _put(self, key: str, file: Path) -> None:
         # upload_fileobj speaks in ClientErrors; upload_file wraps them without their code.
-        with doing(f"write s3://{self._bucket}/{key}"), file.open("rb") as body:
-            self._s3.upload_fileobj(body, self._bucket, key)
+        with doing(f"write s3://{self.bucket}/{key}"), file.open("rb") as body:
+            self._s3.upload_fileobj(body, self.bucket, key)
 
     def _remove(self, old: Sequence[str]) -> None:
-        with doing(f"remove replaced files from s3://{self._bucket}/"):
+        with doing(f"remove replaced files from s3://{self.bucket}/"):
             for keys in _chunks(old, _KEYS_A_CALL):
                 removed = self._s3.delete_objects(
-                    Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+                    Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
                 )
                 for error in removed.get("Errors", []):
-                    raise CurateError(f"cannot remove s3://{self._bucket}/{error.get('Key')}: {error.get('Message')}")
+                    raise CurateError(f"cannot remove s3://{self.bucket}/{error.get('Key')}: {error.get('Message')}")
 
     def _registered(self, table: Table, days: Collection[str]) -> dict[str, str]:
         """The run in the location of every registered partition of these days."""
@@ -170,8 +174,8 @@ class Lake:
         prefix = f"{table.name}/dt={day}/"
         path = re.compile(rf"{table.name}/dt=[^/]+/([^/]+)/[^/]+")
         runs: dict[str, _Folder] = {}
-        with doing(f"list s3://{self._bucket}/{prefix}"):
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+        with doing(f"list s3://{self.bucket}/{prefix}"):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for item in page.get("Contents", []):
                     match = path.fullmatch(item["Key"])
                     if match:

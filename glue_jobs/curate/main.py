@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import boto3
 import msgspec
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from glue_jobs.curate.arguments import parse_arguments
-from glue_jobs.curate.curate import Clients, curate
+from glue_jobs.curate.curate import Clients, MakeEngine, curate
 from glue_jobs.curate.errors import CurateError, doing
-from glue_jobs.curate.raw import CONCURRENCY
+from glue_jobs.curate.raw import AWS_CONFIG
 from glue_jobs.curate.summary import Summary
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 _NAMESPACE = "IoTPipeline"
 
 
-def main(argv: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Run the job; the summary is the last line of standard output, as JSON.
+def main(argv: Sequence[str], environ: Mapping[str, str], make_engine: MakeEngine) -> None:
+    """Run the job with that engine; the summary is the last line of standard output, as JSON.
 
     A failure ends the process with one line that says why: that is what Glue shows of it. A success just
     returns, because Glue may take any SystemExit for a failure.
@@ -35,15 +34,14 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> None:
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
         arguments = parse_arguments(argv, environ)
-        config = Config(max_pool_connections=CONCURRENCY, retries={"mode": "standard", "max_attempts": 5})
         clients = Clients(
-            boto3.client("s3", config=config),
-            boto3.client("glue", config=config),
-            boto3.client("dynamodb", config=config),
+            boto3.client("s3", config=AWS_CONFIG),
+            boto3.client("glue", config=AWS_CONFIG),
+            boto3.client("dynamodb", config=AWS_CONFIG),
         )
-        summary = curate(clients, arguments, dt.datetime.now(dt.timezone.utc))
+        summary = curate(clients, arguments, dt.datetime.now(dt.timezone.utc), make_engine)
         if not summary.dry_run:
-            cloudwatch = boto3.client("cloudwatch", config=config)
+            cloudwatch = boto3.client("cloudwatch", config=AWS_CONFIG)
             publish(cloudwatch, arguments.stage, summary, dt.datetime.now(dt.timezone.utc))
     except (CurateError, BotoCoreError) as error:
         sys.exit(f"curate: {error}")

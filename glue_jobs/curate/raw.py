@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from botocore.config import Config
 from botocore.exceptions import HTTPClientError, IncompleteReadError
 
 from glue_jobs.curate.errors import doing
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Objects fetched at once; the S3 client needs as many connections.
+#: Objects fetched at once.
 CONCURRENCY = 16
+
+#: What every client of the job is made with: it needs a connection for each object.
+AWS_CONFIG = Config(max_pool_connections=CONCURRENCY, retries={"mode": "standard", "max_attempts": 5})
 
 #: How often an object is asked for whose connection drops on the way; botocore tries no body again.
 _READ_ATTEMPTS = 3
@@ -96,16 +100,16 @@ class RawZone:
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
-        self._bucket = bucket
+        self.bucket = bucket
 
     def objects(self, start: dt.datetime, end: dt.datetime = _EVER) -> Iterator[RawObject]:
         """The raw objects that arrived in the hours [start, end), in the order of their keys."""
         root = f"{RAW.name}/"
         # Keys sort as their hours do: one listing, begun in the middle, finds any span of hours.
         after, before = (f"{root}{partition_at(moment).path}/" for moment in (start, end))
-        with doing(f"list s3://{self._bucket}/{root}"):
+        with doing(f"list s3://{self.bucket}/{root}"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=root, StartAfter=after
+                Bucket=self.bucket, Prefix=root, StartAfter=after
             )
             for item in (item for page in pages for item in page.get("Contents", [])):
                 if item["Key"] >= before:
@@ -114,7 +118,7 @@ class RawZone:
                 if found:
                     yield found
                 else:
-                    logger.warning("not a raw object, left alone: s3://%s/%s", self._bucket, item["Key"])
+                    logger.warning("not a raw object, left alone: s3://%s/%s", self.bucket, item["Key"])
 
     def read(self, objects: Iterable[RawObject]) -> Iterator[Content]:
         """The contents of objects, in the same order, fetched and decompressed concurrently and a bounded way ahead.
@@ -136,16 +140,16 @@ class RawZone:
                 pool.shutdown(cancel_futures=True)
 
     def _content(self, found: RawObject) -> Optional[Content]:
-        with doing(f"read s3://{self._bucket}/{found.key}"):
+        with doing(f"read s3://{self.bucket}/{found.key}"):
             try:
-                data = _read_whole(self._s3, self._bucket, found.key)
+                data = _read_whole(self._s3, self.bucket, found.key)
             except self._s3.exceptions.NoSuchKey:
-                logger.warning("gone since it was listed: s3://%s/%s", self._bucket, found.key)
+                logger.warning("gone since it was listed: s3://%s/%s", self.bucket, found.key)
                 return None
         try:
             return Content(found, decompressed(data))
         except CorruptObjectError as error:
-            logger.warning("corrupt object, none of its lines is read: s3://%s/%s (%s)", self._bucket, found.key, error)
+            logger.warning("corrupt object, none of its lines is read: s3://%s/%s (%s)", self.bucket, found.key, error)
             return Content(found, b"", str(error))
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from glue_jobs.curate import layout
+from glue_jobs.curate.devices_file import REGISTRY
 from glue_jobs.curate.engine import Counts, Touched
-from glue_jobs.curate.lines import line_bounds
+from glue_jobs.curate.quotes import Contradiction, quotes
 from glue_jobs.curate.raw import Content, RawObject
 from glue_jobs.curate.staging import Staging, insert, naive
 from glue_jobs.curate.statements import literal, sql
 from telemetry.devices import DeviceRow
 from telemetry.fields import FIELDS
-from telemetry.tables import DEVICE_HEALTH, DEVICES, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY, Table
+from telemetry.tables import DEVICE_HEALTH, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY, Table
 
 #: What DuckDB keeps in memory; the rest is in the run's folder.
 _MEMORY = "1GB"
@@ -27,18 +28,17 @@ _MEMORY = "1GB"
 #: Readings of a day that are looked at together for the health of their devices.
 _HEALTH_ROWS = 5_000_000
 
-_REGISTRY_TYPES = {"string": pa.string(), "double": pa.float64(), "date": pa.date32()}
-_REGISTRY = pa.schema([(column.name, _REGISTRY_TYPES[column.type]) for column in DEVICES.columns])
-
 _HOUR = "date_trunc('hour', ts)"
 
 _QUOTED = pa.schema(
     [
+        ("raw_object", pa.string()),
+        ("arrived", pa.timestamp("us")),
         ("ts", pa.timestamp("us")),
-        *((name, pa.string()) for name in ("raw_object", "detail", "line")),
+        ("detail", pa.string()),
+        ("line", pa.string()),
         ("raw_line", pa.int64()),
         ("raw_offset", pa.int64()),
-        ("arrived", pa.timestamp("us")),
     ]
 )
 
@@ -77,7 +77,7 @@ class Transform:
             },
         )
         self._staging = Staging(self._db)
-        insert(self._db, "registry", registry, _REGISTRY)
+        insert(self._db, "registry", registry, REGISTRY)
         self._readings = self._duplicates = 0
         self._files = 0
 
@@ -146,19 +146,13 @@ class Transform:
             rows = self._db.execute(
                 "SELECT ts, raw_line, first_object, first_line FROM contradicting WHERE raw_object = ?", [found.key]
             ).fetchall()
-            bounds = line_bounds(text)
-            quoted = []
-            for ts, number, first_object, first_line in rows:
-                start, end = bounds[number - 1], bounds[number]
-                line = text[start:end].removesuffix(b"\n").decode(errors="backslashreplace")
-                detail = f"contradicts line {first_line} of {first_object}, which arrived first"
-                quoted.append((ts, found.key, detail, line, number, int(start), naive(found.arrived)))
+            quoted = [(found.key, naive(found.arrived), *quote) for quote in quotes(text, starmap(Contradiction, rows))]
             insert(
                 self._db,
                 "quarantined",
                 quoted,
                 _QUOTED,
-                into="(reason, ts, raw_object, detail, line, raw_line, raw_offset, arrived)",
+                into="(reason, raw_object, arrived, ts, detail, line, raw_line, raw_offset)",
                 select="'conflict', *",
             )
 
@@ -268,14 +262,6 @@ class Transform:
     def _count(self, table: str) -> int:
         ((rows,),) = self._db.execute(f"SELECT count(*) FROM {table}").fetchall()
         return int(rows)
-
-
-def write_devices(folder: Path, registry: Sequence[DeviceRow]) -> Path:
-    """The table of devices as a Parquet file in ``folder``."""
-    path = folder / f"{DEVICES.name}.parquet"
-    columns = [pa.array(column, field.type) for column, field in zip(zip(*registry), _REGISTRY)]
-    pq.write_table(pa.Table.from_arrays(columns, schema=_REGISTRY), path, compression="zstd")
-    return path
 
 
 def _parquet(table: Table, paths: Sequence[Path], condition: str) -> str:

@@ -11,7 +11,8 @@ import boto3
 import pyarrow.parquet as pq
 
 from glue_jobs.curate.arguments import Arguments
-from glue_jobs.curate.curate import Clients, curate
+from glue_jobs.curate.curate import Clients, MakeEngine, curate
+from glue_jobs.curate.duckdb_engine import DuckDBEngine
 from glue_jobs.curate.summary import Summary
 from telemetry.tables import CURATED
 from tests.unit.curate.samples import ARRIVED, key, line
@@ -38,30 +39,36 @@ def at(moment: dt.datetime, **changes: Any) -> bytes:
 
 
 class Aws:
-    """The buckets, the catalog and the table as one stage has them, and what a reader of the catalog finds there."""
+    """The buckets, the catalog and the table as one stage has them, and what a reader of the catalog finds there.
 
-    def __init__(self, clients: Clients | None = None) -> None:
+    ``prefix`` tells those apart that are in the same AWS.
+    """
+
+    def __init__(self, clients: Clients | None = None, *, prefix: str = "") -> None:
+        names = ("raw_bucket", "lake_bucket", "config_bucket", "state_table", "database")
+        self._named = {name: prefix + REQUIRED[name] for name in names}
+        self.raw, self._lake, self._settings, state_table, self._database = self._named.values()
         self.s3, self.glue, self.dynamodb = clients or Clients(
             boto3.client("s3"), boto3.client("glue"), boto3.client("dynamodb")
         )
-        for bucket in ("raw", "lake", "settings"):
+        for bucket in (self.raw, self._lake, self._settings):
             self.s3.create_bucket(Bucket=bucket)
         self.dynamodb.create_table(
-            TableName="curation",
+            TableName=state_table,
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        self.glue.create_database(DatabaseInput={"Name": "iot"})
+        self.glue.create_database(DatabaseInput={"Name": self._database})
         for table in CURATED:
             self.glue.create_table(
-                DatabaseName="iot",
+                DatabaseName=self._database,
                 TableInput={
                     "Name": table.name,
                     "PartitionKeys": [{"Name": column.name, "Type": column.type} for column in table.partition_keys],
                     "StorageDescriptor": {
                         "Columns": [{"Name": column.name, "Type": column.type} for column in table.columns],
-                        "Location": f"s3://lake/{table.name}/",
+                        "Location": f"s3://{self._lake}/{table.name}/",
                     },
                 },
             )
@@ -73,33 +80,35 @@ class Aws:
     def put(self, arrived: dt.datetime, *lines: bytes, name: str = "a", packed: bool = False) -> str:
         body = b"".join(part + b"\n" for part in lines)
         where = key(arrived, name)
-        self.s3.put_object(Bucket="raw", Key=where, Body=gzip.compress(body) if packed else body)
+        self.s3.put_object(Bucket=self.raw, Key=where, Body=gzip.compress(body) if packed else body)
         return where
 
     def register(self, text: str) -> None:
-        self.s3.put_object(Bucket="settings", Key="registry/devices.csv", Body=text.encode())
+        self.s3.put_object(Bucket=self._settings, Key="registry/devices.csv", Body=text.encode())
 
-    def curate(self, *, now: dt.datetime = NOW, **more: Any) -> Summary:
-        return curate(self.clients, Arguments(**{**REQUIRED, **more}), now)
+    def curate(self, *, now: dt.datetime = NOW, engine: MakeEngine = DuckDBEngine, **more: Any) -> Summary:
+        return curate(self.clients, Arguments(**{**REQUIRED, **self._named, **more}), now, engine)
 
     def curate_window(self, start: dt.datetime, end: dt.datetime, **more: Any) -> Summary:
         return self.curate(window_from=start, window_to=end, **more)
 
     def files(self) -> list[str]:
         """The keys of the tables' files."""
-        keys = [item["Key"] for item in self.s3.list_objects_v2(Bucket="lake").get("Contents", [])]
+        keys = [item["Key"] for item in self.s3.list_objects_v2(Bucket=self._lake).get("Contents", [])]
         return [name for name in keys if not name.startswith("curate/")]
 
     def registered(self, table: str) -> dict[str, str]:
         """The folder of each registered partition, by its day."""
-        found = self.glue.get_partitions(DatabaseName="iot", TableName=table)["Partitions"]
-        folders = {p["Values"][0]: p["StorageDescriptor"]["Location"].removeprefix("s3://lake/") for p in found}
+        found = self.glue.get_partitions(DatabaseName=self._database, TableName=table)["Partitions"]
+        folders = {
+            p["Values"][0]: p["StorageDescriptor"]["Location"].removeprefix(f"s3://{self._lake}/") for p in found
+        }
         return dict(sorted(folders.items()))
 
     def keys(self, table: str) -> dict[str, list[str]]:
         """The keys of the files of each registered partition, by its day."""
         return {
-            day: [item["Key"] for item in self.s3.list_objects_v2(Bucket="lake", Prefix=folder).get("Contents", [])]
+            day: [item["Key"] for item in self.s3.list_objects_v2(Bucket=self._lake, Prefix=folder).get("Contents", [])]
             for day, folder in self.registered(table).items()
         }
 
@@ -117,7 +126,7 @@ class Aws:
         return rows
 
     def read(self, name: str) -> list[dict[str, Any]]:
-        body = self.s3.get_object(Bucket="lake", Key=name)["Body"].read()
+        body = self.s3.get_object(Bucket=self._lake, Key=name)["Body"].read()
         rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(body)).to_pylist()
         return rows
 

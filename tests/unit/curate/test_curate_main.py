@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from glue_jobs.curate import job
+from glue_jobs.curate.duckdb_engine import DuckDBEngine
 from glue_jobs.curate.main import main
 from glue_jobs.curate.partition import HOUR
 from tests.unit.curate.deployed import REQUIRED, Aws, at
@@ -21,7 +22,7 @@ def test_should_print_a_summary_and_publish_its_metrics(aws: Aws, capsys: pytest
     now = dt.datetime.now(dt.UTC)
     aws.put(now, at(now - dt.timedelta(minutes=1)), at(now - dt.timedelta(minutes=1)), b"oops")
     aws.put(now, at(now - 72 * HOUR), name="b")
-    main([], ENVIRON)
+    main([], ENVIRON, DuckDBEngine)
     output = capsys.readouterr()
     assert output.err == ""
     summary = json.loads(output.out.splitlines()[-1])
@@ -52,7 +53,7 @@ def test_should_print_a_summary_and_publish_its_metrics(aws: Aws, capsys: pytest
 
 def test_should_publish_nothing_of_a_dry_run(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     aws.put(dt.datetime.now(dt.UTC), at(dt.datetime.now(dt.UTC)))
-    main([], {**ENVIRON, "dry_run": "true"})
+    main([], {**ENVIRON, "dry_run": "true"}, DuckDBEngine)
     assert len(json.loads(capsys.readouterr().out)["would_change"]) == 1
     assert boto3.client("cloudwatch").list_metrics(Namespace="IoTPipeline")["Metrics"] == []
 
@@ -60,7 +61,7 @@ def test_should_publish_nothing_of_a_dry_run(aws: Aws, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("environ", [{}, {**ENVIRON, "raw_bucket": "nowhere"}])
 def test_should_end_a_failure_with_the_line_that_says_why(aws: Aws, environ: dict[str, str]) -> None:
     with pytest.raises(SystemExit, match=r"^curate: [^\n]+$"):
-        main([], environ)
+        main([], environ, DuckDBEngine)
 
 
 def test_should_just_return_from_the_script_after_a_success(
