@@ -29,6 +29,12 @@ help: ## List the targets
 	@$(UV) pip sync --python .venv-emulator/bin/python local/requirements.txt
 	@touch $@
 
+# Real Spark and the benchmarks' peers, too large for a newcomer's first minutes.
+.venv/.large: requirements-large.txt .venv/.installed
+	@echo "• Spark and Polars (.venv)"
+	@$(UV) pip install --python $(BIN)/python --requirement requirements-large.txt
+	@touch $@
+
 node_modules/.installed: package-lock.json .venv/.installed
 	@echo "• CDK command line (node_modules)"
 	@npm ci --silent --no-audit --no-fund --no-update-notifier
@@ -42,13 +48,14 @@ demo: setup ## The whole way of a reading on this machine: alerts, tables, audit
 down: setup ## Stop the local AWS
 	@iot down
 
-test: setup ## Run every test tier
+test: setup .venv/.large ## Run every test tier
 	@pytest
 
-bench: setup ## Measure how fast the parts are, beside what people use today
+bench: setup .venv/.large ## Measure how fast the parts are, beside what people use today
 	@python -m benchmarks.detector
+	@python -m benchmarks.curate
 
-check: setup ## Lint, types and import contracts, as CI runs them
+check: setup .venv/.large ## Lint, types and import contracts, as CI runs them
 	@ruff check .
 	@ruff format --check .
 	@mypy
@@ -62,7 +69,9 @@ lock: .venv/.installed ## Update the locked requirements and the CDK command lin
 	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --group dev pyproject.toml -o requirements.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.13 --python-platform aarch64-manylinux2014 lambdas/requirements.in -o lambdas/requirements.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.9 --python-platform x86_64-manylinux_2_28 glue_jobs/curate/requirements.in -o glue_jobs/curate/requirements.txt
+	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.11 --python-platform x86_64-manylinux2014 glue_jobs/curate/requirements-spark.in -o glue_jobs/curate/requirements-spark.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 local/requirements.in -o local/requirements.txt
+	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --constraint requirements.txt requirements-large.in -o requirements-large.txt
 	@npm install --package-lock-only --silent
 
 clean: ## Remove everything that was built or installed here

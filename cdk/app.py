@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from aws_cdk import App, Tags
 
+from cdk.limits import refuse_pretence
 from cdk.naming import Names
 from cdk.settings import Settings, SettingsError, load
 from cdk.stacks.alerts import AlertsStack
@@ -20,7 +21,8 @@ from pipeline.errors import PipelineError
 
 
 def build(app: App, settings: Settings, target: Target) -> None:
-    """Put the stacks into ``app``, wired to each other."""
+    """Put the stacks into ``app``, wired to each other; raises :class:`SettingsError` for what ``target`` cannot do."""
+    refuse_pretence(settings, target)
     names = Names(settings.stage)
     ingest = IngestStack(app, settings=settings, names=names, target=target)
     lake = LakeStack(

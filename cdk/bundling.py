@@ -23,17 +23,33 @@ from aws_cdk import aws_lambda as lambda_
 from uv import find_uv_bin
 
 from cdk.naming import RULES_KEY
+from cdk.settings import EtlEngine
 from cdk.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS_REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"
-CURATE_REQUIREMENTS = ROOT / "glue_jobs" / "curate" / "requirements.txt"
-CURATE_SCRIPT = ROOT / "glue_jobs" / "curate" / "job.py"
+#: The curation's script and locked modules, by the engine that runs it.
+CURATE_SCRIPTS: dict[EtlEngine, Path] = {
+    "pythonshell": ROOT / "glue_jobs" / "curate" / "job.py",
+    "spark": ROOT / "glue_jobs" / "curate" / "spark_job.py",
+}
+CURATE_REQUIREMENTS: dict[EtlEngine, Path] = {
+    "pythonshell": ROOT / "glue_jobs" / "curate" / "requirements.txt",
+    "spark": ROOT / "glue_jobs" / "curate" / "requirements-spark.txt",
+}
 
 #: Lambda's runtime on AWS and LocalStack. MiniStack runs functions in the interpreter it was started with.
 LAMBDA_PYTHON = "3.13"
 
-_SKIPPED = ("__pycache__", "requirements.in", "requirements.txt", "job.py")
+_SKIPPED = (
+    "__pycache__",
+    "requirements.in",
+    "requirements.txt",
+    "requirements-spark.in",
+    "requirements-spark.txt",
+    "job.py",
+    "spark_job.py",
+)
 _MANYLINUX: dict[Literal["arm64", "x86_64"], str] = {
     "arm64": "aarch64-manylinux2014",
     "x86_64": "x86_64-manylinux2014",
@@ -160,7 +176,7 @@ def _record_hash(data: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def curate_modules() -> str:
+def curate_modules(engine: EtlEngine) -> str:
     """The job's locked third-party modules, as Glue's ``--additional-python-modules`` wants them."""
-    lines = (line.split("#")[0].strip() for line in CURATE_REQUIREMENTS.read_text().splitlines())
+    lines = (line.split("#")[0].strip() for line in CURATE_REQUIREMENTS[engine].read_text().splitlines())
     return ",".join(line for line in lines if line)

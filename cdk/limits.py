@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import Annotations
 from constructs import Construct
 
+from cdk.settings import Settings, SettingsError
 from cdk.target import Target
 
 #: MiniStack refuses a whole stack for one of these.
@@ -21,3 +22,12 @@ def supports(scope: Construct, target: Target, feature: str) -> bool:
         return True
     Annotations.of(scope).add_info(f"left out, because MiniStack refuses {feature}: {_MINISTACK[feature]}")
     return False
+
+
+def refuse_pretence(settings: Settings, target: Target) -> None:
+    """Raise :class:`SettingsError` for a setting that ``target`` would take and do nothing for."""
+    if target == "ministack" and settings.etl_engine == "spark":
+        raise SettingsError(
+            "settings: etl_engine=spark does not run on the embedded AWS, which reports success for Spark jobs without "
+            "running them; leave it out there, and set it for AWS (with AWS_ENDPOINT_URL unset)"
+        )

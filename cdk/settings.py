@@ -29,6 +29,9 @@ LogRetention = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
 
+#: What runs the curation: a Python shell job with DuckDB on one machine, or a Spark job on up to ten.
+EtlEngine = Literal["pythonshell", "spark"]
+
 #: Glacier Instant Retrieval bills every object for at least as long:
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-compare
 GLACIER_MINIMUM_DAYS = 90
@@ -92,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     query_results_retention_days: Days = 7
     log_retention_days: LogRetention
     curate_schedule: str = "cron(10 * * * ? *)"
+    etl_engine: EtlEngine = "pythonshell"
     athena_scan_limit_gb: Annotated[float, msgspec.Meta(ge=0.01, le=100_000)] = 10.0
     delete_data_on_destroy: bool = False
 

@@ -1,9 +1,9 @@
-"""The curation job: a Glue Python shell job and its schedule."""
+"""The curation job: a Glue job, of Python shell or of Spark, and its schedule."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 from aws_cdk import FileAssetPackaging, RemovalPolicy, Stack, Stage
 from aws_cdk import aws_glue as glue
@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from cdk.bundling import CURATE_SCRIPT, curate_modules, curate_wheel
+from cdk.bundling import CURATE_SCRIPTS, curate_modules, curate_wheel
 from cdk.constructs.curate_role import CurateRole, Lake, log_groups
 from cdk.limits import supports
 from cdk.naming import REGISTRY_KEY, Names
@@ -22,11 +22,25 @@ from cdk.target import Target
 #: One DPU is 4 vCPU and 16 GB, which DuckDB uses; the other size a Python shell job comes in has 1 GB.
 _DPU = 1.0
 
+#: The most that a Spark job gets, of one DPU each, one of them for the driver; Glue adds and removes them as the run
+#: goes: https://docs.aws.amazon.com/glue/latest/dg/auto-scaling.html
+_MOST_WORKERS = 10
+
 #: In minutes. MiniStack reads it as seconds.
 _TIMEOUT_MINUTES = 60
 
 #: How long the files of a replaced partition stay for the queries that are reading them. Nobody is on an emulator.
 _GRACE_SECONDS = 3600
+
+
+class _Engine(TypedDict, total=False):
+    """What of a job's properties depends on the engine."""
+
+    command: glue.CfnJob.JobCommandProperty
+    glue_version: str
+    max_capacity: float
+    worker_type: str
+    number_of_workers: int
 
 
 class CurateJob(Construct):
@@ -36,7 +50,8 @@ class CurateJob(Construct):
         self, scope: Construct, construct_id: str, *, names: Names, settings: Settings, target: Target, lake: Lake
     ) -> None:
         super().__init__(scope, construct_id)
-        script = assets.Asset(self, "Script", path=str(CURATE_SCRIPT))
+        spark = settings.etl_engine == "spark"
+        script = assets.Asset(self, "Script", path=str(CURATE_SCRIPTS[settings.etl_engine]))
         wheel = _wheel_object(Stack.of(self))
         key, security = None, None
         if supports(self, target, "AWS::Glue::SecurityConfiguration"):
@@ -46,19 +61,16 @@ class CurateJob(Construct):
             "Role",
             lake=lake,
             code=[script.bucket.arn_for_objects(name) for name in (script.s3_object_key, wheel)],
+            spark=spark,
             logs_key=key,
         )
+        modules, wheel_url = curate_modules(settings.etl_engine), script.bucket.s3_url_for_object(wheel)
         self.job = glue.CfnJob(
             self,
             "Job",
             name=names.curate_job,
             description="Raw JSON lines to curated Parquet tables, a whole partition at a time",
             role=role.role_arn,
-            command=glue.CfnJob.JobCommandProperty(
-                name="pythonshell", python_version="3.9", script_location=script.s3_object_url
-            ),
-            glue_version="3.0",
-            max_capacity=_DPU,
             timeout=_TIMEOUT_MINUTES,
             max_retries=0,
             # A second run would take the position from the first, which then fails.
@@ -74,10 +86,9 @@ class CurateJob(Construct):
                 "--state_table": lake.state_table.table_name,
                 "--config_bucket": lake.config_bucket.bucket_name,
                 "--registry_key": REGISTRY_KEY,
-                "--extra-py-files": script.bucket.s3_url_for_object(wheel),
-                "--additional-python-modules": curate_modules(),
-                "library-set": "none",
+                **(_spark_modules(wheel_url, modules) if spark else _shell_modules(wheel_url, modules)),
             },
+            **(_spark(script) if spark else _shell(script)),
         )
         if security:
             self.job.add_resource_dependency(security)
@@ -122,6 +133,43 @@ class CurateJob(Construct):
             ),
         )
         return key, security
+
+
+def _shell(script: assets.Asset) -> _Engine:
+    return {
+        "command": glue.CfnJob.JobCommandProperty(
+            name="pythonshell", python_version="3.9", script_location=script.s3_object_url
+        ),
+        "glue_version": "3.0",
+        "max_capacity": _DPU,
+    }
+
+
+def _shell_modules(wheel_url: str, modules: str) -> dict[str, str]:
+    return {"--extra-py-files": wheel_url, "--additional-python-modules": modules, "library-set": "none"}
+
+
+def _spark(script: assets.Asset) -> _Engine:
+    return {
+        "command": glue.CfnJob.JobCommandProperty(
+            name="glueetl", python_version="3", script_location=script.s3_object_url
+        ),
+        "glue_version": "5.0",
+        "worker_type": "G.1X",
+        "number_of_workers": _MOST_WORKERS,
+    }
+
+
+def _spark_modules(wheel_url: str, modules: str) -> dict[str, str]:
+    """The wheel among the modules: of ``--extra-py-files``, Spark puts no wheel on its executors' paths.
+
+    https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-python-libraries.html
+    """
+    return {
+        "--additional-python-modules": f"{wheel_url},{modules}",
+        "--enable-auto-scaling": "true",
+        "--enable-metrics": "true",
+    }
 
 
 def _wheel_object(stack: Stack) -> str:

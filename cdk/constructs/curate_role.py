@@ -16,6 +16,9 @@ from cdk.constructs.roles import ServiceRole, allow
 from cdk.naming import CURATION_PREFIX, DEVICES_KEY, METRICS_NAMESPACE, RAW_PREFIX, REGISTRY_KEY
 from telemetry.tables import CURATED
 
+#: Where Glue itself puts a Spark job's metrics, with the job's role.
+_SPARK_NAMESPACE = "Glue"
+
 
 class Lake(NamedTuple):
     """What the curation reads and writes."""
@@ -37,6 +40,7 @@ class CurateRole(ServiceRole):
         *,
         lake: Lake,
         code: Sequence[str],
+        spark: bool,
         logs_key: kms.IKey | None,
     ) -> None:
         raw_objects = lake.raw_bucket.arn_for_objects(f"{RAW_PREFIX}*")
@@ -78,7 +82,7 @@ class CurateRole(ServiceRole):
                     ),
                 ],
                 "Report": [
-                    _putting_metrics(METRICS_NAMESPACE),
+                    *(_putting_metrics(namespace) for namespace in _namespaces(spark)),
                     allow("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", on=[log_groups(scope)]),
                 ],
                 **({"EncryptLogs": _encryption_use(scope, logs_key)} if logs_key else {}),
@@ -94,7 +98,7 @@ class CurateRole(ServiceRole):
 
 
 def log_groups(scope: Construct) -> str:
-    """The ARN of every log group that Glue writes a job's output to."""
+    """The ARN of every log group that Glue writes a job's output to, of Python shell and Spark jobs."""
     return Stack.of(scope).format_arn(
         service="logs", resource="log-group", resource_name="/aws-glue/*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
@@ -115,6 +119,10 @@ def _catalog_arns(stack: Stack, database_name: str) -> list[str]:
 
 def _prefix(pattern: str) -> dict[str, dict[str, str]]:
     return {"StringLike": {"s3:prefix": pattern}}
+
+
+def _namespaces(spark: bool) -> tuple[str, ...]:
+    return (METRICS_NAMESPACE, _SPARK_NAMESPACE) if spark else (METRICS_NAMESPACE,)
 
 
 def _putting_metrics(namespace: str) -> iam.PolicyStatement:

@@ -8,12 +8,14 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import boto3
 import pytest
 from uv import find_uv_bin
 
 from cdk import bundling
+from cdk.settings import EtlEngine
 from lambdas.detector.settings import Settings as Detector
 from lambdas.notifier.settings import Settings as Notifier
 from lambdas.watchdog.settings import Settings as Watchdog
@@ -22,9 +24,9 @@ from tests.infra.conftest import ROOT
 #: What Lambda's runtime has of itself: boto3 and what that needs.
 LAMBDAS_OWN = ("boto3", "botocore", "dateutil", "s3transfer", "six.py", "urllib3")
 
-#: Python and the minor version of its glibc in Glue's Python shell, which is Amazon Linux 2.
-#: https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-python-libraries.html
-GLUES_PYTHON, GLUES_GLIBC = "3.9", 26
+#: The Python of each kind of job and the minor version of its glibc: Amazon Linux 2 under the Python shell, Amazon
+#: Linux 2023 under Spark. https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-python-libraries.html
+GLUES_PYTHON: dict[EtlEngine, tuple[str, int]] = {"pythonshell": ("3.9", 26), "spark": ("3.11", 34)}
 
 
 def test_should_build_the_same_wheel_twice(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_should_put_code_and_sql_into_the_wheel_and_nothing_else(tmp_path: Path)
     assert {"telemetry/reading.py", "glue_jobs/__init__.py", "glue_jobs/curate/arguments.py"} <= names
     assert {f"glue_jobs/curate/sql/{path.name}" for path in (ROOT / "glue_jobs/curate/sql").glob("*.sql")} <= names
     assert {Path(name).suffix for name in names} == {".py", ".sql"}
-    assert "glue_jobs/curate/job.py" not in names
+    assert not {"glue_jobs/curate/job.py", "glue_jobs/curate/spark_job.py"} & names
 
 
 def test_should_build_a_wheel_that_installs(tmp_path: Path) -> None:
@@ -53,11 +55,21 @@ def test_should_build_a_wheel_that_installs(tmp_path: Path) -> None:
     assert (tmp_path / "to/telemetry/reading.py").read_bytes() == (ROOT / "telemetry/reading.py").read_bytes()
 
 
-def test_should_list_the_jobs_locked_modules() -> None:
-    modules = bundling.curate_modules().split(",")
+@pytest.mark.parametrize(
+    ("engine", "needed"), [("pythonshell", {"duckdb", "pyarrow"}), ("spark", {"sqlglot", "pyarrow"})]
+)
+def test_should_list_the_jobs_locked_modules(engine: EtlEngine, needed: set[str]) -> None:
+    modules = bundling.curate_modules(engine).split(",")
 
     assert all(module.count("==") == 1 and " " not in module for module in modules)
-    assert {"duckdb", "pyarrow"} <= {module.split("==")[0] for module in modules}
+    assert needed <= {module.split("==")[0] for module in modules}
+
+
+def test_should_lock_the_same_versions_of_what_decides_about_rows_for_both_engines() -> None:
+    shell, spark = (set(bundling.curate_modules(engine).split(",")) for engine in get_args(EtlEngine))
+
+    decisive = ("msgspec", "pyarrow", "jinja2")
+    assert {m for m in shell if m.startswith(decisive)} == {m for m in spark if m.startswith(decisive)}
 
 
 def test_should_change_the_hash_with_any_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -125,10 +137,18 @@ def test_should_run_the_curation_without_what_rules_are_parsed_with() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_should_lock_every_module_that_the_curation_imports() -> None:
-    locked = {module.partition("==")[0] for module in bundling.curate_modules().split(",")}
+@pytest.mark.parametrize(
+    ("engine", "entry", "glues_own"),
+    [
+        ("pythonshell", "glue_jobs/curate/main.py", set[str]()),
+        ("pythonshell", "glue_jobs/curate/duckdb_engine.py", set[str]()),
+        ("spark", "glue_jobs/curate/spark_job.py", {"pyspark", "py4j"}),
+    ],
+)
+def test_should_lock_every_module_that_the_curation_imports(engine: EtlEngine, entry: str, glues_own: set[str]) -> None:
+    locked = {module.partition("==")[0] for module in bundling.curate_modules(engine).split(",")}
 
-    assert _imported(ROOT / "glue_jobs/curate/main.py") <= locked
+    assert _imported(ROOT / entry) - glues_own <= locked
 
 
 def _imported(entry: Path) -> set[str]:
@@ -154,27 +174,29 @@ def _imports(module: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def test_should_lock_modules_that_glue_can_install() -> None:
-    done = _glue_install("--requirement", str(bundling.CURATE_REQUIREMENTS))
+@pytest.mark.parametrize("engine", get_args(EtlEngine))
+def test_should_lock_modules_that_glue_can_install(engine: EtlEngine) -> None:
+    done = _glue_install(engine, "--requirement", str(bundling.CURATE_REQUIREMENTS[engine]))
 
     assert done.returncode == 0, done.stderr
 
 
 def test_should_notice_a_module_that_glue_cannot_install() -> None:
-    done = _glue_install("pyarrow==21.0.0")
+    done = _glue_install("pythonshell", "pyarrow==21.0.0")
 
     assert "No matching distribution found for pyarrow==21.0.0" in done.stderr
 
 
-def _glue_install(*what: str) -> subprocess.CompletedProcess[str]:
+def _glue_install(engine: EtlEngine, *what: str) -> subprocess.CompletedProcess[str]:
     """Let pip choose wheels as Glue does.
 
     With pip, because uv knows no platform between glibc 2.17 and 2.28.
     """
+    python, glibc_minor = GLUES_PYTHON[engine]
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-deps", "--only-binary", ":all:"]
     # pip wants a folder for what is not for this interpreter, and leaves it alone in a dry run.
-    command += ["--ignore-installed", "--target", "unused", "--python-version", GLUES_PYTHON]
-    for minor in range(5, GLUES_GLIBC + 1):
+    command += ["--ignore-installed", "--target", "unused", "--python-version", python]
+    for minor in range(5, glibc_minor + 1):
         command += ["--platform", f"manylinux_2_{minor}_x86_64"]
     command += ["--platform", "manylinux2014_x86_64"]
     return subprocess.run([*command, *what], capture_output=True, text=True, check=False)

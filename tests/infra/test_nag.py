@@ -25,6 +25,10 @@ def test_should_leave_no_finding_unexplained_where_data_goes_with_its_stack() ->
     assert _findings(app_for(delete_data_on_destroy="true", stream_mode="provisioned", shards="2")) == []
 
 
+def test_should_leave_no_finding_unexplained_where_spark_curates() -> None:
+    assert _findings(app_for(stage="prod", etl_engine="spark")) == []
+
+
 def test_should_find_a_bucket_that_breaks_the_rules() -> None:
     app = app_for()
     s3.Bucket(

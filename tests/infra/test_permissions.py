@@ -9,7 +9,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from telemetry.tables import CURATED
-from tests.infra.conftest import resources
+from tests.infra.conftest import app_for, resources, templates_for
 from tests.infra.permissions import ACCOUNT, REGION, Permissions
 
 _HERE = f"{REGION}:{ACCOUNT}"
@@ -188,6 +188,36 @@ def test_should_not_allow(
     user: str, action: str, arn: str, condition: dict[str, str], permissions: Permissions
 ) -> None:
     assert not permissions.allows(user, action, arn, condition)
+
+
+def test_should_let_a_spark_job_put_glues_metrics_too_and_nothing_else(templates: dict[str, Template]) -> None:
+    spark = templates_for(app_for(etl_engine="spark"))
+    glues = {"cloudwatch:namespace": "Glue"}
+
+    assert Permissions(spark).allows("batch.Curate", "cloudwatch:PutMetricData", "*", glues)
+    log = JOB_LOG.replace("python-jobs", "jobs")
+    assert Permissions(spark).allows("batch.Curate", "logs:PutLogEvents", log)
+    assert _statements(spark) - _statements(templates) == {
+        json.dumps(
+            {
+                "Action": "cloudwatch:PutMetricData",
+                "Condition": {"StringEquals": {"cloudwatch:namespace": "Glue"}},
+                "Effect": "Allow",
+                "Resource": "*",
+            }
+        )
+    }
+
+
+def _statements(templates: dict[str, Template]) -> set[str]:
+    """What the curation job's role says, but for where its code is."""
+    (role,) = resources(templates["batch"], "AWS::IAM::Role").values()
+    return {
+        json.dumps(statement, sort_keys=True)
+        for policy in role["Properties"]["Policies"]
+        if policy["PolicyName"] != "ReadCode"
+        for statement in policy["PolicyDocument"]["Statement"]
+    }
 
 
 def test_should_know_everyone_who_has_a_role(permissions: Permissions) -> None:

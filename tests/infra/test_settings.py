@@ -80,6 +80,7 @@ def test_should_refuse_a_variable_that_is_no_setting() -> None:
         ({"alert_emails": "nobody"}, r"alert_emails"),
         ({"curate_schedule": "rate(1 hour)"}, r"curate_schedule=rate\(1 hour\) cannot be used: .*Glue has no rate\(\)"),
         ({"curate_schedule": "cron(* * * * ? *)"}, r"curate_schedule=.* less than 5 minutes apart"),
+        ({"etl_engine": "emr"}, r"emr.*etl_engine"),
         ({"raw_archive_after_days": "-1"}, r">= 0.*raw_archive_after_days"),
         (
             {"raw_archive_after_days": "35", "raw_retention_days": "124"},

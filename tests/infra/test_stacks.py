@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -208,6 +209,36 @@ def test_should_run_one_curation_at_a_time_each_hour(templates: dict[str, Templa
         True,
     )
     assert trigger["Actions"] == [{"JobName": job["Name"]}]
+
+
+def test_should_run_the_curation_on_spark_where_that_is_set(templates: dict[str, Template]) -> None:
+    shell = only(templates["batch"], "AWS::Glue::Job")
+    batch = templates_for(app_for(etl_engine="spark"))["batch"]
+    spark = only(batch, "AWS::Glue::Job")
+
+    assert (spark["Command"]["Name"], spark["Command"]["PythonVersion"]) == ("glueetl", "3")
+    assert (spark["GlueVersion"], spark["WorkerType"], spark["NumberOfWorkers"]) == ("5.0", "G.1X", 10)
+    assert "MaxCapacity" not in spark
+    assert spark["Command"]["ScriptLocation"] != shell["Command"]["ScriptLocation"]
+    same = ("Name", "Role", "Timeout", "MaxRetries", "ExecutionProperty", "SecurityConfiguration")
+    assert {name: spark[name] for name in same} == {name: shell[name] for name in same}
+    assert resources(batch, "AWS::Glue::Trigger") == resources(templates["batch"], "AWS::Glue::Trigger")
+
+
+def test_should_install_our_wheel_on_sparks_executors_too(templates: dict[str, Template]) -> None:
+    shell = only(templates["batch"], "AWS::Glue::Job")["DefaultArguments"]
+    spark = only(templates_for(app_for(etl_engine="spark"))["batch"], "AWS::Glue::Job")["DefaultArguments"]
+
+    # As the template has it: texts around the region and the account of the bucket that the wheel is in.
+    modules, wheel = json.dumps(spark["--additional-python-modules"]), json.dumps(shell["--extra-py-files"])
+    assert "s3://" in modules
+    ours = re.search(r"/(iot_pipeline_curate-[^\"/]+\.whl),", modules)
+    assert ours is not None
+    assert ours[1] in wheel
+    assert ",sqlglot==" in modules
+    assert "--extra-py-files" not in spark
+    assert "library-set" not in spark
+    assert (spark["--enable-auto-scaling"], spark["--enable-metrics"]) == ("true", "true")
 
 
 def test_should_remember_how_far_the_curation_is(templates: dict[str, Template]) -> None:

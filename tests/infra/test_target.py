@@ -83,3 +83,13 @@ def test_should_say_so_in_one_line_where_nothing_answers(capsys: pytest.CaptureF
     assert code == 1
     assert error.startswith(f"cdk: nothing answers at AWS_ENDPOINT_URL=http://127.0.0.1:{port}")
     assert "\n" not in error
+
+
+@pytest.mark.parametrize("endpoint", [_MiniStack], indirect=True)
+def test_should_refuse_spark_where_it_is_only_pretended(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main({"AWS_ENDPOINT_URL": endpoint, "IOT_PIPELINE_ETL_ENGINE": "spark"})
+
+    error = capsys.readouterr().err.strip()
+    assert code == 1
+    assert error.startswith("cdk: settings: etl_engine=spark does not run on the embedded AWS")
+    assert "\n" not in error
