@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import json
+import os
 import random
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import boto3
 import msgspec
 import pytest
 
+from cdk.bundling import CURATE_SCRIPTS, curate_wheel
 from glue_jobs.curate.curate import MakeEngine
 from glue_jobs.curate.duckdb_engine import DuckDBEngine
 from glue_jobs.curate.engine import Engine
@@ -170,3 +175,20 @@ def test_should_say_what_a_worker_could_not_do(aws: boto3.Session, make_engine: 
 
     with pytest.raises(CurateError, match=r"^cannot read s3://nowhere/raw/.*NoSuchBucket"):
         spark.curate(engine=elsewhere)
+
+
+def test_should_run_as_the_script_that_glue_runs(aws: boto3.Session, tmp_path: Path) -> None:
+    spark = Aws(prefix="script-")
+    spark.put(BEGIN, at(BEGIN), b"oops")
+    arguments = spark.arguments()
+    # Glue gives arguments of its own too, and installs the wheel.
+    command = [sys.executable, str(CURATE_SCRIPTS["spark"]), "--JOB_NAME", "curate"]
+    command += [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    installed = {"PYTHONPATH": str(curate_wheel(tmp_path)), "PYSPARK_PYTHON": sys.executable}
+    done = subprocess.run(
+        command, env=os.environ | installed, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert (summary["readings"], summary["quarantined"]) == (1, 1)
+    assert spark.seqs() == [7]

@@ -87,7 +87,11 @@ class Aws:
         self.s3.put_object(Bucket=self._settings, Key="registry/devices.csv", Body=text.encode())
 
     def curate(self, *, now: dt.datetime = NOW, engine: MakeEngine = DuckDBEngine, **more: Any) -> Summary:
-        return curate(self.clients, Arguments(**{**REQUIRED, **self._named, **more}), now, engine)
+        return curate(self.clients, Arguments(**{**self.arguments(), **more}), now, engine)
+
+    def arguments(self) -> dict[str, Any]:
+        """What a run is told of this stage."""
+        return {**REQUIRED, **self._named}
 
     def curate_window(self, start: dt.datetime, end: dt.datetime, **more: Any) -> Summary:
         return self.curate(window_from=start, window_to=end, **more)
