@@ -34,13 +34,13 @@ class Faults:
     """The plan: the fault at the n-th call, counted over all clients and executions."""
 
     def __init__(self, planned: Mapping[int, Fault]) -> None:
-        self._planned = planned
+        self.planned = planned
         self.calls = 0
         self.overtake: Callable[[], None] = lambda: None
 
     def call(self, operation: str, do: Callable[[], T], *, partly: Callable[[], T] | None = None) -> T:
         """``do`` or what the plan has instead."""
-        fault = self._planned.get(self.calls)
+        fault = self.planned.get(self.calls)
         self.calls += 1
         match fault:
             case Fault.PARTLY_DONE if partly:

@@ -14,9 +14,8 @@ _SECONDS = 1.0
 class Reporter:
     """Counts what was done and has it written down."""
 
-    def __init__(self, ledger: Ledger, *, silent: bool = False) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._silent = silent
         self._progress = Progress()
         self._told = float("-inf")
 
@@ -48,5 +47,4 @@ class Reporter:
 
     def _tell(self, summary: str = "") -> None:
         self._told = time.monotonic()
-        if not self._silent:
-            self._ledger.report(self._progress, summary)
+        self._ledger.report(self._progress, summary)

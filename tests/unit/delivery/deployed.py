@@ -94,9 +94,12 @@ class Deployed:
         """One invocation by the stream's event source mapping."""
         return self._invoke("detector", event)
 
-    def settle(self, minutes: int = 8) -> None:
-        """Let time pass: the queue delivers what is visible, and the watchdog comes every minute."""
-        for _ in range(minutes):
+    def settle(self) -> None:
+        """Let time pass: the queue delivers what is visible, and the watchdog comes every minute.
+
+        Nothing is left to do after eight of them, and a minute more for each fault: it may cost the watchdog one.
+        """
+        for _ in range(8 + len(self._faults.planned)):
             minute_ends = self.clock.now + dt.timedelta(minutes=1)
             while (visible_at := self._sqs.next_visible_at()) and visible_at <= minute_ends:
                 self.clock.now = max(self.clock.now, visible_at) + dt.timedelta(milliseconds=1)

@@ -42,7 +42,7 @@ class World:
         self.states = StateTable(self.dynamodb, TABLE)  # type: ignore[arg-type]
         self.states.commit(state_of("gw-1", reading("hot", temperature=41)), 0, [], now=NOW)
         self.faults.calls = 0
-        self.faults._planned = faults
+        self.faults.planned = faults
         self.orders = Orders(
             self.states,
             TransitionsQueue(self.sqs, "queue"),  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ class World:
         )
 
     def stored(self) -> VersionedState:
-        self.faults._planned = {}
+        self.faults.planned = {}
         return self.states.load(["gw-1"])["gw-1"]
 
     def holds(self) -> dict[str, dict[str, Hold]]:
