@@ -34,7 +34,7 @@ AWS_CONFIG = Config(max_pool_connections=CONCURRENCY, retries={"mode": "standard
 _READ_ATTEMPTS = 3
 
 #: Bytes fetched ahead of what is being read, as they are stored: JSON lines are a dozen times as long.
-_AHEAD_BYTES = 16 * 2**20
+_AHEAD_BYTES = 4 * 2**20
 
 #: The longest Firehose collects one object:
 #: https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html

@@ -5,7 +5,9 @@
 -- pattern says so. Of others, what DuckDB's JSON takes and the codec refuses, or reads otherwise, is kept out as follows:
 --   NaN, Infinity and commas before a brace     as many keys as fields found, so all values are scalars of the right
 --   a key twice (the codec takes the last)      type, and no comma at the end; or, where there are other fields, no
---   nesting too deep for the codec              key twice, none of these words or commas, and no long line
+--                                               key twice, and none of these words or commas
+--   nesting too deep for the codec              no long line
+--   numbers of more than 768 digits             no long line
 --   numbers for strings, 1.0 or true for 1      json_type
 --   24:00:00, offsets beyond a day, 7 decimals  the pattern of a time
 SELECT
@@ -18,12 +20,11 @@ SELECT
     COALESCE(
         CASE
             WHEN plain THEN TRUE
-            WHEN json IS NULL THEN FALSE
+            WHEN json IS NULL OR strlen(line) > 500 THEN FALSE
             WHEN len(json_keys(json)) = list_count({{ json_types_of }})
                 THEN regexp_matches(line, '[^,\s]\}\s*$')
             ELSE
                 len(json_keys(json)) = len(list_distinct(json_keys(json)))
-                AND length(line) <= 500
                 AND NOT regexp_matches(line, '(?i),\s*[\]}]|[\[:,]\s*-?(nan|inf)')
         END
         AND CASE
@@ -83,7 +84,7 @@ FROM (
                 *,
                 CASE WHEN plain OR json_valid(line) THEN line END AS json
             FROM (
-                SELECT *, regexp_full_match(line, {{ plain_line }}) AS plain
+                SELECT *, strlen(line) <= 500 AND regexp_full_match(line, {{ plain_line }}) AS plain
                 FROM lines
                 -- A line that has only its end is nothing; Firehose puts one after every record that ends its last line.
                 WHERE line <> chr(10)

@@ -76,6 +76,8 @@ def check(data: bytes) -> None:
 _numbers = ["1", "0", "-1", "-0", "1.0", "1e3", "1E2", "0e0", "-0.0", "20.5", "1e999", "1e-999", "01", "+1", ".5", "1."]
 _numbers += ["-", "--1", "1_0", "0x1", "1e", "1e+", "1e1.5", "5e-324", "2e-324", "-01", "00", "1.50", "1,5", "\u0663"]
 _long = ["1" * 400, "1." + "1" * 400, "0." + "0" * 400 + "1", "0." + "9" * 30, "1" * 30 + "e-28", "-0." + "0" * 30]
+#: Between two floating-point numbers, which takes more digits to see than some parsers look at.
+_long += ["0.100000000000000012490009027033011079765856266021728515625" + "0" * count for count in (0, 400, 800)]
 _big = [str(2**power + more) for power in (31, 53, 63, 64) for more in (-1, 0, 1)] + [str(-(2**63)), str(10**19)]
 _bounds = ["-100", "-100.0", "-100.00000000000001", "-100.000000000000001", "150", "150.0", "150.00000000000003"]
 _bounds += ["150.00000000000001", "60", "60.0", "60.00000000000001", "60.000000000000001", "100", "100.00000000000001"]
@@ -246,6 +248,7 @@ def _texts_of_objects(draw: st.DrawFn) -> bytes:
 @example(line() + b"\x0c\n")
 @example(line() + b"\n \n\t\n\n" + line(seq=8))
 @example(line() + b"\r\n\r\n" + line(seq=8) + b"\r\n")
+@example(line(battery="tie").replace(b'"tie"', _long[-1].encode()))
 def test_should_judge_and_read_every_line_as_the_codec_does(data: bytes) -> None:
     check(data)
 
