@@ -34,9 +34,7 @@ _ROWS_A_THREAD = 32_768
 _ARROW_TYPES = {"string": pa.string(), "timestamp": pa.timestamp("us"), "integer": pa.int64(), "number": pa.float64()}
 _PLACE = [("object_no", pa.int64()), ("raw_line", pa.int64()), ("raw_offset", pa.int64())]
 
-_ACCEPTED = pa.schema(
-    [*((field.name, _ARROW_TYPES[field.kind]) for field in FIELDS), *_PLACE, ("undecided", pa.string())]
-)
+_ACCEPTED = pa.schema([*((field.name, _ARROW_TYPES[field.kind]) for field in FIELDS), *_PLACE])
 _OBJECTS = pa.schema(
     [
         ("object_no", pa.int64()),
@@ -108,7 +106,6 @@ class Staging:
                 batch, size = [], 0
         if batch:
             self._parse(batch, whole=whole)
-        self._decide_rest(whole=whole)
         self._describe()
 
     def _describe(self) -> None:
@@ -128,22 +125,19 @@ class Staging:
             self._db.execute(f"SET VARIABLE {name} = (SELECT list({name} ORDER BY object_no) FROM objects)")
 
     def _parse(self, batch: Sequence[pa.RecordBatch], *, whole: bool) -> None:
-        """Take what is a reading for certain, and what else is to be decided."""
+        """Take what is a reading for certain, and have the rest decided, some at a time."""
         self._describe()
         lines = pa.Table.from_batches(batch, LINES)
         self._db.register("lines", pa.Table.from_batches(lines.to_batches(_ROWS_A_THREAD), LINES))
-        self._db.execute(
-            f"INSERT INTO accepted SELECT {', '.join(_ACCEPTED.names)} FROM ({sql('parse')}) "
-            f"WHERE NOT certain OR {_wanted(whole)}"
-        )
+        self._db.execute(f"CREATE OR REPLACE TABLE batch AS {sql('parse')}")
         self._db.unregister("lines")
-
-    def _decide_rest(self, *, whole: bool) -> None:
-        """Decide what :meth:`_parse` left open, some at a time."""
-        rows = self._db.cursor().execute(
-            "SELECT undecided, object_no, raw_line, raw_offset FROM accepted WHERE undecided IS NOT NULL"
+        self._db.execute(
+            f"INSERT INTO accepted SELECT {', '.join(_ACCEPTED.names)} FROM batch WHERE certain AND {_wanted(whole)}"
         )
-        while some := rows.fetchmany(_DECIDED_AT_ONCE):
+        rest = self._db.cursor().execute(
+            "SELECT undecided, object_no, raw_line, raw_offset FROM batch WHERE NOT certain"
+        )
+        while some := rest.fetchmany(_DECIDED_AT_ONCE):
             self._decide(
                 (
                     (object_no, Line(line.encode().removesuffix(b"\n"), number, offset))
@@ -151,7 +145,7 @@ class Staging:
                 ),
                 whole=whole,
             )
-        self._db.execute("DELETE FROM accepted WHERE undecided IS NOT NULL")
+        self._db.execute("DROP TABLE batch")
 
     def _decide(self, undecided: Iterable[tuple[int, Line]], *, whole: bool) -> None:
         """Have the codec decide line by line."""
@@ -164,7 +158,7 @@ class Staging:
             for reading in readings:
                 values = msgspec.structs.astuple(reading)
                 columns = (naive(value) if isinstance(value, dt.datetime) else value for value in values)
-                accepted.append((*columns, object_no, *place, None))
+                accepted.append((*columns, object_no, *place))
             for _, reason, detail in rejected:
                 refused.append((reason, detail, line.decode(errors="backslashreplace"), object_no, *place))
         insert(self._db, "accepted", accepted, _ACCEPTED, _wanted(whole))

@@ -13,9 +13,7 @@ CREATE TABLE accepted (
 {%- endfor %}
     object_no BIGINT,
     raw_line BIGINT,
-    raw_offset BIGINT,
-    -- The line, until the codec has decided.
-    undecided VARCHAR
+    raw_offset BIGINT
 );
 
 CREATE TABLE refused (
