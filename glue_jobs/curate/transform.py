@@ -211,8 +211,8 @@ class Transform:
         start = dt.datetime.strptime(day, "%Y-%m-%d")  # noqa: DTZ007 - naive, as in the tables
         bounds = (start + dt.timedelta(hours=min(group)), start + dt.timedelta(hours=max(group) + 1))
         within = "ts >= TIMESTAMP '{}' AND ts < TIMESTAMP '{}'".format(*bounds)
-        # Keys are long and few: as an enumeration, in their order, they are sorted and carried along as numbers. One has
-        # to have an entry, and where files are merged nothing was read.
+        # Keys are long and few: as an enumeration, in their order, they are sorted and carried along as numbers. It has
+        # one entry more for batches that read nothing: an enumeration is never empty.
         self._db.execute(
             "CREATE TYPE IF NOT EXISTS raw_objects AS ENUM "
             "(SELECT raw_object FROM objects UNION SELECT '' ORDER BY raw_object)"
