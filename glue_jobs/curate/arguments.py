@@ -58,7 +58,8 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
         start, end = start_of_hour(self.window_from), start_of_hour(self.window_to - dt.datetime.resolution) + HOUR
         if start >= end:
             raise CurateError(f"window_from {self.window_from} must lie before window_to {self.window_to}")
-        oldest = self.oldest_kept(now)
+        # Readings of an event hour can have arrived in the hour before.
+        oldest = self.oldest_kept(now) + (HOUR if self.window_by == "event" else dt.timedelta(0))
         if start < oldest:
             raise CurateError(
                 f"the window begins at {rfc3339(start)}, when raw objects may be gone "

@@ -22,6 +22,10 @@ from telemetry.tables import CURATED, QUARANTINE, READINGS
 
 logger = logging.getLogger(__name__)
 
+#: Raw objects curated together, in bytes as they are stored: what bounds the time between two commits, and the room on
+#: disk. JSON lines are a dozen times as long as that, and their rows in the database about as long as the lines.
+BATCH_BYTES = 512 * 2**20
+
 #: A day's files are merged for good when it has been over for as long as this.
 _CLOSED_AFTER = DAY
 
@@ -37,11 +41,13 @@ class Batch(NamedTuple):
 class Outcome(NamedTuple):
     """What came of a batch. ``days`` are those whose partitions may have been switched, ``hours`` were computed anew.
 
-    ``expired`` are the readings that arrived for hours whose raw objects may be gone.
+    ``left`` are hours that were touched and take more than a batch to be computed: they are left for batches of their
+    own. ``expired`` are the readings that arrived for hours whose raw objects may be gone.
     """
 
     days: frozenset[str]
     hours: int
+    left: frozenset[dt.datetime]
     expired: int
     counts: Counts
 
@@ -63,7 +69,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 def curate_batch(bench: Bench, batch: Batch, lake: Lake) -> Outcome:
     """Take a batch from raw lines to switched partitions; raises :class:`~glue_jobs.curate.errors.CurateError`."""
     with closing(bench.engine()) as engine:
-        hours, expired = _read(bench, engine, batch)
+        hours, left, expired = _read(bench, engine, batch)
         days = {*map(day_of, hours), *batch.merged}
         every = days | {day_of(found.arrived) for found in batch.objects}
         bench.reporter.phase("computing")
@@ -85,7 +91,7 @@ def curate_batch(bench: Bench, batch: Batch, lake: Lake) -> Outcome:
         for table in CURATED:
             changed = {day: made for day, made in quarantined.items() if made is not None}
             lake.switch(table, changed if table is QUARANTINE else switched)
-        return Outcome(frozenset(every), len(hours), expired, engine.counts())
+        return Outcome(frozenset(every), len(hours), frozenset(left), expired, engine.counts())
 
 
 def is_closed(day: str, now: dt.datetime) -> bool:
@@ -93,15 +99,21 @@ def is_closed(day: str, now: dt.datetime) -> bool:
     return dt.datetime.strptime(f"{day} +0000", "%Y-%m-%d %z") + DAY + _CLOSED_AFTER <= now
 
 
+def is_expired(bench: Bench, hour: dt.datetime) -> bool:
+    """Whether raw objects with readings of this event hour may be gone."""
+    return arrivals_of(hour)[0] < bench.oldest
+
+
 def is_scattered(lake: Lake, day: str) -> bool:
     """Whether merging the day's files would leave fewer of them."""
     return bool(layout.plan(lake.files(READINGS, day), [], closed=True).merged)
 
 
-def _read(bench: Bench, engine: Engine, batch: Batch) -> tuple[list[dt.datetime], int]:
+def _read(bench: Bench, engine: Engine, batch: Batch) -> tuple[list[dt.datetime], set[dt.datetime], int]:
     """Read a batch's objects and all others that hold readings of the same hours.
 
-    The hours come back, and the number of readings of those that are left as they are.
+    The hours come back; in their place those that take more than this batch; and the number of readings of hours that
+    stay as they are.
     """
     touched: list[Touched] = []
     bench.reporter.phase("reading")
@@ -109,7 +121,7 @@ def _read(bench: Bench, engine: Engine, batch: Batch) -> tuple[list[dt.datetime]
         touched = engine.read_whole(batch.objects)
         bench.index.add(touched)
     hours = {item.hour for item in touched} | set(batch.hours)
-    expired = {hour for hour in hours if arrivals_of(hour)[0] < bench.oldest}
+    expired = {hour for hour in hours if is_expired(bench, hour)}
     readings = sum(item.readings for item in touched if item.hour in expired)
     if expired:
         logger.warning(
@@ -121,5 +133,8 @@ def _read(bench: Bench, engine: Engine, batch: Batch) -> tuple[list[dt.datetime]
         hours -= expired
     known = {found.key for found in batch.objects}
     rest = [found for found in bench.index.objects(hours) if found.key not in known]
+    if batch.objects and sum(found.size for found in rest) > BATCH_BYTES:
+        engine.leave(hours)
+        return [], hours, readings
     engine.read_hours(rest, hours)
-    return sorted(hours), readings
+    return sorted(hours), set(), readings

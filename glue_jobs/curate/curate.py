@@ -6,15 +6,16 @@ import datetime as dt
 import logging
 import tempfile
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from glue_jobs.curate import batch as batches
 from glue_jobs.curate.arguments import Arguments
-from glue_jobs.curate.batch import Batch, Bench, Outcome, curate_batch, is_closed, is_scattered
+from glue_jobs.curate.batch import Batch, Bench, Outcome, curate_batch, is_closed, is_expired, is_scattered
 from glue_jobs.curate.devices_file import write_devices
 from glue_jobs.curate.engine import Engine
 from glue_jobs.curate.errors import doing
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 logger = logging.getLogger(__name__)
-
-#: Raw objects curated together, in bytes as they are stored: what bounds the time between two commits, and the room on
-#: disk. JSON lines are a dozen times as long as that, and their rows in the database about as long as the lines.
-_BATCH_BYTES = 512 * 2**20
 
 
 class Clients(NamedTuple):
@@ -103,12 +100,16 @@ class _Run:
     def _curate(self) -> None:
         position, unsettled = self._ledger.claim()
         days = set(unsettled)
+        position = self._compute_pending(position.leaving(self._window_hours()), days)
         for batch in self._work(position):
-            days |= self._curate_batch(batch).days
+            outcome = self._curate_batch(batch)
+            days |= outcome.days
             if self._arguments.window_from is None:
                 position = position.after(batch.objects)
+            position = position.leaving(outcome.left)
             self._ledger.commit(position)
             self._clean(days)
+            position = self._compute_pending(position, days)
         if self._registry:
             with tempfile.TemporaryDirectory(prefix="curate-") as folder:
                 self._lake("").replace_devices(write_devices(Path(folder), self._registry))
@@ -120,42 +121,87 @@ class _Run:
         self._ledger.settle([day for day in clean if is_closed(day, self._bench.now)])
         self._summary.watermark = position.watermark
 
+    def _compute_pending(self, position: Position, days: set[str]) -> Position:
+        """Compute the hours that are pending, in pieces; the days are added to ``days``."""
+        while position.pending:
+            hours = self._piece(position.pending)
+            days |= self._curate_batch(Batch(hours=hours)).days
+            position = position.computed(hours)
+            self._ledger.commit(position)
+            self._clean(days)
+        return position
+
+    def _piece(self, hours: Collection[dt.datetime]) -> list[dt.datetime]:
+        """The first of these hours, and more of the same day as long as their raw objects fit into a batch."""
+        piece: list[dt.datetime] = []
+        sizes: dict[str, int] = {}
+        for hour in sorted(hours):
+            sizes |= {found.key: found.size for found in self._bench.index.objects([hour])}
+            if piece and (sum(sizes.values()) > batches.BATCH_BYTES or day_of(hour) != day_of(piece[0])):
+                break
+            piece.append(hour)
+        return piece
+
+    def _window_hours(self) -> list[dt.datetime]:
+        """The hours of a window of event time."""
+        window = self._arguments.window(self._bench.now)
+        if window is None or self._arguments.window_by == "arrival":
+            return []
+        start, end = window
+        return [start + number * HOUR for number in range((end - start) // HOUR)]
+
     def _work(self, position: Position) -> Iterator[Batch]:
-        """What there is to do, in pieces of a bounded size."""
+        """The raw objects to curate, in batches of a bounded size."""
         arguments, raw, oldest = self._arguments, self._raw, self._bench.oldest
         window = arguments.window(self._bench.now)
         if window and arguments.window_by == "event":
-            start, end = window
-            hours = [start + number * HOUR for number in range((end - start) // HOUR)]
-            for day in sorted({day_of(hour) for hour in hours}):
-                yield Batch(hours=[hour for hour in hours if day_of(hour) == day])
             return
         if window:
-            found = list(raw.objects(*window))
+            listed = raw.objects(*window)
         elif arguments.full or position.since is None:
-            found = list(raw.objects(oldest))
+            listed = raw.objects(oldest)
         else:
-            found = [item for item in raw.objects(max(position.since, oldest)) if item.key not in position.seen]
+            listed = (item for item in raw.objects(max(position.since, oldest)) if item.key not in position.seen)
+        found = list(self._present(listed))
         self._summary.objects = len(found)
         self._bench.reporter.expect(len(found))
         yield from map(Batch, _in_batches(found))
 
+    def _present(self, objects: Iterable[RawObject]) -> Iterator[RawObject]:
+        """Leave out what says it arrives later: the watermark would go there, and nothing before it would be new."""
+        for found in objects:
+            if found.hour.start <= self._bench.now + HOUR:
+                yield found
+            else:
+                logger.warning("left alone, its hour of arrival is to come: s3://%s/%s", self._raw.bucket, found.key)
+
     def _look(self) -> None:
         """See what would change."""
         readings: dict[dt.datetime, int] = {}
-        position = self._ledger.look()
+        position = self._ledger.look().leaving(self._window_hours())
+        watermark = position.watermark
         for batch in self._work(position):
             with closing(self._bench.engine()) as engine:
-                if batch.hours:
-                    engine.read_hours(self._bench.index.objects(batch.hours), batch.hours)
-                else:
-                    engine.read_whole(batch.objects)
-                engine.collect_quarantine()
-                for touched in engine.touched():
-                    readings[touched.hour] = readings.get(touched.hour, 0) + touched.readings
-                self._summary.quarantined += engine.counts().quarantined
+                engine.read_whole(batch.objects)
+                self._see(engine, readings)
+        while position.pending:
+            hours = self._piece(position.pending)
+            with closing(self._bench.engine()) as engine:
+                engine.read_hours(self._bench.index.objects(hours), hours)
+                self._see(engine, readings)
+            position = position.computed(hours)
         self._summary.would_change = [Touch(hour, readings[hour]) for hour in sorted(readings)]
-        self._summary.watermark = position.watermark
+        self._summary.watermark = watermark
+
+    def _see(self, engine: Engine, readings: dict[dt.datetime, int]) -> None:
+        """Count what was read, by event hour; what is refused, and what comes too late, in the summary."""
+        engine.collect_quarantine()
+        self._summary.quarantined += engine.counts().quarantined
+        for touched in engine.touched():
+            if is_expired(self._bench, touched.hour):
+                self._summary.expired_readings += touched.readings
+            else:
+                readings[touched.hour] = readings.get(touched.hour, 0) + touched.readings
 
     def _curate_batch(self, batch: Batch) -> Outcome:
         self._batches += 1
@@ -212,7 +258,7 @@ def _in_batches(found: Sequence[RawObject]) -> Iterator[list[RawObject]]:
     batch: list[RawObject] = []
     size = 0
     for item in found:
-        if batch and size + item.size > _BATCH_BYTES:
+        if batch and size + item.size > batches.BATCH_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(item)

@@ -57,7 +57,11 @@ class Index:
         """The objects known to hold readings of these hours, in the order of their keys."""
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             keys = [key for some in pool.map(self._keys, sorted(hours)) for key in some]
-            return sorted({found for some in pool.map(self._read, keys) for found in some})
+            # An object that was put again has arrived again: what counts is the last time.
+            last = {
+                found.key: found for found in sorted(found for some in pool.map(self._read, keys) for found in some)
+            }
+            return list(last.values())
 
     def _keys(self, hour: dt.datetime) -> list[str]:
         prefix = _folder(hour)

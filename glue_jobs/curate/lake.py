@@ -63,7 +63,7 @@ class Lake:
         folder = _folder(table, day, run)
         with doing(f"list s3://{self.bucket}/{folder}"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
-            return [day_file(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
+            return [day_file(item["Key"]) for page in pages for item in page.get("Contents", [])]
 
     def download(self, files: Sequence[DayFile], folder: Path) -> list[Path]:
         """Local copies of files, in the same order."""

@@ -1,6 +1,7 @@
 """Which files a day of readings lies in: some of them to copy as they are, the others to write anew.
 
-A file holds whole hours and says in its name from which to which: ``07-09.parquet``. An hour is in one file only.
+A file holds whole hours and says in its name from which to which, and how many rows: ``07-09-5000.parquet``. An hour
+is in one file only.
 """
 
 from __future__ import annotations
@@ -9,26 +10,24 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-#: How many files a day's partition has at the most, but where its hours are larger than _ROWS_A_FILE.
+#: How many files a day's partition has at the most, but where they are of the size they should be.
 MOST_FILES = 6
 
-#: Below this a file is worth merging: Athena reads best from files of 128 MB and more, and opens each at a cost.
+#: Rows written to one file, or one hour's if it has more: some 150 MB. Athena reads best from files of 128 MB and more,
+#: and opens each at a cost.
 #: https://docs.aws.amazon.com/athena/latest/ug/performance-tuning-data-optimization-techniques.html
-_SMALL_BYTES = 128 * 2**20
-
-#: Rows written to one file: some 30 bytes each, compressed.
 _ROWS_A_FILE = 5_000_000
 
-_NAME = re.compile(r"(\d\d)-(\d\d)\.parquet")
+_NAME = re.compile(r"(\d\d)-(\d\d)-(\d+)\.parquet")
 
 
 class DayFile(NamedTuple):
-    """A file of a day's partition: its object's key and size, and the first and last hour of the day it may have."""
+    """A file of a day's partition: its object's key, the first and last hour of the day it may have, and its rows."""
 
     key: str
-    size: int
     first: int
     last: int
+    rows: int
 
     @property
     def name(self) -> str:
@@ -43,30 +42,34 @@ class Plan(NamedTuple):
     merged: list[DayFile]
 
 
-def day_file(key: str, size: int) -> DayFile:
-    """The file of that key. A name that says no hours may have them all."""
+def day_file(key: str) -> DayFile:
+    """The file of that key. A name that says no hours may have them all, and is merged when there is an occasion."""
     named = _NAME.fullmatch(key.rpartition("/")[2])
-    first, last = (int(named[1]), int(named[2])) if named else (0, 23)
-    return DayFile(key, size, first, last)
+    first, last, rows = map(int, named.groups()) if named else (0, 23, 0)
+    return DayFile(key, first, last, rows)
 
 
-def file_name(hours: Collection[int]) -> str:
-    """The name of a file of these hours."""
-    return f"{min(hours):02}-{max(hours):02}.parquet"
+def file_name(hours: Collection[int], rows: int) -> str:
+    """The name of a file of so many rows of these hours."""
+    return f"{min(hours):02}-{max(hours):02}-{rows}.parquet"
 
 
 def plan(files: Iterable[DayFile], touched: Collection[int], *, closed: bool) -> Plan:
-    """Merge the files that hold touched hours; small ones too, if the day is ``closed`` or would have too many."""
-    made = Plan([], [])
-    for file in files:
-        holds = any(file.first <= hour <= file.last for hour in touched)
-        (made.merged if holds else made.copied).append(file)
-    if closed or len(made.copied) + 1 > MOST_FILES:
-        small = [file for file in made.copied if file.size < _SMALL_BYTES]
-        # One small file alone gains nothing, unless there is something it can be merged with.
-        if len(small) > 1 or (small and (touched or made.merged)):
-            return Plan([file for file in made.copied if file not in small], [*made.merged, *small])
-    return made
+    """Merge the files that hold touched hours; neighbours that fit into one too, if there would be too many files.
+
+    The day is ``closed`` when even two are. Merged neighbours are fewer files afterwards, so that an end comes to it.
+    """
+    ordered = sorted(files, key=lambda file: file.first)
+    holds = [any(file.first <= hour <= file.last for hour in touched) for file in ordered]
+    if closed or holds.count(False) + 1 > MOST_FILES:
+        fit = [one.rows + other.rows <= _ROWS_A_FILE for one, other in zip(ordered, ordered[1:])]
+        merged = [any(three) for three in zip(holds, [*fit, False], [False, *fit])]
+    else:
+        merged = holds
+    return Plan(
+        [file for file, written in zip(ordered, merged) if not written],
+        [file for file, written in zip(ordered, merged) if written],
+    )
 
 
 def groups(rows: Mapping[int, int]) -> Iterator[list[int]]:

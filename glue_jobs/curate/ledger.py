@@ -38,11 +38,13 @@ _ID = "curate"
 class Position(msgspec.Struct, frozen=True):
     """Every raw object is curated that arrived before ``watermark``, and so are those of the keys ``seen``.
 
-    ``seen`` are the keys of the last hours only, in which objects can still come.
+    ``seen`` are the keys of the last hours only, in which objects can still come. Event hours that are ``pending`` have
+    yet to be computed anew from what was curated.
     """
 
     watermark: Optional[dt.datetime] = None
     seen: frozenset[str] = frozenset()
+    pending: frozenset[dt.datetime] = frozenset()
 
     @property
     def since(self) -> Optional[dt.datetime]:
@@ -55,7 +57,16 @@ class Position(msgspec.Struct, frozen=True):
         moved = Position(max(times) if times else None)
         since = moved.since
         keys = self.seen | {found.key for found in objects}
-        return Position(moved.watermark, frozenset(key for key in keys if since and _is_since(key, since)))
+        seen = frozenset(key for key in keys if since and _is_since(key, since))
+        return Position(moved.watermark, seen, self.pending)
+
+    def leaving(self, hours: Collection[dt.datetime]) -> Position:
+        """The position when these hours are left for later."""
+        return Position(self.watermark, self.seen, self.pending.union(hours))
+
+    def computed(self, hours: Collection[dt.datetime]) -> Position:
+        """The position when these hours are computed."""
+        return Position(self.watermark, self.seen, self.pending.difference(hours))
 
 
 class Ledger:

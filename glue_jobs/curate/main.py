@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
+logger = logging.getLogger(__name__)
+
 _NAMESPACE = "IoTPipeline"
 
 
@@ -45,6 +47,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str], make_engine: MakeEngin
             publish(cloudwatch, arguments.stage, summary, dt.datetime.now(dt.timezone.utc))
     except (CurateError, BotoCoreError) as error:
         sys.exit(f"curate: {error}")
+    except Exception as error:  # a full disk, or a defect: the log has the details, and Glue shows the line
+        logger.exception("the run cannot go on")
+        sys.exit(f"curate: {type(error).__name__}: {error}")
     sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
 
 

@@ -202,7 +202,7 @@ class SparkEngine:
         """Write a day's readings, some hours to a file."""
         hour = f.hour("ts")
         sizes = {row["hour"]: row["count"] for row in _collected(rows.groupBy(hour.alias("hour")).count())}
-        groups = {layout.file_name(group): group for group in layout.groups(sizes)}
+        groups = {layout.file_name(group, sum(sizes[hour] for hour in group)): group for group in layout.groups(sizes)}
         if not groups:
             return
         file = f.coalesce(*(f.when(hour.isin(group), name) for name, group in groups.items()))

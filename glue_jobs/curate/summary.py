@@ -29,8 +29,8 @@ class Summary(msgspec.Struct, kw_only=True):
 
     ``readings`` and ``duplicates`` are those of all the hours it computed anew, ``expired_readings`` those that arrived
     for hours whose raw objects may have expired, which stay as they are. ``merged`` are days whose files were merged.
-    ``would_change`` is what a dry run found; nothing else is counted then but ``objects``, ``lines`` and
-    ``quarantined``.
+    ``would_change`` is what a dry run found; nothing else is counted then but ``objects``, ``lines``,
+    ``expired_readings`` and ``quarantined``.
     """
 
     run_id: str

@@ -115,7 +115,7 @@ class Transform:
         hours_of_day = _parquet(READINGS_HOURLY, previous.hourly, f"NOT {_is_one_of('hour_start', hours)}")
         self._db.execute(f"CREATE OR REPLACE TABLE new_hours AS {hours_of_day}")
         made = [
-            Made(READINGS, layout.file_name(group), self._write_readings(day, group, old if previous.merged else ""))
+            self._write_readings(day, group, old if previous.merged else "")
             for group in layout.groups(self._rows_by_hour(day, old))
         ]
         # Sums of floating-point numbers depend on their order, and several threads have none.
@@ -206,7 +206,7 @@ class Transform:
             ).fetchall()
         )
 
-    def _write_readings(self, day: str, group: Sequence[int], old: str) -> Path:
+    def _write_readings(self, day: str, group: Sequence[int], old: str) -> Made:
         """Compute the group's hours of the day, and write them with those that stay as they are."""
         start = dt.datetime.strptime(day, "%Y-%m-%d")  # noqa: DTZ007 - naive, as in the tables
         bounds = (start + dt.timedelta(hours=min(group)), start + dt.timedelta(hours=max(group) + 1))
@@ -239,7 +239,7 @@ class Transform:
                 f"SELECT * FROM ({rows} UNION ALL BY NAME SELECT *, date_trunc('hour', ts) AS hour_start "
                 f"FROM ({old}) WHERE {within}) ORDER BY hour_start, device_id, seq"
             )
-        return self._write(READINGS, rows).path
+        return self._write(READINGS, rows, group)
 
     def _write_health(self, readings: Sequence[Path]) -> Made:
         """The health of the devices, some of them at a time."""
@@ -255,15 +255,15 @@ class Transform:
             self._db.execute(f"{into} {sql('device_health')}")
         return self._write(DEVICE_HEALTH, "SELECT * FROM health ORDER BY device_id")
 
-    def _write(self, table: Table, rows: str) -> Made:
-        """Write rows as a Parquet file with the table's columns, names and types."""
+    def _write(self, table: Table, rows: str, hours: Sequence[int] = ()) -> Made:
+        """Write rows as a Parquet file with the table's columns, names and types; ``hours`` are for its name."""
         self._files += 1
         path = self._folder / f"{table.name}-{self._files}.parquet"
         columns = ", ".join(f"CAST({column.name} AS {column.type}) AS {column.name}" for column in table.columns)
-        self._db.execute(
+        ((count,),) = self._db.execute(
             f"COPY (SELECT {columns} FROM ({rows})) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
-        )
-        return Made(table, "0.parquet", path)
+        ).fetchall()
+        return Made(table, layout.file_name(hours, count) if hours else "0.parquet", path)
 
     def _count(self, table: str) -> int:
         ((rows,),) = self._db.execute(f"SELECT count(*) FROM {table}").fetchall()

@@ -65,7 +65,12 @@ def make_engine(emulator: Instance) -> Iterator[MakeEngine]:
         )
         # The gateway's Java is started with the environment, the workers by it.
     yield partial(SparkEngine, spark)
+    gateway: Any = spark.sparkContext._gateway
     spark.stop()
+    # Its Java would stay until this process ends, and other tests look for what was left behind.
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(timeout=60)
 
 
 class Twins:

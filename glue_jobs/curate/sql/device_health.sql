@@ -13,10 +13,13 @@ SELECT
     summed.gaps,
     summed.lost,
     CAST(
-        CASE
-            WHEN registry.interval_seconds > 0 THEN GREATEST(FLOOR(summed.span_seconds / registry.interval_seconds + 0.5) + 1, 1)
-            ELSE LEAST(CAST(summed.received AS DOUBLE) + summed.lost, 9.2e18)
-        END AS BIGINT
+        LEAST(
+            CASE
+                WHEN registry.interval_seconds > 0 THEN GREATEST(FLOOR(summed.span_seconds / registry.interval_seconds + 0.5) + 1, 1)
+                ELSE CAST(summed.received AS DOUBLE) + summed.lost
+            END,
+            9.2e18
+        ) AS BIGINT
     ) AS expected,
     LEAST(
         summed.received / CASE

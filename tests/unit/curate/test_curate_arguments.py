@@ -9,6 +9,7 @@ import pytest
 
 from glue_jobs.curate.arguments import Arguments, parse_arguments
 from glue_jobs.curate.errors import CurateError
+from glue_jobs.curate.partition import HOUR
 
 REQUIRED: dict[str, Any] = {
     "raw_bucket": "raw",
@@ -126,3 +127,12 @@ def test_should_begin_a_window_at_the_oldest_hour_surely_kept_and_no_earlier(
 def test_should_refuse_arguments_that_do_not_go_together(wrong: dict[str, str], said: str) -> None:
     with pytest.raises(CurateError, match=said):
         parse_arguments([], {**GIVEN, **wrong})
+
+
+def test_should_begin_a_window_of_event_time_an_hour_later() -> None:
+    now = hour(12)
+    oldest = Arguments(**REQUIRED).oldest_kept(now)
+    event: dict[str, Any] = {**REQUIRED, "window_to": now, "window_by": "event"}
+    assert Arguments(**event, window_from=oldest + HOUR).window(now) is not None
+    with pytest.raises(CurateError, match="the window begins at"):
+        Arguments(**event, window_from=oldest).window(now)

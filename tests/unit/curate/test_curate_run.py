@@ -5,14 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
 
-from glue_jobs.curate import curate, lake, layout
+from glue_jobs.curate import batch, lake, layout
+from glue_jobs.curate.batch import Outcome
+from glue_jobs.curate.engine import Touched
 from glue_jobs.curate.errors import CurateError
+from glue_jobs.curate.index import Index
 from glue_jobs.curate.partition import DAY, HOUR
+from glue_jobs.curate.raw import RawZone
 from telemetry.tables import CURATED
 from tests.unit.curate.deployed import NOW, Aws, at
 from tests.unit.curate.samples import ARRIVED, key, line
@@ -31,7 +36,7 @@ def test_should_leave_only_the_files_the_catalog_points_at(aws: Aws) -> None:
     assert (summary.objects, summary.lines, summary.hours, summary.days) == (1, 3, 1, 1)
     assert (summary.readings, summary.duplicates, summary.quarantined) == (1, 1, 1)
     assert aws.files() == sorted(live(aws))
-    assert aws.keys("readings") == {TODAY: [f"readings/dt={TODAY}/{summary.run_id}-1/12-12.parquet"]}
+    assert aws.keys("readings") == {TODAY: [f"readings/dt={TODAY}/{summary.run_id}-1/12-12-1.parquet"]}
     assert {table.name for table in CURATED} == {name.split("/")[0] for name in aws.files()}
 
 
@@ -157,14 +162,14 @@ def test_should_copy_the_files_of_a_day_that_stay_as_they_are(aws: Aws) -> None:
         item["Key"].rpartition("/")[2]: item["ETag"]
         for item in aws.s3.list_objects_v2(Bucket="lake", Prefix="readings/")["Contents"]
     }
-    assert set(tags) == {"10-10.parquet", "11-11.parquet", "12-12.parquet"}
+    assert set(tags) == {"10-10-1.parquet", "11-11-1.parquet", "12-12-1.parquet"}
     aws.put(ARRIVED - HOUR, at(ARRIVED - HOUR, seq=9), name="b")
     aws.curate()
     after = {
         item["Key"].rpartition("/")[2]: item["ETag"]
         for item in aws.s3.list_objects_v2(Bucket="lake", Prefix="readings/")["Contents"]
     }
-    assert {name for name in after if after[name] == tags.get(name)} == {"10-10.parquet", "12-12.parquet"}
+    assert {name for name in after if after[name] == tags.get(name)} == {"10-10-1.parquet", "12-12-1.parquet"}
     assert aws.seqs() == [0, 1, 2, 9]
 
 
@@ -189,9 +194,20 @@ def test_should_merge_the_files_of_a_day_that_is_over(aws: Aws) -> None:
     assert aws.curate(now=ARRIVED + DAY).merged == 0
     summary = aws.curate(now=ARRIVED.replace(hour=0, minute=0) + 2 * DAY)
     assert (summary.merged, summary.readings) == (1, 0)
-    assert [name.rpartition("/")[2] for name in aws.keys("readings")[TODAY]] == ["10-12.parquet"]
+    assert [name.rpartition("/")[2] for name in aws.keys("readings")[TODAY]] == ["10-12-3.parquet"]
     assert aws.rows() == rows
     assert aws.curate(now=ARRIVED + 3 * DAY).merged == 0
+
+
+def test_should_settle_a_day_that_stays_in_several_files(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "_ROWS_A_FILE", 3)
+    for number in range(3):
+        moment = ARRIVED - number * HOUR
+        aws.put(moment, *(at(moment, seq=10 * number + seq) for seq in range(2)))
+        aws.curate(grace_seconds=3600)
+    merged = [aws.curate(now=ARRIVED + 3 * DAY + number * HOUR, grace_seconds=3600).merged for number in range(3)]
+    assert merged == [0, 0, 0]
+    assert len(aws.keys("readings")[TODAY]) == 3
 
 
 def test_should_cut_a_day_into_files_of_a_bounded_number_of_rows(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +224,7 @@ def test_should_curate_many_objects_in_batches_and_commit_each(aws: Aws, monkeyp
         aws.put(moment, at(moment, seq=number), at(ARRIVED - 4 * HOUR, seq=9), b"oops")
     aws.curate()
     expected = aws.rows()
-    monkeypatch.setattr(curate, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(batch, "BATCH_BYTES", 1)
     summary = aws.curate(full=True)
     assert (summary.objects, summary.run_id in str(aws.keys("readings"))) == (5, True)
     assert aws.rows() == expected
@@ -216,7 +232,7 @@ def test_should_curate_many_objects_in_batches_and_commit_each(aws: Aws, monkeyp
 
 
 def test_should_go_on_from_the_last_batch_of_a_run_that_died(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curate, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(batch, "BATCH_BYTES", 1)
     for number in range(3):
         aws.put(ARRIVED - number * HOUR, at(ARRIVED - number * HOUR, seq=number))
     commits = iter(range(10))
@@ -230,6 +246,87 @@ def test_should_go_on_from_the_last_batch_of_a_run_that_died(aws: Aws, monkeypat
         aws.curate()
     assert aws.curate().objects == 1
     assert aws.seqs() == [0, 1, 2]
+
+
+def test_should_compute_hours_in_pieces_where_they_take_more_than_a_batch(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        aws.put(ARRIVED - number * HOUR, at(ARRIVED - number * HOUR, seq=number), name="a")
+    aws.curate()
+    monkeypatch.setattr(batch, "BATCH_BYTES", 1)
+    # One object has readings of all these hours, as of a gateway that was offline.
+    late = [at(ARRIVED - number * HOUR, seq=10 + number) for number in range(4)]
+    aws.put(ARRIVED, *late, b"oops", name="b")
+    pieces: list[int] = []
+    monkeypatch.setattr("glue_jobs.curate.curate.curate_batch", counted(batch.curate_batch, pieces))
+    summary = aws.curate()
+    assert pieces == [0, 1, 1, 1, 1]
+    assert (summary.hours, summary.readings, summary.quarantined) == (4, 8, 1)
+    rows = aws.rows()
+    assert aws.seqs() == [0, 1, 2, 3, 10, 11, 12, 13]
+    aws.curate(full=True)
+    assert aws.rows() == rows
+
+
+def counted(curate_batch: Callable[..., Outcome], hours: list[int]) -> Callable[..., Outcome]:
+    def counting(*arguments: Any) -> Outcome:
+        outcome = curate_batch(*arguments)
+        hours.append(outcome.hours)
+        return outcome
+
+    return counting
+
+
+def test_should_go_on_with_the_hours_that_a_run_left(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        aws.put(ARRIVED - number * HOUR, at(ARRIVED - number * HOUR, seq=number), name="a")
+    aws.curate()
+    monkeypatch.setattr(batch, "BATCH_BYTES", 1)
+    aws.put(ARRIVED, *(at(ARRIVED - number * HOUR, seq=10 + number) for number in range(3)), name="b")
+    commits = iter(range(10))
+
+    def die(params: dict[str, Any], **_: object) -> None:
+        if "watermark" in params["UpdateExpression"] and next(commits) == 2:
+            raise KeyboardInterrupt
+
+    aws.dynamodb.meta.events.register("provide-client-params.dynamodb.UpdateItem", die)
+    with pytest.raises(KeyboardInterrupt):
+        aws.curate()
+    summary = aws.curate(dry_run=True)
+    assert (summary.objects, len(summary.would_change)) == (0, 2)
+    summary = aws.curate()
+    assert (summary.objects, summary.hours) == (0, 2)
+    assert aws.seqs() == [0, 1, 2, 10, 11, 12]
+
+
+def test_should_leave_an_object_alone_whose_hour_is_to_come(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
+    aws.put(ARRIVED + 300 * DAY, line(seq=1))
+    aws.put(ARRIVED, line(seq=2))
+    aws.curate()
+    assert "left alone, its hour of arrival is to come: s3://raw/raw/dt=2027-09-19/" in caplog.text
+    aws.put(ARRIVED, line(seq=3), name="b")
+    assert aws.curate().objects == 1
+    assert aws.seqs() == [2, 3]
+
+
+def test_should_read_an_object_once_that_was_put_again(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = aws.put(ARRIVED, line(seq=1))
+    aws.curate()
+    aws.s3.put_object(Bucket="raw", Key=name, Body=line(seq=1))
+    found = next(iter(RawZone(aws.s3, "raw").objects(ARRIVED)))
+    Index(aws.s3, "lake").add([Touched(ARRIVED.replace(minute=0), found._replace(arrived=found.arrived + HOUR), 1)])
+    aws.put(ARRIVED, line(seq=2), name="b")
+    aws.curate()
+    assert [row["copies"] for row in aws.rows()["readings"]] == [1, 1]
+
+
+def test_should_curate_though_a_device_is_expected_to_send_without_end(aws: Aws) -> None:
+    aws.register("device,site,model,interval\nd1,s1,freezer,1e-17\n")
+    aws.put(ARRIVED, at(ARRIVED, seq=1), at(ARRIVED - HOUR / 4, seq=2))
+    aws.curate()
+    (row,) = aws.rows()["device_health"]
+    assert row["expected"] == 9_200_000_000_000_000_000
 
 
 def test_should_refuse_to_switch_anything_once_another_run_has_begun(aws: Aws) -> None:
@@ -277,6 +374,12 @@ def test_should_leave_the_hours_alone_whose_raw_objects_may_be_gone(aws: Aws, ca
     assert (summary.readings, summary.expired_readings) == (1, 1)
     assert aws.seqs() == [1]
     assert "1 readings are not curated: raw objects of their hours may be gone: 2026-11-21T10:00:00Z" in caplog.text
+
+
+def test_should_say_beforehand_what_comes_too_late(aws: Aws) -> None:
+    aws.put(ARRIVED, line(seq=1), at(ARRIVED - 50 * HOUR, seq=2))
+    summary = aws.curate(raw_retention_days=2, dry_run=True)
+    assert ([touch.readings for touch in summary.would_change], summary.expired_readings) == ([1], 1)
 
 
 @pytest.mark.parametrize(
