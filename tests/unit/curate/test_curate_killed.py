@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from glue_jobs.curate import batch
 from glue_jobs.curate.partition import DAY, HOUR
 from telemetry.tables import CURATED
 from tests.unit.curate.deployed import Aws, Rows, at
@@ -72,9 +73,16 @@ def check(aws: Aws, before: Rows, after: Rows) -> None:
         assert now.get(partition, []) in (old.get(partition, []), new.get(partition, [])), partition
 
 
-def test_should_leave_whole_partitions_and_complete_them_whichever_call_was_the_last(world: World) -> None:
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_should_leave_whole_partitions_and_complete_them_whichever_call_was_the_last(
+    world: World, monkeypatch: pytest.MonkeyPatch, in_pieces: bool
+) -> None:
+    world = copy.deepcopy(world)
     before = world.aws.rows()
     second(world.aws)
+    if in_pieces:
+        # Each object is a batch, and each hour it touches another one: between them a day is partly new.
+        monkeypatch.setattr(batch, "BATCH_BYTES", 1)
     undisturbed = copy.deepcopy(world)
     undisturbed.life.calls.clear()
     undisturbed.aws.curate(now=LATER)
@@ -89,7 +97,8 @@ def test_should_leave_whole_partitions_and_complete_them_whichever_call_was_the_
         with pytest.raises(Killed):
             aws.curate(now=LATER)
         life.at = None
-        check(aws, before, after)
+        if not in_pieces:
+            check(aws, before, after)
         aws.curate(now=LATER)
         assert aws.rows() == after, f"after {name}, call {number}"
         live = {key for table in CURATED for keys in aws.keys(table.name).values() for key in keys}
