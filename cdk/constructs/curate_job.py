@@ -86,6 +86,7 @@ class CurateJob(Construct):
                 "--state_table": lake.state_table.table_name,
                 "--config_bucket": lake.config_bucket.bucket_name,
                 "--registry_key": REGISTRY_KEY,
+                "--region": Stack.of(self).region,
                 **(_spark_modules(wheel_url, modules) if spark else _shell_modules(wheel_url, modules)),
             },
             **(_spark(script) if spark else _shell(script)),

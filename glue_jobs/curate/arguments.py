@@ -23,7 +23,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     ``raw_retention_days`` is how long the raw zone keeps every object at least, ``grace_seconds`` how long replaced
     files stay. With a window, what arrived in it (or, with ``window_by`` ``event``, the hours of event time in it) is
     curated again; ``full`` is all that the raw zone keeps. Without, it is what arrived since the last such run.
-    ``dry_run`` changes nothing and tells what would be.
+    ``dry_run`` changes nothing and tells what would be. ``region`` is where AWS is asked, if not where boto3 would.
     """
 
     raw_bucket: _Text
@@ -41,6 +41,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     full: bool = False
     dry_run: bool = False
     run_id: Optional[_RunId] = None
+    region: Optional[_Text] = None
 
     def __post_init__(self) -> None:
         if (self.window_from is None) != (self.window_to is None):

@@ -36,14 +36,15 @@ def main(argv: Sequence[str], environ: Mapping[str, str], make_engine: MakeEngin
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
         arguments = parse_arguments(argv, environ)
+        session = boto3.Session(region_name=arguments.region)
         clients = Clients(
-            boto3.client("s3", config=AWS_CONFIG),
-            boto3.client("glue", config=AWS_CONFIG),
-            boto3.client("dynamodb", config=AWS_CONFIG),
+            session.client("s3", config=AWS_CONFIG),
+            session.client("glue", config=AWS_CONFIG),
+            session.client("dynamodb", config=AWS_CONFIG),
         )
         summary = curate(clients, arguments, dt.datetime.now(dt.timezone.utc), make_engine)
         if not summary.dry_run:
-            cloudwatch = boto3.client("cloudwatch", config=AWS_CONFIG)
+            cloudwatch = session.client("cloudwatch", config=AWS_CONFIG)
             publish(cloudwatch, arguments.stage, summary, dt.datetime.now(dt.timezone.utc))
     except (CurateError, BotoCoreError) as error:
         sys.exit(f"curate: {error}")

@@ -51,6 +51,25 @@ def test_should_print_a_summary_and_publish_its_metrics(aws: Aws, capsys: pytest
     assert values == counts
 
 
+def test_should_ask_aws_where_it_is_told_to(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(SystemExit, match=r"^curate: You must specify a region"):
+        main([], ENVIRON, DuckDBEngine)
+    main(["--region", "us-east-1"], ENVIRON, DuckDBEngine)
+    assert json.loads(capsys.readouterr().out)["objects"] == 0
+
+
+def test_should_end_a_defect_with_a_line_too(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    def full_disk(*_: object) -> DuckDBEngine:
+        raise OSError(28, "No space left on device")
+
+    aws.put(dt.datetime.now(dt.UTC), at(dt.datetime.now(dt.UTC)))
+    with pytest.raises(SystemExit, match=r"^curate: OSError: \[Errno 28\] No space left on device$"):
+        main([], ENVIRON, full_disk)
+
+
 def test_should_publish_nothing_of_a_dry_run(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     aws.put(dt.datetime.now(dt.UTC), at(dt.datetime.now(dt.UTC)))
     main([], {**ENVIRON, "dry_run": "true"}, DuckDBEngine)
