@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -32,7 +32,6 @@ class _Rate(ProgressColumn):
 def bar(console: Console) -> Iterator[Callable[[RunProgress], None]]:
     """A bar that follows a run: give it what the run says of its progress."""
     columns = (
-        SpinnerColumn(finished_text="✓"),
         TextColumn("curate: {task.description}"),
         BarColumn(bar_width=30),
         TextColumn("{task.completed:,}/{task.total:,} files"),
