@@ -1,4 +1,4 @@
-"""What an emulator's CloudFormation refuses, left out there by name and said so at synth."""
+"""What an emulator's CloudFormation refuses, left out there by name and said so at synth; and what it only pretends."""
 
 from __future__ import annotations
 

@@ -7,9 +7,7 @@ ten times the rows.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +18,7 @@ from benchmarks.curate.contenders import GUESTS, NAMES
 from benchmarks.curate.dataset import contents, folder_of, raw_objects
 from benchmarks.curate.report import Report, report, table
 from benchmarks.curate.trial import Outcome
+from benchmarks.measuring import parser, positive, run
 
 #: Where the data is kept: to make it takes longer than to curate it.
 _KEPT = Path("build/bench")
@@ -27,14 +26,13 @@ _KEPT = Path("build/bench")
 
 def main() -> None:
     """Measure, and print a table or, with ``--json``, one object."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curate", description=__doc__)
-    parser.add_argument("--rows", type=_positive, default=2_000_000, help="readings in the raw data")
-    parser.add_argument("--rounds", type=_positive, default=3, help="how often each contender curates them")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    chosen = parser.parse_args()
+    command = parser("curate", __doc__)
+    command.add_argument("--rows", type=positive, default=2_000_000, help="readings in the raw data")
+    command.add_argument("--rounds", type=positive, default=3, help="how often each contender curates them")
+    chosen = command.parse_args()
     for package in GUESTS:
         if not importlib.util.find_spec(package):
-            parser.exit(1, f"{parser.prog}: {package} is not installed; `make bench` installs it\n")
+            command.exit(1, f"{command.prog}: {package} is not installed; `make bench` installs it\n")
     measured = measure(chosen.rows, chosen.rounds)
     sys.stdout.write(msgspec.json.encode(measured).decode() + "\n" if chosen.json else table(measured))
 
@@ -57,32 +55,20 @@ def _data(rows: int) -> Path:
         contents(folder)
     except FileNotFoundError:
         _say(f"making {rows:,} readings in {folder}")
-        _run("data", str(folder), str(rows))
+        run("curate.data", str(folder), str(rows))
     return folder
 
 
 def _trial(name: str, data: Path) -> Outcome:
     with tempfile.TemporaryDirectory() as out:
-        outcome = msgspec.json.decode(_run("trial", name, str(data), out), type=Outcome)
-        _run("check", name, str(data), out)
+        outcome = msgspec.json.decode(run("curate.trial", name, str(data), out), type=Outcome)
+        run("curate.check", name, str(data), out)
     _say(f"  {name}: {outcome.seconds:.2f} s, {outcome.peak_memory_mb:.0f} MB")
     return outcome
 
 
-def _run(module: str, *arguments: str) -> bytes:
-    command = [sys.executable, "-m", f"benchmarks.curate.{module}", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-
-
 def _say(progress: str) -> None:
     sys.stderr.write(progress + "\n")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 if __name__ == "__main__":

@@ -10,13 +10,7 @@ import msgspec
 
 from benchmarks.curate.contenders import FLOOR, OURS, PEERS
 from benchmarks.curate.trial import Outcome
-
-
-class Ratio(msgspec.Struct, frozen=True):
-    """Our rate over another's in the same round: the median of the rounds and the best of them."""
-
-    median: float
-    best: float
+from benchmarks.measuring import Ratio, ratio, times
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +39,6 @@ def report(rows: int, rounds: Sequence[_Round]) -> Report:
     def rate(name: str) -> float:
         return statistics.median(rows / measured[name].seconds for measured in rounds)
 
-    def ratio(other: str) -> Ratio:
-        values = [measured[other].seconds / measured[OURS].seconds for measured in rounds]
-        return Ratio(statistics.median(values), max(values))
-
     versions = {"python": platform.python_version()}
     for outcome in rounds[0].values():
         versions |= outcome.versions
@@ -59,7 +49,10 @@ def report(rows: int, rounds: Sequence[_Round]) -> Report:
         ours=rate(OURS),
         peers={name: rate(name) for name in PEERS},
         floor=rate(FLOOR),
-        ratios={other: ratio(other) for other in (*PEERS, FLOOR)},
+        ratios={
+            other: ratio([measured[other].seconds / measured[OURS].seconds for measured in rounds])
+            for other in (*PEERS, FLOOR)
+        },
         peak_memory_mb={name: max(measured[name].peak_memory_mb for measured in rounds) for name in rounds[0]},
         versions=versions,
     )
@@ -74,11 +67,6 @@ def table(measured: Report) -> str:
         f"{'':10}{'ours is':>11}{'at best':>9}{'readings/s':>12}{'peak MB':>9}",
     ]
     for name, rate in rates.items():
-        lines.append(f"{name:10}{_times(measured.ratios, name)}{rate:>12,.0f}{measured.peak_memory_mb[name]:>9.0f}")
+        lines.append(f"{name:10}{times(measured.ratios, name)}{rate:>12,.0f}{measured.peak_memory_mb[name]:>9.0f}")
     lines += ["", ", ".join(f"{name} {version}" for name, version in measured.versions.items())]
     return "\n".join(lines) + "\n"
-
-
-def _times(ratios: Mapping[str, Ratio], name: str) -> str:
-    ratio = ratios.get(name)
-    return f"{ratio.median:>10.2f}x{ratio.best:>8.2f}x" if ratio else " " * 20

@@ -11,9 +11,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.curate.contenders import Contender, contender
-
-#: Bytes in a unit of ``ru_maxrss``, which macOS counts in bytes and Linux in kibibytes.
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+from benchmarks.measuring import peak_memory_mb
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -32,13 +30,9 @@ def measure(subject: Contender, data: Path, out: Path) -> Outcome:
     seconds = time.perf_counter() - began
     subject.close()
     versions = {name: metadata.version(name) for name in subject.packages}
-    return Outcome(seconds, _peak_memory() / 1e6, versions)
-
-
-def _peak_memory() -> int:
-    """This process's and its largest child's that has ended: Spark works in a Java virtual machine beside Python."""
-    of = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(resource.getrusage(who).ru_maxrss for who in of) * _RSS_UNIT
+    # And its largest child's that has ended: Spark works in a Java virtual machine beside Python.
+    peak = peak_memory_mb(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return Outcome(seconds, peak, versions)
 
 
 if __name__ == "__main__":

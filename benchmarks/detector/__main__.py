@@ -6,8 +6,6 @@ each of them, and a ratio is only taken between neighbours.
 
 from __future__ import annotations
 
-import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,15 +17,15 @@ from benchmarks.detector.contenders import NAMES
 from benchmarks.detector.report import Report, report, table
 from benchmarks.detector.shape import shape
 from benchmarks.detector.trial import Outcome
+from benchmarks.measuring import parser, positive, run
 
 
 def main() -> None:
     """Measure, and print a table or, with ``--json``, one object."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.detector", description=__doc__)
-    parser.add_argument("--rows", type=_positive, default=200_000, help="readings each contender is measured on")
-    parser.add_argument("--rounds", type=_positive, default=5, help="how often each runs")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    chosen = parser.parse_args()
+    command = parser("detector", __doc__)
+    command.add_argument("--rows", type=positive, default=200_000, help="readings each contender is measured on")
+    command.add_argument("--rounds", type=positive, default=5, help="how often each runs")
+    chosen = command.parse_args()
     measured = measure(chosen.rows, chosen.rounds)
     sys.stdout.write(msgspec.json.encode(measured).decode() + "\n" if chosen.json else table(measured))
 
@@ -36,25 +34,13 @@ def measure(rows: int, times: int) -> Report:
     """The benchmark on so many readings or what fills the last event, each contender so many times."""
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
-        _run("data", str(events), str(rows))
+        run("detector.data", str(events), str(rows))
         rounds = [{name: _trial(name, events) for name in NAMES} for _ in range(times)]
     return report(shape(rows).rows, rounds, cold_imports(times))
 
 
 def _trial(name: str, events: Path) -> Outcome:
-    return msgspec.json.decode(_run("trial", name, str(events)), type=Outcome)
-
-
-def _run(module: str, *arguments: str) -> bytes:
-    command = [sys.executable, "-m", f"benchmarks.detector.{module}", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    return msgspec.json.decode(run("detector.trial", name, str(events)), type=Outcome)
 
 
 if __name__ == "__main__":

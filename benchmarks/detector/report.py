@@ -11,15 +11,9 @@ import msgspec
 
 from benchmarks.detector.contenders import FLOOR, OURS, OURS_WITH_WINDOWS, PEERS
 from benchmarks.detector.trial import Outcome
+from benchmarks.measuring import Ratio, ratio, times
 
 _PACKAGES = ("msgspec", "pydantic", "aws-lambda-powertools", "boto3")
-
-
-class Ratio(msgspec.Struct, frozen=True):
-    """Our rate over another's in the same round: the median of the rounds and the best of them."""
-
-    median: float
-    best: float
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,13 +71,9 @@ def report(rows: int, rounds: Sequence[_Round], cold_import_seconds: dict[str, f
 
 def _ratios(rounds: Sequence[_Round], subject: str) -> dict[str, Ratio]:
     return {
-        other: _ratio([measured[subject].rate / measured[other].rate for measured in rounds])
+        other: ratio([measured[subject].rate / measured[other].rate for measured in rounds])
         for other in (*PEERS, FLOOR)
     }
-
-
-def _ratio(values: Sequence[float]) -> Ratio:
-    return Ratio(statistics.median(values), max(values))
 
 
 def table(measured: Report) -> str:
@@ -101,7 +91,7 @@ def table(measured: Report) -> str:
     ]
     for name, rate in rates.items():
         lines.append(
-            f"{name:24}{_times(measured.ratios, name)}{_times(measured.ratios_with_windows, name)}"
+            f"{name:24}{times(measured.ratios, name)}{times(measured.ratios_with_windows, name)}"
             f"{rate:>12,.0f}{measured.peak_memory_mb[name]:>9.0f}"
         )
     lines += [
@@ -114,8 +104,3 @@ def table(measured: Report) -> str:
         ", ".join(f"{name} {version}" for name, version in measured.versions.items()),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _times(ratios: Mapping[str, Ratio], name: str) -> str:
-    ratio = ratios.get(name)
-    return f"{ratio.median:>10.2f}x{ratio.best:>8.2f}x" if ratio else " " * 20

@@ -12,9 +12,7 @@ import msgspec
 
 from benchmarks.detector.contenders import Contender, contender
 from benchmarks.detector.shape import READINGS_A_RECORD
-
-#: Bytes in a unit of ``ru_maxrss``, which macOS counts in bytes and Linux in kibibytes.
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+from benchmarks.measuring import peak_memory_mb
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -41,8 +39,7 @@ def measure(subject: Contender, events: Path) -> Outcome:
             else:
                 told = subject.tell()
     told = {name: value - told[name] for name, value in subject.tell().items()}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 1e6
-    return Outcome(readings / seconds, peak, told)
+    return Outcome(readings / seconds, peak_memory_mb(resource.RUSAGE_SELF), told)
 
 
 if __name__ == "__main__":

@@ -179,7 +179,6 @@ class _Run:
         """See what would change."""
         readings: dict[dt.datetime, int] = {}
         position = self._ledger.look().leaving(self._window_hours())
-        watermark = position.watermark
         for batch in self._work(position):
             with closing(self._bench.engine()) as engine:
                 engine.read_whole(batch.objects)
@@ -191,7 +190,7 @@ class _Run:
                 self._see(engine, readings)
             position = position.computed(hours)
         self._summary.would_change = [Touch(hour, readings[hour]) for hour in sorted(readings)]
-        self._summary.watermark = watermark
+        self._summary.watermark = position.watermark
 
     def _see(self, engine: Engine, readings: dict[dt.datetime, int]) -> None:
         """Count what was read, by event hour; what is refused, and what comes too late, in the summary."""

@@ -1,4 +1,4 @@
-"""What a run asks of whatever computes its batches; :mod:`glue_jobs.curate.duckdb_engine` does, on one machine."""
+"""What computes a batch: DuckDB on one machine, or Spark on many. Both run the same SQL and leave the same rows."""
 
 from __future__ import annotations
 

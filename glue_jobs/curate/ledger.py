@@ -58,15 +58,15 @@ class Position(msgspec.Struct, frozen=True):
         since = moved.since
         keys = self.seen | {found.key for found in objects}
         seen = frozenset(key for key in keys if since and _is_since(key, since))
-        return Position(moved.watermark, seen, self.pending)
+        return msgspec.structs.replace(self, watermark=moved.watermark, seen=seen)
 
     def leaving(self, hours: Collection[dt.datetime]) -> Position:
         """The position when these hours are left for later."""
-        return Position(self.watermark, self.seen, self.pending.union(hours))
+        return msgspec.structs.replace(self, pending=self.pending.union(hours))
 
     def computed(self, hours: Collection[dt.datetime]) -> Position:
         """The position when these hours are computed."""
-        return Position(self.watermark, self.seen, self.pending.difference(hours))
+        return msgspec.structs.replace(self, pending=self.pending.difference(hours))
 
 
 class Ledger:

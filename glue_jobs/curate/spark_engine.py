@@ -24,7 +24,7 @@ from glue_jobs.curate.layout import DayFile, Plan
 from glue_jobs.curate.progress import Reporter
 from glue_jobs.curate.raw import RawObject, RawZone
 from glue_jobs.curate.spark_sql import spark_sql
-from glue_jobs.curate.spark_workers import FILES, OBJECTS, STAGED, WRITTEN, Worker, schema
+from glue_jobs.curate.spark_workers import FILES, OBJECTS, STAGED, Worker, schema
 from telemetry.devices import DeviceRow
 from telemetry.tables import (
     DEVICE_HEALTH,
@@ -181,7 +181,8 @@ class SparkEngine:
         self._readings += readings
         self._duplicates += copies - readings
         contradicting = self._spark.sql(spark_sql("conflicts")).persist(_STORED)
-        if _collected(contradicting.select(f.count("*")))[0][0]:
+        ((found,),) = _collected(contradicting.select(f.count("*")))
+        if found:
             self._contradicting.append(contradicting)
         else:
             contradicting.unpersist()
@@ -223,7 +224,7 @@ class SparkEngine:
         columns = [f.col(column.name).cast(column.type).alias(column.name) for column in table.columns]
         keys = {name: lake.key(table, day, name) for name in names}
         work = spark_workers.write_files(lake.bucket, keys, table.columns)
-        _collected(_mapped(rows.select("file", *columns), work, WRITTEN))
+        _collected(_mapped(rows.select("file", *columns), work, FILES))
 
     def _files(self, lake: Lake, table: Table, files: Sequence[DayFile]) -> DataFrame:
         """The rows of a table's files."""

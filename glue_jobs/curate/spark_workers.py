@@ -66,9 +66,6 @@ STAGED = (
     *_columns(**{field.name: ATHENA_TYPES[field.kind] for field in FIELDS}),
 )
 
-#: A file that was written, and how many rows it has.
-WRITTEN = _columns(key="string", rows="bigint")
-
 
 def schema(columns: Iterable[Column]) -> str:
     """The columns as Spark writes a schema."""
@@ -117,18 +114,18 @@ def read_files(bucket: str, columns: Sequence[Column]) -> Worker:
 
 
 def write_files(bucket: str, keys: Mapping[str, str], columns: Sequence[Column]) -> Worker:
-    """From rows sorted by ``file`` to :data:`WRITTEN`: the columns of each file's rows, under that file's key."""
+    """From rows sorted by ``file`` to the :data:`FILES` that were written: each file's rows, under that file's key."""
     names = pa.schema([(field.name, _naive(field.type)) for field in _arrow(columns)])
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         parts = (part for batch in batches for part in _by_file(batch))
         for file, some in groupby(parts, key=itemgetter(0)):
             with tempfile.TemporaryFile() as body:
-                rows = _write(body, (part for _, part in some), names)
+                _write(body, (part for _, part in some), names)
                 body.seek(0)
                 with doing(f"write s3://{bucket}/{keys[file]}"):
                     _s3().upload_fileobj(body, bucket, keys[file])
-            yield _batch(WRITTEN, [{"key": keys[file], "rows": rows}])
+            yield _batch(FILES, [{"key": keys[file]}])
 
     return work
 
@@ -138,15 +135,18 @@ def quote_lines(bucket: str) -> Worker:
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = (row for batch in batches for row in batch.to_pylist())
-        for key, some in groupby(rows, key=itemgetter("raw_object")):
-            found = list(some)
-            arrived = found[0]["arrived"]
-            contradictions = [Contradiction(*map(row.get, Contradiction._fields)) for row in found]
-            for content in RawZone(_s3(), bucket).read([RawObject(key, 0, Partition("", ""), arrived)]):
-                place = {"reason": "conflict", "raw_object": key, "arrived": arrived}
-                yield _batch(
-                    QUARANTINE.columns, [{**place, **quote._asdict()} for quote in quotes(content.text, contradictions)]
-                )
+        contradictions: dict[str, list[Contradiction]] = {}
+
+        def objects() -> Iterator[RawObject]:
+            for key, some in groupby(rows, key=itemgetter("raw_object")):
+                found = list(some)
+                contradictions[key] = [Contradiction(*map(row.get, Contradiction._fields)) for row in found]
+                yield RawObject(key, 0, Partition("", ""), found[0]["arrived"])
+
+        for found, text, _ in RawZone(_s3(), bucket).read(objects()):
+            place = {"reason": "conflict", "raw_object": found.key, "arrived": found.arrived}
+            quoted = quotes(text, contradictions.pop(found.key))
+            yield _batch(QUARANTINE.columns, [{**place, **quote._asdict()} for quote in quoted])
 
     return work
 
@@ -210,14 +210,11 @@ def _by_file(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield file, batch.filter(pc.equal(files, file))
 
 
-def _write(body: IO[bytes], parts: Iterable[pa.RecordBatch], names: pa.Schema) -> int:
-    rows = 0
+def _write(body: IO[bytes], parts: Iterable[pa.RecordBatch], names: pa.Schema) -> None:
     with pq.ParquetWriter(body, names, compression="zstd") as writer:
         for part in parts:
             columns = [part.column(field.name).cast(field.type) for field in names]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=names))
-            rows += part.num_rows
-    return rows
 
 
 def _batch(columns: Iterable[Column], rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:

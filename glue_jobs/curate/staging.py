@@ -129,7 +129,7 @@ class Staging:
         self._describe()
         lines = pa.Table.from_batches(batch, LINES)
         self._db.register("lines", pa.Table.from_batches(lines.to_batches(_ROWS_A_THREAD), LINES))
-        self._db.execute(f"CREATE OR REPLACE TABLE batch AS {sql('parse')}")
+        self._db.execute(f"CREATE TABLE batch AS {sql('parse')}")
         self._db.unregister("lines")
         self._db.execute(
             f"INSERT INTO accepted SELECT {', '.join(_ACCEPTED.names)} FROM batch WHERE certain AND {_wanted(whole)}"

@@ -144,13 +144,13 @@ def test_should_make_the_data_once_and_measure_every_contender_in_turn(
     ran = []
 
     def run(module: str, *arguments: str) -> bytes:
-        ran.append((module, arguments[0]))
-        if module == "data":
+        ran.append((module.removeprefix("curate."), arguments[0]))
+        if module == "curate.data":
             write(Path(arguments[0]), int(arguments[1]))
         return b'{"seconds": 2.0, "peak_memory_mb": 100.0, "versions": {}}'
 
     monkeypatch.setattr(program, "_KEPT", tmp_path)
-    monkeypatch.setattr(program, "_run", run)
+    monkeypatch.setattr(program, "run", run)
     assert program.measure(200, 2).ours == 100
     program.measure(200, 1)
     assert [module for module, _ in ran].count("data") == 1

@@ -231,10 +231,7 @@ def test_should_curate_many_objects_in_batches_and_commit_each(aws: Aws, monkeyp
     assert set(aws.files()) == live(aws)
 
 
-def test_should_go_on_from_the_last_batch_of_a_run_that_died(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "BATCH_BYTES", 1)
-    for number in range(3):
-        aws.put(ARRIVED - number * HOUR, at(ARRIVED - number * HOUR, seq=number))
+def die_at_the_third_commit(aws: Aws) -> None:
     commits = iter(range(10))
 
     def die(params: dict[str, Any], **_: object) -> None:
@@ -242,6 +239,13 @@ def test_should_go_on_from_the_last_batch_of_a_run_that_died(aws: Aws, monkeypat
             raise KeyboardInterrupt
 
     aws.dynamodb.meta.events.register("provide-client-params.dynamodb.UpdateItem", die)
+
+
+def test_should_go_on_from_the_last_batch_of_a_run_that_died(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "BATCH_BYTES", 1)
+    for number in range(3):
+        aws.put(ARRIVED - number * HOUR, at(ARRIVED - number * HOUR, seq=number))
+    die_at_the_third_commit(aws)
     with pytest.raises(KeyboardInterrupt):
         aws.curate()
     assert aws.curate().objects == 1
@@ -284,13 +288,7 @@ def test_should_go_on_with_the_hours_that_a_run_left(aws: Aws, monkeypatch: pyte
     aws.curate()
     monkeypatch.setattr(batch, "BATCH_BYTES", 1)
     aws.put(ARRIVED, *(at(ARRIVED - number * HOUR, seq=10 + number) for number in range(3)), name="b")
-    commits = iter(range(10))
-
-    def die(params: dict[str, Any], **_: object) -> None:
-        if "watermark" in params["UpdateExpression"] and next(commits) == 2:
-            raise KeyboardInterrupt
-
-    aws.dynamodb.meta.events.register("provide-client-params.dynamodb.UpdateItem", die)
+    die_at_the_third_commit(aws)
     with pytest.raises(KeyboardInterrupt):
         aws.curate()
     summary = aws.curate(dry_run=True)
