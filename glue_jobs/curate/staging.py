@@ -128,7 +128,9 @@ class Staging:
         """Take what is a reading for certain, and have the rest decided, some at a time."""
         self._describe()
         lines = pa.Table.from_batches(batch, LINES)
-        self._db.register("lines", pa.Table.from_batches(lines.to_batches(_ROWS_A_THREAD), LINES))
+        # In one piece first: a batch of many small objects is many small pieces, which DuckDB has no memory for.
+        pieces = lines.combine_chunks().to_batches(_ROWS_A_THREAD)
+        self._db.register("lines", pa.Table.from_batches(pieces, LINES))
         self._db.execute(f"CREATE TABLE batch AS {sql('parse')}")
         self._db.unregister("lines")
         self._db.execute(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glue_jobs.curate.raw import Content
 from telemetry.devices import devices
 from telemetry.fields import METRICS
 from telemetry.registry import parse_registry
@@ -277,3 +278,12 @@ def test_should_write_the_columns_of_the_tables_in_their_order() -> None:
         assert [tuple(row) for row in rows[table.name]] == [(*table.column_names, "dt")]
     (reading,) = rows["readings"]
     assert reading["ts"] == dt.datetime.fromisoformat(json.loads(line())["ts"]).replace(tzinfo=None)
+
+
+def test_should_take_thousands_of_small_objects_in_the_memory_that_it_has() -> None:
+    def small(number: int) -> Content:
+        seqs = (1, 2)
+        lines = [line(device_id=f"d{number}", seq=seq, ts=(ARRIVED - seq * _MINUTE).isoformat()) for seq in seqs]
+        return stored(_ended(lines), name=f"{number:05}")
+
+    assert len(curated(map(small, range(6_000)))["readings"]) == 12_000
