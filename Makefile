@@ -40,6 +40,18 @@ node_modules/.installed: package-lock.json .venv/.installed
 	@npm ci --silent --no-audit --no-fund --no-update-notifier
 	@touch $@
 
+# A Kafka broker to test the simulator's sink with, where there are Java and Maven to fetch it; else the tests are skipped.
+# Maven's repository lies in the folder too, so that "make clean" removes all of it.
+build/kafka/.installed: tests/integration/kafka-broker.xml
+	@echo "• Kafka broker (build/kafka)"
+	@rm -rf build/kafka/jars
+	@mvn --quiet --batch-mode --file tests/integration/kafka-broker.xml -Dmaven.repo.local=$(CURDIR)/build/kafka/maven \
+		org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/kafka/jars \
+		&& touch $@ || { rm -rf build/kafka/jars; echo "  cannot be fetched: its tests will be skipped"; }
+
+KAFKA := $(if $(and $(shell command -v java),$(shell command -v mvn)),build/kafka/.installed)
+
 setup: .venv/.installed .venv-emulator/.installed node_modules/.installed ## Install everything into this folder
 
 demo: setup ## The whole way of a reading on this machine: alerts, tables, audit
@@ -48,12 +60,13 @@ demo: setup ## The whole way of a reading on this machine: alerts, tables, audit
 down: setup ## Stop the local AWS
 	@iot down
 
-test: setup .venv/.large ## Run every test tier
+test: setup .venv/.large $(KAFKA) ## Run every test tier
 	@pytest
 
 bench: setup .venv/.large ## Measure how fast the parts are, beside what people use today
 	@python -m benchmarks.detector
 	@python -m benchmarks.curate
+	@python -m benchmarks.simulator
 
 check: setup .venv/.large ## Lint, types and import contracts, as CI runs them
 	@ruff check .

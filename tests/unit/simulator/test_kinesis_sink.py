@@ -63,7 +63,7 @@ def sink_to(fake: object, sleeps: list[float] | None = None, chance: Callable[[]
 
 
 def record(gateway: str, payload: bytes) -> Record:
-    return Record(gateway, payload, lines=1, duplicates=0, malformed=0)
+    return Record(gateway, payload, lines=1)
 
 
 def entries(records: Sequence[Record]) -> list[Entry]:

@@ -1,0 +1,148 @@
+"""A real Kafka broker (KRaft, one node) as a process on the loopback interface, stopped and paused at will."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from local.emulator import ROOT, free_port
+from tests.integration.relay import Relay
+from tests.waiting import wait_for
+
+JARS = ROOT / "build" / "kafka" / "jars"
+
+_CLUSTER = "4L6g3nShT-eMCtK--X86sw"  # any UUID in base64
+# Small, and quick to start: it lives for a few seconds.
+_JAVA = ("java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JARS}/*")
+
+
+def missing() -> str:
+    """Why no broker can run here; empty if one can."""
+    if shutil.which("java") is None:
+        return "no Java"
+    if not (JARS.parent / ".installed").exists():
+        return "no Kafka in build/kafka: make test fetches it where there is Maven"
+    return ""
+
+
+class KafkaBroker:
+    """The broker of a folder; it creates no topics by itself."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._port, behind, controller = free_port(), free_port(), free_port()
+        #: Between the broker and whoever connects to :attr:`relayed_address`.
+        self.relay = Relay(behind)
+        self._process: subprocess.Popen[bytes] | None = None
+        (home / "server.properties").write_text(
+            f"""
+            process.roles=broker,controller
+            node.id=1
+            controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+            controller.listener.names=CONTROLLER
+            inter.broker.listener.name=DIRECT
+            listener.security.protocol.map=DIRECT:PLAINTEXT,RELAYED:PLAINTEXT,CONTROLLER:PLAINTEXT
+            listeners=DIRECT://127.0.0.1:{self._port},RELAYED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
+            advertised.listeners=DIRECT://127.0.0.1:{self._port},RELAYED://127.0.0.1:{self.relay.port}
+            log.dirs={home / "data"}
+            auto.create.topics.enable=false
+            broker.heartbeat.interval.ms=100
+            broker.session.timeout.ms=1000
+            offsets.topic.replication.factor=1
+            transaction.state.log.replication.factor=1
+            transaction.state.log.min.isr=1
+            """
+        )
+        self._java(
+            "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", "server.properties", "--standalone"
+        ).wait()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def relayed_address(self) -> str:
+        return f"127.0.0.1:{self.relay.port}"
+
+    @property
+    def log(self) -> Path:
+        return self._home / "kafka.log"
+
+    def start(self) -> None:
+        self._process = self._java("kafka.Kafka", "server.properties")
+        wait_for(self._answers, f"Kafka's start (see {self.log})", seconds=60)
+
+    def stop(self) -> None:
+        """End it at once, as a crash does; what it has acknowledged is on its disk or in the page cache."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        self.relay.close()
+
+    def pause(self) -> None:
+        """Stop it from answering, with all connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def create_topic(self, name: str, partitions: int, **settings: str) -> None:
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+        admin = AdminClient({"bootstrap.servers": self.address})
+        admin.create_topics([topic])[name].result(timeout=30)
+
+    def count(self, topic: str) -> int:
+        """How many messages are in a topic of one partition."""
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "test"})
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)[1]
+        finally:
+            consumer.close()
+
+    def messages(self, topic: str) -> list[Message]:
+        """All that is in a topic, partition by partition in the order of their offsets."""
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "test", "enable.auto.commit": False})
+        try:
+            partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+            found: list[Message] = []
+            for partition in sorted(partitions):
+                first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+                consumer.assign([TopicPartition(topic, partition, first)])
+                read: list[Message] = []
+                while len(read) < end - first:
+                    message = consumer.poll(30)
+                    assert message is not None, f"only {len(read)} of {end - first} messages within 30 s"
+                    assert message.error() is None, message.error()
+                    read.append(message)
+                found += read
+            return found
+        finally:
+            consumer.close()
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"Kafka ended while starting: see {self.log}"
+        try:
+            return bool(AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1).brokers)
+        except Exception:  # noqa: BLE001  # whatever librdkafka says: not yet
+            return False
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
+    def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen([*_JAVA, *arguments], cwd=self._home, stdout=log, stderr=subprocess.STDOUT)

@@ -1,0 +1,202 @@
+"""Records to Kafka: what is produced, what a delivery report makes of it, and when the sink ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from simulator import kafka
+from simulator.batches import Record
+from simulator.kafka import KafkaSink, Trouble, open_kafka
+from simulator.sinks import SinkError
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
+Report = Callable[[KafkaError | None, object], None]
+
+
+class FakeProducer:
+    """A producer that delivers at the next flush, except what it is told to fail or to say nothing of."""
+
+    def __init__(self) -> None:
+        self.fails: dict[bytes, KafkaError] = {}
+        self.refuses: dict[bytes, Exception] = {}
+        self.silent: set[bytes] = set()
+        self.room = 1_000
+        self.produced: list[tuple[str, bytes, bytes, int]] = []
+        self.delivered: list[bytes] = []
+        self.purged = self.closed = False
+        self._queue: list[tuple[bytes, Report]] = []
+
+    def produce(self, topic: str, value: bytes, key: bytes, *, on_delivery: Report, timestamp: int) -> None:
+        if value in self.refuses:
+            raise self.refuses[value]
+        if len(self._queue) == self.room:
+            raise BufferError("Local: Queue full")
+        self.produced.append((topic, value, key, timestamp))
+        self._queue.append((value, on_delivery))
+
+    def poll(self, _seconds: float) -> int:
+        return self._serve()
+
+    def flush(self, _seconds: float) -> int:
+        self._serve()
+        return len(self._queue)
+
+    def purge(self) -> None:
+        self.purged = True
+
+    def close(self) -> bool:
+        self.closed = True
+        return True
+
+    def _serve(self) -> int:
+        queue, self._queue = self._queue, []
+        for value, report in queue:
+            if value in self.silent:
+                self._queue.append((value, report))
+                continue
+            error = self.fails.get(value)
+            if error is None:
+                self.delivered.append(value)
+            report(error, None)
+        return len(queue)
+
+
+def sink_to(fake: FakeProducer) -> KafkaSink:
+    return KafkaSink(cast("Producer", fake), "readings", brokers="b-1:9092")
+
+
+def records(*payloads: bytes) -> list[Record]:
+    return [Record("gw-1", payload, 1) for payload in payloads]
+
+
+def test_should_produce_with_the_gateway_as_key_and_the_time_in_milliseconds() -> None:
+    fake = FakeProducer()
+    sent = [Record("gw-ä", b"1\n", 1, at=1_700_000_000.0017), Record("gw-2", b"2\n", 1)]
+    assert sink_to(fake).send(sent) == (0, (), "")
+    assert fake.produced == [
+        ("readings", b"1\n", "gw-ä".encode(), 1_700_000_000_002),
+        ("readings", b"2\n", b"gw-2", 0),  # 0: librdkafka takes the time of day
+    ]
+
+
+def test_should_refuse_what_is_not_delivered_and_say_why() -> None:
+    fake = FakeProducer()
+    fake.fails = {b"2": KafkaError(KafkaError.INVALID_TIMESTAMP, "too far ahead")}
+    sent = records(b"1", b"2", b"3")
+    assert sink_to(fake).send(sent) == (0, (sent[1],), "INVALID_TIMESTAMP: too far ahead")
+    assert fake.delivered == [b"1", b"3"]
+
+
+def test_should_refuse_what_the_client_does_not_take() -> None:
+    fake = FakeProducer()
+    fake.refuses = {b"large": KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large"))}
+    large, small = records(b"large", b"small")
+    assert sink_to(fake).send([large, small]) == (0, (large,), "MSG_SIZE_TOO_LARGE: too large")
+    assert fake.delivered == [b"small"]
+
+
+def test_should_wait_for_room_in_the_queue() -> None:
+    fake = FakeProducer()
+    fake.room = 2
+    sent = records(*(b"%d" % number for number in range(7)))
+    assert sink_to(fake).send(sent) == (0, (), "")
+    assert fake.delivered == [record.payload for record in sent]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "gap", fatal=True),
+        KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not yours"),
+        KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "deleted"),
+    ],
+)
+def test_should_end_with_what_is_unsent_when_nothing_more_can_be_delivered(error: KafkaError) -> None:
+    fake = FakeProducer()
+    fake.room, fake.fails = 2, {b"2": error}
+    sent = records(b"1", b"2", b"3", b"4")
+    with pytest.raises(SinkError, match=f"'readings' at b-1:9092 takes no more records: {error.name()}") as caught:
+        sink_to(fake).send(sent)
+    assert list(caught.value.unsent) == sent[1:]
+    assert fake.purged
+    assert "\n" not in str(caught.value)
+
+
+def test_should_end_when_all_of_it_timed_out() -> None:
+    fake = FakeProducer()
+    sent = records(b"1", b"2")
+    fake.fails = {record.payload: KafkaError(KafkaError._MSG_TIMED_OUT) for record in sent}
+    with pytest.raises(SinkError, match=r"has taken nothing for 30 s; check that the brokers run") as caught:
+        sink_to(fake).send(sent)
+    assert list(caught.value.unsent) == sent
+
+
+def test_should_refuse_some_that_timed_out_when_others_arrived() -> None:
+    fake = FakeProducer()
+    fake.fails = {b"2": KafkaError(KafkaError._MSG_TIMED_OUT, "late")}
+    sent = records(b"1", b"2")
+    assert sink_to(fake).send(sent) == (0, (sent[1],), "_MSG_TIMED_OUT: late")
+
+
+def test_should_end_when_the_client_reports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "DELIVERY_SECONDS", 0.0)
+    fake = FakeProducer()
+    fake.silent = {b"1"}
+    sent = records(b"1")
+    with pytest.raises(SinkError, match="has taken nothing") as caught:
+        sink_to(fake).send(sent)
+    assert list(caught.value.unsent) == sent
+
+
+def test_should_close_what_it_holds() -> None:
+    fake = FakeProducer()
+    with sink_to(fake):
+        pass
+    assert fake.closed
+
+
+def test_should_remember_why_the_last_broker_is_down() -> None:
+    trouble = Trouble()
+    assert str(trouble) == ""
+    trouble(KafkaError(KafkaError._TRANSPORT, "Connection\nrefused"))
+    trouble(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    assert str(trouble) == " (_TRANSPORT: Connection refused)"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"brokers": ""}, "'' names no Kafka brokers: write host:port"),
+        ({"brokers": "b-1:9092,"}, "names no Kafka brokers"),
+        ({"brokers": "https://b-1:9092"}, "names no Kafka brokers"),
+        ({"topic": ""}, "give --topic"),
+        ({"msk_iam": True, "region": None}, "--msk-iam needs the cluster's AWS region"),
+    ],
+)
+def test_should_say_which_settings_do_not_fit(
+    settings: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    wanted: dict[str, Any] = {"brokers": "b-1:9092", "topic": "readings", "msk_iam": False, **settings}
+    with pytest.raises(ValueError, match=words):
+        open_kafka(**wanted)
+
+
+def test_should_say_that_there_are_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(SinkError, match="--msk-iam found no AWS credentials"):
+        open_kafka("b-1:9098", "readings", msk_iam=True, region="eu-west-1")
+
+
+def test_should_sign_tokens_for_the_clusters_region() -> None:
+    settings = kafka._msk_iam("eu-west-1")
+    assert (settings["security.protocol"], settings["sasl.mechanisms"]) == ("SASL_SSL", "OAUTHBEARER")
+    token, expires = settings["oauth_cb"]("")
+    assert token
+    assert 1_700_000_000 < expires < 10_000_000_000  # seconds, not milliseconds
