@@ -6,24 +6,24 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import alerts, etl, quarantine, query, registry, rules, target
+from cli import alerts, audit, etl, quarantine, query, registry, rules, scenarios, score, target
 from cli.options import Json
 from cli.target import Choice
 from local import demo, emulator, endpoint
-from pipeline import deployment, show
-from pipeline.audit import audit
+from pipeline import deployment, show, truth
 from pipeline.errors import PipelineError
-from simulator.cli import OPEN_STREAM, simulate
-from simulator.kinesis import KinesisSink
-from simulator.run import Manifest
+from simulator.cli import RESOLVE, TO_LAKE, simulate
+from simulator.manifest import Manifest
+from simulator.opening import SinkChoice, SinkName
+from simulator.replay_cli import replay
 from simulator.sinks import SinkError
+from simulator.truth import Incident
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,7 +42,7 @@ app = typer.Typer(
 
       iot alerts tail &                          show alerts as they come
 
-      iot simulate --rate 1000 --duration 30s --sink kinesis --faults 3
+      iot simulate --scenario demo --speed 60 --sink kinesis
 
       iot etl run                                curate what arrived
 
@@ -59,6 +59,7 @@ app.add_typer(etl.app, name="etl")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(registry.app, name="registry")
 app.add_typer(rules.app, name="rules")
+app.add_typer(scenarios.app, name="scenarios")
 
 
 @app.callback()
@@ -70,14 +71,28 @@ def choose(
 ) -> None:
     """Keep what was chosen for the verb."""
     context.obj = Choice(aws, stage)
-    context.meta[OPEN_STREAM] = lambda stream: _open_stream(context, stream)
+    context.meta[RESOLVE] = lambda choice: _resolve(context, choice)
+    context.meta[TO_LAKE] = lambda sent, incidents: _to_lake(context, sent, incidents)
 
 
-def _open_stream(context: typer.Context, stream: str) -> KinesisSink:
-    """Where ``iot simulate --sink kinesis`` puts its records: the deployment's stream unless another is named."""
-    choice: Choice = context.obj
-    session = target.connect(aws=choice.aws)
-    return KinesisSink(session.client("kinesis"), stream or deployment.find(session, choice.stage).stream_name)
+def _resolve(context: typer.Context, choice: SinkChoice) -> SinkChoice:
+    """Where ``iot simulate`` sends what it is not told where: to the deployment's stream, or its raw zone."""
+    if choice.name not in (SinkName.kinesis, SinkName.firehose, SinkName.raw_zone):
+        return choice
+    chosen: Choice = context.obj
+    session = target.connect(aws=chosen.aws)
+    if choice.name is SinkName.kinesis and not choice.stream:
+        found = deployment.find(session, chosen.stage)
+        return msgspec.structs.replace(choice, stream=found.stream_name)
+    if choice.name is SinkName.raw_zone and not choice.bucket:
+        found = deployment.find(session, chosen.stage)
+        return msgspec.structs.replace(choice, bucket=found.raw_bucket_name)
+    return choice
+
+
+def _to_lake(context: typer.Context, sent: Manifest, incidents: list[Incident]) -> None:
+    session, deployed = target.deployed(context)
+    truth.put(session, deployed, sent.scenario, sent.started_at, incidents)
 
 
 @app.command()
@@ -124,32 +139,10 @@ def deploy(context: typer.Context) -> None:
 
 
 app.command("simulate")(simulate)
+app.command("replay")(replay)
 app.command("query")(query.query)
-
-
-@app.command("audit")
-def audit_command(
-    context: typer.Context,
-    manifest: Annotated[Path, typer.Option(help="What the simulator wrote with --manifest.")] = demo.MANIFEST,
-    *,
-    as_json: Json = False,
-) -> None:
-    """Compare what a simulation sent with what is in the lake; exit code 1 if it does not add up.
-
-    Counts everything of the hours of the run, so nobody else may have been sending. On AWS, wait until Firehose has
-    delivered (raw_buffer_seconds, and a minute more), then run "iot etl run", then this.
-    """
-    session, deployed = target.deployed(context)
-    try:
-        run = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
-        raise PipelineError(f"{manifest} is no manifest of a simulation: {error}") from error
-    result = audit(session, deployed, sent=run.sent, started_at=run.started_at, ended_at=run.ended_at)
-    if as_json:
-        show.print_json(msgspec.to_builtins(result) | {"lost": result.lost, "adds_up": result.adds_up})
-    else:
-        show.print_audit(result)
-    raise typer.Exit(0 if result.adds_up else 1)
+app.command("audit")(audit.audit)
+app.command("score")(score.score)
 
 
 @app.command("demo")

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from local import alert_audit, emulator, endpoint
 from local import deployment as local_deployment
-from pipeline import athena, deployment, etl, registry, show, show_alerts, show_etl
+from local import emulator, endpoint
+from pipeline import (
+    athena,
+    deployment,
+    etl,
+    registry,
+    scoring,
+    show,
+    show_alerts,
+    show_audit,
+    show_etl,
+    show_score,
+    truth,
+)
 from pipeline.audit import Audit, audit, count_raw_lines
 from pipeline.inbox import Inbox, Received, open_inbox
-from simulator.fleet import FleetConfig
+from pipeline.scoring import Score
+from simulator import run as simulation
 from simulator.kinesis import KinesisSink
-from simulator.run import Manifest, Mischief, simulate
+from simulator.manifest import Manifest
+from simulator.scenario import load
+from simulator.truth import Incident, encode_incidents
 
 if TYPE_CHECKING:
     import boto3
@@ -31,14 +47,16 @@ if TYPE_CHECKING:
 
 FOLDER = emulator.ROOT / "build" / "demo"
 MANIFEST = FOLDER / "manifest.json"
+TRUTH = FOLDER / "manifest.truth.jsonl"
 SUMMARY = FOLDER / "summary.json"
 
-#: The demo's fleet.
+#: The registry of the scenario's devices.
 REGISTRY = emulator.ROOT / "registry" / "devices.csv"
 
 STAGE = "dev"
-DEVICES, GATEWAYS, RATE, SECONDS = 300, 20, 1000, 30
-FAULTS, MALFORMED, DUPLICATES = 8, 30, 60
+
+#: What is simulated, and how many times as fast as it would really happen.
+SCENARIO, SPEED = "demo", 60.0
 
 #: How long to wait for what is still under way after the simulator has ended, in seconds: above all for groups
 #: whose next message is to come, up to their group_interval after the one before. What is missing after that is for
@@ -54,7 +72,7 @@ _QUERIES = {
                sum(duplicates) AS duplicates, avg(temperature_mean) AS mean_temperature, max(temperature_max) AS hottest
         FROM readings_hourly GROUP BY hour_start ORDER BY hour_start""",
     "The health of the devices that lost most": """
-        SELECT device_id, model, received, lost, duplicates, completeness, lateness_p95, battery_last
+        SELECT device_id, model, received, lost, duplicates, completeness, battery_last
         FROM device_health ORDER BY completeness, device_id LIMIT 5""",
     "Quarantine by reason": """
         SELECT reason, count(*) AS lines FROM quarantine GROUP BY reason ORDER BY lines DESC, reason""",
@@ -70,8 +88,8 @@ _EXAMPLE = "SELECT * FROM readings_hourly LIMIT 5"
 class Summary(msgspec.Struct):
     """What ``build/demo/summary.json`` holds.
 
-    ``alerts_`` count the firing and the end of an alert; ``transitions`` are the alerts table's by change, ``seconds``
-    by phase.
+    ``transitions`` are the alerts table's by change, ``alert_latency_ms`` goes from when the reading that made an alert
+    fire was sent to its notification in the inbox, its group's wait included, ``seconds`` are by phase.
     """
 
     sent: int
@@ -80,12 +98,31 @@ class Summary(msgspec.Struct):
     duplicates: int
     quarantined: int
     lost: int
-    alerts_expected: int
-    alerts_received: int
+    incidents: int
+    alerts: int
     notifications: int
-    alert_latency_ms: alert_audit.Latency
+    precision: float
+    recall: float
+    notifications_an_incident: float
+    alert_latency_ms: Latency
     transitions: dict[str, int]
     seconds: dict[str, float]
+
+
+class Latency(msgspec.Struct):
+    """Milliseconds, by nearest rank; None where nothing was told."""
+
+    p50: float | None
+    p95: float | None
+    max: float | None
+
+
+class Ran(NamedTuple):
+    """A run: what was sent, what was injected, what was told."""
+
+    manifest: Manifest
+    incidents: list[Incident]
+    received: list[Received]
 
 
 def run(console: Console, *, started_at: float | None = None, home: Path = emulator.HOME) -> bool:
@@ -106,28 +143,27 @@ def run(console: Console, *, started_at: float | None = None, home: Path = emula
         deployed = deployment.find(session, STAGE)
         registry.apply(session, deployed, REGISTRY.read_bytes())
         with _timed(seconds, "simulate"):
-            manifest, received = _simulate_and_listen(session, deployed, console)
+            ran = _simulate_and_listen(session, deployed, console)
         with _timed(seconds, "etl"), show_etl.bar(console) as follow:
             etl.run_job(session, deployed, {}, on_progress=follow)
         for title, sql in _QUERIES.items():
             show.print_frame(athena.query(session, deployed, sql), title=title, console=console)
-        result = audit(
-            session, deployed, sent=manifest.sent, started_at=manifest.started_at, ended_at=manifest.ended_at
-        )
+        result = audit(session, deployed, ran.manifest)
         transitions = _transitions(session, deployed)
     except KeyboardInterrupt:
         emulator.stop(home)
         raise
     seconds["total"] = time.time() - began
-    summary = _summary(result, manifest, received, transitions, seconds)
+    score = _score(ran)
+    summary = _summary(result, score, ran, transitions, seconds)
     SUMMARY.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
-    show.print_audit(result, console)
-    alerts_match = alert_audit.expected(manifest) == sorted(alert_audit.told(received).values())
-    _print_alert_audit(summary, console, match=alerts_match)
+    show_audit.print_audit(result, console)
+    show_score.print_score(score, "Score", console)
+    _print_summary(summary, console)
     _print_next_steps(instance.endpoint, deployed, console)
-    if manifest.refused:
-        console.print(f"[bold red]{manifest.refused:,} lines could not be sent[/]: {manifest.refusal}")
-    return result.adds_up and alerts_match and not manifest.refused
+    if ran.manifest.refused:
+        console.print(f"[bold red]{ran.manifest.refused:,} lines could not be sent[/]: {ran.manifest.refusal}")
+    return result.adds_up and score.good and not ran.manifest.refused
 
 
 def deploy(session: boto3.Session, stage: str, console: Console, *, home: Path = emulator.HOME) -> None:
@@ -164,47 +200,56 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = time.monotonic() - start
 
 
-def _simulate_and_listen(
-    session: boto3.Session, deployed: Deployment, console: Console
-) -> tuple[Manifest, list[Received]]:
-    """Run the fleet and show alerts as they arrive, until all that was sent is in the raw zone."""
+def _simulate_and_listen(session: boto3.Session, deployed: Deployment, console: Console) -> Ran:
+    """Run the scenario and show alerts as they arrive, until all that was sent is in the raw zone."""
+    scenario = load(SCENARIO)
+    planned = simulation.plan(scenario, length=scenario.duration, speed=SPEED)
     console.print(
-        f"[bold]Simulating[/] {DEVICES} devices behind {GATEWAYS} gateways, {RATE:,} readings/s for {SECONDS} s; "
-        f"{FAULTS} devices break a rule, {MALFORMED} lines are malformed, {DUPLICATES} arrive twice"
+        f"[bold]Simulating[/] {scenario.size} devices behind {sum(site.gateways for site in scenario.sites)} gateways: "
+        f"{scenario.length} of the scenario {scenario.name!r}, {SPEED:g} times as fast"
     )
     stop = threading.Event()
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.completed:,} lines"))
     received: list[Received] = []
+    incidents: list[Incident] = []
     with (
         open_inbox(session, deployed.alerts_topic_arn) as inbox,
         Progress(*columns, TimeElapsedColumn(), console=console) as progress,
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
-        task = progress.add_task("sending", total=RATE * SECONDS + MALFORMED + DUPLICATES)
+        task = progress.add_task("sending", total=None)
         running = pool.submit(
-            simulate,
-            FleetConfig(devices=DEVICES, gateways=GATEWAYS, interval=DEVICES / RATE),
+            simulation.simulate,
+            planned,
             KinesisSink(session.client("kinesis"), deployed.stream_name),
-            readings=RATE * SECONDS,
-            mischief=Mischief(faults=FAULTS, malformed=MALFORMED, duplicates=DUPLICATES),
             stopped=stop.is_set,
             on_progress=lambda counts: progress.update(task, completed=counts.sent),
+            on_incident=incidents.append,
         )
         try:
             while not running.done():
                 received += _show_new(inbox, progress.console)
             manifest = running.result()
             MANIFEST.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-            raw_bucket = deployed.raw_bucket_name
-            in_raw_zone = functools.partial(_is_in_raw_zone, session, raw_bucket, manifest)
+            TRUTH.write_bytes(encode_incidents(incidents))
+            truth.put(session, deployed, manifest.scenario, manifest.started_at, incidents)
+            in_raw_zone = functools.partial(_is_in_raw_zone, session, deployed.raw_bucket_name, manifest)
             deadline = time.monotonic() + _SETTLE_SECONDS
-            while time.monotonic() < deadline and not (
-                len(alert_audit.told(received)) >= len(alert_audit.expected(manifest)) and in_raw_zone()
-            ):
+            while time.monotonic() < deadline and not (_all_over(Ran(manifest, incidents, received)) and in_raw_zone()):
                 received += _show_new(inbox, progress.console)
         finally:
             stop.set()
-    return manifest, received
+    return Ran(manifest, incidents, received)
+
+
+def _score(ran: Ran) -> Score:
+    clock = scoring.wall_clock(ran.manifest)
+    return scoring.score(ran.incidents, ran.received, ran.manifest.ended_at, clock=clock)
+
+
+def _all_over(ran: Ran) -> bool:
+    """Whether every expected alert was told, and its end."""
+    return _score(ran).total.recall == 1 and all(alert.resolved_at for alert in scoring.told(ran.received))
 
 
 def _show_new(inbox: Inbox, console: Console) -> list[Received]:
@@ -215,7 +260,7 @@ def _show_new(inbox: Inbox, console: Console) -> list[Received]:
 
 
 def _is_in_raw_zone(session: boto3.Session, bucket: str, manifest: Manifest) -> bool:
-    return count_raw_lines(session, bucket, manifest.started_at, manifest.ended_at) >= manifest.sent
+    return count_raw_lines(session, bucket, manifest) >= manifest.sent
 
 
 def _transitions(session: boto3.Session, deployed: Deployment) -> dict[str, int]:
@@ -224,35 +269,46 @@ def _transitions(session: boto3.Session, deployed: Deployment) -> dict[str, int]
     return {str(change): int(count) for change, count in zip(frame["change"], frame["n"], strict=True)}
 
 
-def _summary(
-    result: Audit, manifest: Manifest, received: list[Received], transitions: dict[str, int], seconds: dict[str, float]
-) -> Summary:
+def _summary(result: Audit, score: Score, ran: Ran, transitions: dict[str, int], seconds: dict[str, float]) -> Summary:
+    totals = result.totals
     return Summary(
-        sent=result.sent,
-        raw=result.raw,
-        curated=result.curated,
-        duplicates=result.duplicates,
-        quarantined=result.quarantined,
+        sent=totals.sent,
+        raw=totals.raw,
+        curated=totals.curated,
+        duplicates=totals.duplicates,
+        quarantined=totals.quarantined,
         lost=result.lost,
-        alerts_expected=len(alert_audit.expected(manifest)),
-        alerts_received=len(alert_audit.told(received)),
-        notifications=len({notification.notification_id for notification, _ in received}),
-        alert_latency_ms=alert_audit.latency(received),
+        incidents=score.incidents,
+        alerts=score.alerts,
+        notifications=score.messages,
+        precision=score.total.precision,
+        recall=score.total.recall,
+        notifications_an_incident=score.total.a_incident,
+        alert_latency_ms=_latency(ran),
         transitions=transitions,
         seconds={name: round(value, 1) for name, value in seconds.items()},
     )
 
 
-def _print_alert_audit(summary: Summary, console: Console, *, match: bool) -> None:
-    verdict = "[green]as expected[/]" if match else "[bold red]not as expected[/]"
+def _latency(ran: Ran) -> Latency:
+    """From when the reading with which an alert fired was sent to the notification."""
+    clock = scoring.wall_clock(ran.manifest)
+    ordered = sorted(
+        round((alert.told_at - sent).total_seconds() * 1000, 1)
+        for alert in scoring.told(ran.received)
+        if (sent := clock(alert.fired_at))
+    )
+    if not ordered:
+        return Latency(None, None, None)
+    return Latency(*(ordered[max(0, math.ceil(q * len(ordered)) - 1)] for q in (0.5, 0.95, 1)))
+
+
+def _print_summary(summary: Summary, console: Console) -> None:
     latency = summary.alert_latency_ms
     console.print(
-        f"alerts: {summary.alerts_received} changes in {summary.notifications} notifications, "
-        f"{summary.alerts_expected} expected: {verdict}"
-    )
-    console.print(
-        f"from event to inbox, the group_wait included: p50 {latency.p50:.0f}, p95 {latency.p95:.0f}, "
-        f"max {latency.max:.0f} ms"
+        "from reading to inbox, the group_wait included: "
+        + ", ".join(f"{name} {value:.0f}" for name, value in msgspec.to_builtins(latency).items() if value is not None)
+        + " ms"
     )
     by_change = ", ".join(f"{count} {change}" for change, count in summary.transitions.items())
     console.print(f"alerts table: {by_change or 'empty'}")

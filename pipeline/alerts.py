@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from telemetry import recent, wording
 from telemetry.alerting import AlertState, GatewayState, Hold
 from telemetry.rules import SEVERITIES, Rule, RuleSet, Severity, parse_rules
+from telemetry.transitions import Transition
 from telemetry.wording import Words
 
 if TYPE_CHECKING:
@@ -230,6 +231,26 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: dt.datetime
     who: str = ""
     why: str = ""
+
+
+def transitions(
+    session: boto3.Session, deployed: Deployment, since: dt.datetime, until: dt.datetime
+) -> list[Transition]:
+    """What happened to all alerts between two times by the clock (UTC), each change once, in its order."""
+    columns = ", ".join(f'"{name}"' for name in Transition.__struct_fields__)
+    sql = (
+        f"SELECT {columns} FROM alerts "  # noqa: S608
+        f"WHERE dt >= '{since - dt.timedelta(days=1):%Y-%m-%d}' AND dt <= '{until + dt.timedelta(days=1):%Y-%m-%d}'"
+    )
+    # Athena's results are CSV, in which an empty text is nothing.
+    texts = {field.name: "" for field in msgspec.structs.fields(Transition) if field.type in (str, "str")}
+    found: dict[tuple[str, int], Transition] = {}
+    for row in msgspec.json.decode(query(session, deployed, sql).to_json(orient="records")):
+        given = {name: value for name, value in row.items() if value is not None or name not in texts}
+        happened = msgspec.convert(texts | given, Transition)
+        if since <= happened.recorded_at <= until:
+            found.setdefault((happened.alert_id, happened.sequence), happened)
+    return sorted(found.values(), key=lambda each: (each.recorded_at, each.alert_id, each.sequence))
 
 
 def history(session: boto3.Session, deployed: Deployment, prefix: str, since: dt.datetime | None) -> list[Event]:

@@ -237,4 +237,4 @@ def _records(replayed: Iterable[bytes]) -> Iterator[Record]:
 
 
 def _record(batch: list[bytes]) -> Record:
-    return Record(REPLAY_GATEWAY, b"".join(line + b"\n" for line in batch), len(batch), duplicates=0, malformed=0)
+    return Record(REPLAY_GATEWAY, b"".join(line + b"\n" for line in batch), len(batch))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.athena import Statistics
-    from pipeline.audit import Audit
 
 #: What programs read.
 FileFormat = Literal["csv", "json", "parquet"]
@@ -95,24 +94,3 @@ def print_statistics(rows: int, taken: Statistics, *, billed: bool, console: Con
         price = f"on AWS at least {cost}, by the bytes scanned; the local AWS bills nothing and does not count them"
     count = f"{rows:,} {'row' if rows == 1 else 'rows'}"
     console.print(f"{count}, {taken.seconds:.2f} s; {price}", style="dim", markup=False, soft_wrap=True)
-
-
-def print_audit(result: Audit, console: Console = out) -> None:
-    """The audit as a sum."""
-    rows = (
-        ("sent", result.sent, ""),
-        ("in the raw zone", result.raw, "should be all that was sent"),
-        ("curated", result.curated, "each reading once"),
-        ("duplicates", result.duplicates, "removed"),
-        ("quarantined", result.quarantined, "kept with the reason"),
-        ("lost", result.lost, "sent, and in none of the three"),
-    )
-    table = Table(title="Audit", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    for name, lines, meaning in rows:
-        table.add_row(name, f"{lines:,}", meaning)
-    console.print(table)
-    verdict = "[green]it adds up[/]" if result.adds_up else "[bold red]it does not add up[/]"
-    console.print(f"{verdict}: sent = curated + duplicates + quarantined, and all of it is in the raw zone")

@@ -13,11 +13,12 @@ from pipeline import named_queries
 from telemetry.alerts_table import ALERTS
 from telemetry.fields import METRICS
 from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
+from telemetry.truth_table import GROUND_TRUTH
 
 PAGE = Path(__file__).parent.parent / "docs" / "tables.md"
 
 #: All of them, those that most questions are about first.
-TABLES = (*CURATED, DEVICES, ALERTS, RAW)
+TABLES = (*CURATED, DEVICES, ALERTS, GROUND_TRUTH, RAW)
 
 _METRIC_UNITS = {"temperature": "°C", "humidity": "%RH", "battery": "V"}
 _UNITS = {
@@ -37,7 +38,7 @@ _UNITS = {
     "threshold": "the metric's",
 }
 _STATISTIC = re.compile(rf"(?P<metric>{'|'.join(METRICS)})_(?:min|mean|max|p95|stddev)")
-_TEXT_TIME = re.compile(r"ts|\w+_at")
+_TEXT_TIME = re.compile(r"ts|since|until|\w+_at")
 
 #: One question to each, in Athena's dialect.
 EXAMPLES = {
@@ -75,6 +76,11 @@ SELECT DISTINCT alert_id, sequence, change, rule, device, changed_at
 FROM alerts
 WHERE dt = '2026-11-23' AND severity = 'critical'
 ORDER BY changed_at""",
+    "ground_truth": """\
+SELECT kind, count(*) AS incidents, min(since) AS first
+FROM ground_truth
+WHERE dt = '2026-11-23' AND scenario = 'cold-chain-break'
+GROUP BY kind""",
     "raw": """\
 SELECT hour, count(*) AS lines
 FROM raw

@@ -1,83 +1,81 @@
-"""Lines to stream records: one record is a batch of one gateway.
-
-Works by event time alone, so the records are the same at any pace.
-"""
+"""What goes out: one record is a batch of one gateway."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from math import inf
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from simulator.traffic import Line
-from telemetry.codec import encode_batch
-from telemetry.reading import Reading
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.chance import Places
 
 #: The most bytes in a record. Kinesis takes more, but what Firehose reads from the stream may not be larger:
 #: https://docs.aws.amazon.com/firehose/latest/dev/limits.html
 MAX_RECORD_BYTES = 1_000 * 1024
 
-#: A line waits at most this many seconds for its batch to fill, so that no alert is held back.
-LONGEST_WAIT = 1.0
+_MICROSECONDS = 1_000_000
 
 
 class Record(NamedTuple):
-    """A gateway's batch, and how many lines it has in all and of each kind that is no new reading."""
+    """A gateway's batch, how many lines it has, and when it is sent: Unix time, of a simulation the simulated one."""
 
     gateway: str
     payload: bytes
     lines: int
-    duplicates: int
-    malformed: int
+    at: float = 0.0
 
 
-class Batcher:
-    """Gathers each gateway's lines until ``most`` are there or the first has waited long enough."""
+class Parcel(NamedTuple):
+    """A record, and for each of its lines the device (its place in the fleet) and the flags."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        # In the order of their first lines, so the first is always the next to be due.
-        self._waiting: OrderedDict[str, tuple[float, list[Line]]] = OrderedDict()
-        #: When the next batch is due, full or not: seconds after the start; infinite if nothing waits.
-        self.deadline = inf
-
-    def add(self, at: float, gateway: str, line: Line) -> list[Record]:
-        """Take a line sent at ``at`` seconds; returns its batch's records if that is full now."""
-        batch = self._waiting.get(gateway)
-        if batch is None:
-            batch = self._waiting[gateway] = (at, [])
-            self.deadline = min(self.deadline, at + LONGEST_WAIT)
-        lines = batch[1]
-        lines.append(line)
-        return self._take(gateway) if len(lines) >= self._most else []
-
-    def due(self) -> list[Record]:
-        """The records of the batch whose deadline comes next."""
-        return self._take(next(iter(self._waiting)))
-
-    def rest(self) -> list[Record]:
-        """All that waits, due or not."""
-        return [record for gateway in list(self._waiting) for record in self._take(gateway)]
-
-    def _take(self, gateway: str) -> list[Record]:
-        _, lines = self._waiting.pop(gateway)
-        self.deadline = next(iter(self._waiting.values()))[0] + LONGEST_WAIT if self._waiting else inf
-        return _records(gateway, lines)
+    record: Record
+    device: Places
+    flags: NDArray[np.uint8]
 
 
-def _records(gateway: str, lines: list[Line]) -> list[Record]:
-    """One record, or more where it would be too large."""
-    payload, extras = _encode(lines)
-    if len(payload) > MAX_RECORD_BYTES and len(lines) > 1:
-        half = len(lines) // 2
-        return _records(gateway, lines[:half]) + _records(gateway, lines[half:])
-    return [Record(gateway, payload, len(lines), extras.count("duplicate"), extras.count("malformed"))]
+class Rows(NamedTuple):
+    """Lines to be batched, those of a gateway together and in their order.
+
+    ``text`` are the lines, ``begins`` where each begins, and where the last one ends. ``sent`` is when each is passed
+    on; a gateway sends those of a ``tick`` (any number) when it is ``due``, or sooner if a batch is full. Times are in
+    microseconds since 1970.
+    """
+
+    text: bytes
+    begins: Places
+    device: Places
+    flags: NDArray[np.uint8]
+    gateway: Places
+    tick: Places
+    sent: Places
+    due: Places
 
 
-def _encode(lines: list[Line]) -> tuple[bytes, list[str]]:
-    """The batch, and the kind of each line in it that is no new reading."""
-    readings = [line for line in lines if isinstance(line, Reading)]
-    if len(readings) == len(lines):
-        return encode_batch(readings), []
-    payload = b"".join(encode_batch([line]) if isinstance(line, Reading) else line.encoded for line in lines)
-    return payload, [line.kind for line in lines if not isinstance(line, Reading)]
+def batched(rows: Rows, gateways: Sequence[str], most: int) -> list[Parcel]:
+    """The rows as records of ``most`` lines at most, and of :data:`MAX_RECORD_BYTES` unless one line is longer."""
+    gateway, tick = rows.gateway, rows.tick
+    fresh = np.flatnonzero((np.diff(gateway, prepend=-1) != 0) | (np.diff(tick, prepend=tick[:1] - 1) != 0))
+    # Each gateway's tick is cut into batches.
+    rank = np.arange(len(gateway)) - np.repeat(fresh, np.diff(fresh, append=len(gateway)))
+    cuts = np.flatnonzero(rank % most == 0)
+    ends = np.append(cuts[1:], len(gateway))
+    at = np.where(ends - cuts == most, rows.sent[ends - 1], rows.due[cuts]) / _MICROSECONDS
+    first, end = _fitting(rows.begins, cuts, ends)
+    at = at[np.searchsorted(cuts, first, "right") - 1]
+    # A record may be no more than a few lines, so what is done for each of them is done in as little Python as can be.
+    places, lines = gateway[first].tolist(), (end - first).tolist()
+    spans, bounds = list(zip(first.tolist(), end.tolist(), strict=True)), rows.begins.tolist()
+    payloads = [rows.text[bounds[a] : bounds[b]] for a, b in spans]
+    names = [gateways[place] for place in places]
+    records = map(Record._make, zip(names, payloads, lines, at.tolist(), strict=True))
+    devices, flags = ([column[a:b] for a, b in spans] for column in (rows.device, rows.flags))
+    return list(map(Parcel._make, zip(records, devices, flags, strict=True)))
+
+
+def _fitting(begins: Places, first: Places, end: Places) -> tuple[Places, Places]:
+    """Spans of rows as they are, or in halves where they are too many bytes for a record; a row alone stays."""
+    while (large := (begins[end] - begins[first] > MAX_RECORD_BYTES) & (end - first > 1)).any():
+        first = np.sort(np.append(first, (first + end)[large] // 2))
+        end = np.append(first[1:], end[-1])
+    return first, end

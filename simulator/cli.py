@@ -1,91 +1,144 @@
-"""The ``simulate`` command: options to settings, progress and counts to the terminal."""
+"""The ``simulate`` command: options to a plan, progress and counts to the terminal."""
 
 from __future__ import annotations
 
 import contextlib
-import enum
-import os
-import re
-import signal
+import datetime as dt
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
-import boto3
 import msgspec
 import typer
-from botocore.exceptions import BotoCoreError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from simulator import run
-from simulator.fleet import FleetConfig
-from simulator.kinesis import KinesisSink
-from simulator.run import Counts, Manifest, Mischief
-from simulator.sinks import LineSink, Sink, SinkError, open_lines, standard_output
+from simulator import run, sink_options
+from simulator.lengths import seconds
+from simulator.manifest import Manifest
+from simulator.opening import SinkChoice, SinkName, open_sink
+from simulator.parts import simulate_in_parts
+from simulator.registry import registry_csv
+from simulator.run import Plan
+from simulator.scenario import NAMES, Scenario, load
+from simulator.terminal import moment, one_line_errors, progress, say, stop_signals
+from simulator.truth import Incident, encode_incidents
 
-#: Opens the stream that --stream names ("" if it is not given).
-OpenStream = Callable[[str], Sink]
+#: Fills in what the options leave out, such as the deployment's stream.
+Resolve = Callable[[SinkChoice], SinkChoice]
 
-#: The key of ``context.meta`` where a program that mounts this command may put an :data:`OpenStream` of its own.
-OPEN_STREAM = "simulator.open_stream"
+#: Puts the ground truth of a run where it can be queried.
+ToLake = Callable[[Manifest, list[Incident]], None]
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-
-
-class SinkName(enum.StrEnum):
-    """Where the lines go."""
-
-    stdout = enum.auto()
-    file = enum.auto()
-    kinesis = enum.auto()
+#: The keys of ``context.meta`` where a program that mounts this command may put a :data:`Resolve` of its own, and what
+#: takes a run's ground truth to the lake.
+RESOLVE = "simulator.resolve"
+TO_LAKE = "simulator.to_lake"
 
 
 def duration(text: str) -> float:
-    """Seconds in a duration such as ``30s``, ``5m`` or ``1.5h``."""
-    match = _DURATION.fullmatch(text)
-    if match is None or not float(match[1]):
-        raise typer.BadParameter(f"{text!r} is no duration; write one like 500ms, 30s, 5m, 2h or 1d")
-    return float(match[1]) * _UNITS[match[2]]
+    """Seconds in a duration such as ``30s``, ``5m`` or ``1h30m``."""
+    try:
+        found = seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if not found:
+        raise typer.BadParameter(f"{text!r} is no time at all; write one like 500ms, 30s, 5m, 2h or 1d")
+    return found
+
+
+_FLEET, _TIME, _OUT = "The fleet", "Time", "What is written about the run"
+
+
+def _duration(name: str, words: str, panel: str) -> object:
+    return typer.Option(name, parser=duration, metavar="DURATION", help=words, rich_help_panel=panel)
 
 
 def simulate(
     context: typer.Context,
     *,
-    devices: Annotated[int, typer.Option(min=1, help="How many devices.")] = 100,
+    scenario: Annotated[
+        str,
+        typer.Option(
+            help=f"A scenario file, or one of {', '.join(NAMES)}. Without: a calm fleet, for ever.",
+            rich_help_panel=_FLEET,
+        ),
+    ] = "",
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="How many devices; of the scenario's kinds.", rich_help_panel=_FLEET)
+    ] = None,
     gateways: Annotated[
-        int | None, typer.Option(min=1, help="How many gateways they are behind; 10 by default, or one each.")
+        int | None, typer.Option(min=1, help="How many gateways they are behind.", rich_help_panel=_FLEET)
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Readings a second of the whole fleet, in place of --interval.")
+        float | None,
+        typer.Option(min=0.001, help="Readings a second of the whole fleet.", rich_help_panel=_FLEET),
     ] = None,
     interval: Annotated[
-        float | None,
-        typer.Option(parser=duration, metavar="DURATION", help="How often each device reports; 10s by default."),
+        float | None, _duration("--interval", "How often each device reports, in place of --rate.", _FLEET)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="The same seed and start give the same lines.", rich_help_panel=_FLEET),
     ] = None,
     length: Annotated[
+        float | None, _duration("--duration", "How long to run; the scenario's by default.", _TIME)
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many readings to take, in place of --duration.", rich_help_panel=_TIME),
+    ] = None,
+    start: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            parser=moment,
+            metavar="TIME",
+            help="When the simulated time begins; so that it ends now, by default.",
+            rich_help_panel=_TIME,
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.001, help="Simulated seconds a second.", rich_help_panel=_TIME)] = 1.0,
+    no_pace: Annotated[bool, typer.Option("--no-pace", help="As fast as it goes.", rich_help_panel=_TIME)] = False,
+    backfill: Annotated[
         float | None,
-        typer.Option("--duration", parser=duration, metavar="DURATION", help="How long to run; for ever by default."),
+        _duration(
+            "--backfill", "Put the time until now straight into the raw zone, as if it had been streamed.", _TIME
+        ),
     ] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="How many readings to take, in place of --duration.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="The most lines in a record.")] = run.DEFAULT_BATCH,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same fleet and the same mischief.")] = 0,
-    faults: Annotated[int, typer.Option(min=0, help="Devices that break a rule for a while.")] = 0,
-    malformed: Annotated[int, typer.Option(min=0, help="Lines that are no readings, added to them.")] = 0,
-    duplicates: Annotated[int, typer.Option(min=0, help="Readings sent twice.")] = 0,
-    sink: Annotated[SinkName, typer.Option(help="Where the lines go.")] = SinkName.stdout,
-    path: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="The file of --sink file; compressed if it ends in .gz.")
-    ] = None,
-    stream: Annotated[str, typer.Option(help="The stream of --sink kinesis.")] = "",
+    processes: Annotated[
+        int, typer.Option(min=1, help="How many processes share the gateways.", rich_help_panel=_TIME)
+    ] = 1,
+    sink: sink_options.Sink = SinkName.stdout,
+    path: sink_options.LinesPath = None,
+    stream: sink_options.Stream = "",
+    delivery_stream: sink_options.DeliveryStream = "",
+    bucket: sink_options.Bucket = "",
+    brokers: sink_options.Brokers = "",
+    topic: sink_options.Topic = "",
+    msk_iam: sink_options.MskIam = False,
+    host: sink_options.Host = "",
+    port: sink_options.Port = None,
+    topic_prefix: sink_options.TopicPrefix = "",
+    certificate: sink_options.Certificate = None,
+    key: sink_options.Key = None,
+    ca: sink_options.CertificateAuthority = None,
+    batch: sink_options.Batch = run.DEFAULT_BATCH,
     manifest: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write here, as JSON, what was sent and the alerts to expect.")
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="Write here, as JSON, what was sent; and beside it, as NAME.truth.jsonl, what was injected.",
+            rich_help_panel=_OUT,
+        ),
     ] = None,
-    no_pace: Annotated[bool, typer.Option("--no-pace", help="As fast as it goes; the event times end now.")] = False,
+    truth_to_lake: Annotated[
+        bool,
+        typer.Option("--truth-to-lake", help="Put what was injected into the lake's table too.", rich_help_panel=_OUT),
+    ] = False,
+    registry: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write here, as CSV, what devices there are.", rich_help_panel=_OUT),
+    ] = None,
 ) -> None:
     """Simulate a fleet of devices that report through gateways.
 
@@ -97,43 +150,51 @@ def simulate(
 
       iot simulate --count 1000000 --rate 5000 --no-pace --sink file --path many.jsonl.gz
 
-    Half a minute at 1,000 readings/s into Kinesis:
+    Two hours of trouble in two minutes, into the pipeline, and what must come of it:
 
-      iot simulate --devices 300 --rate 1000 --duration 30s --sink kinesis --stream STREAM
+      iot simulate --scenario cold-chain-break --speed 60 --sink kinesis --manifest run.json --registry devices.csv
 
-    Two minutes with trouble, and what must come of it:
+    A month that nobody streamed:
 
-      iot simulate --duration 2m --faults 5 --malformed 30 --duplicates 40 --manifest run.json
+      iot simulate --devices 300 --interval 60s --backfill 30d
+
+    Files of your own are YAML: "iot scenarios show calm" prints one to begin with.
     """
-    with _one_line_errors(path):
-        config = FleetConfig(
-            devices=devices,
-            gateways=gateways or min(10, devices),
-            interval=_interval(devices, rate, interval),
-            seed=seed,
+    with one_line_errors("simulate", path):
+        chosen = _scenario(scenario, devices=devices, gateways=gateways, rate=rate, interval=interval, seed=seed)
+        if length is None and count is None and backfill is None and scenario:
+            length = chosen.duration
+        _check_times(sink, backfill=backfill, start=start, length=length, count=count, speed=speed, no_pace=no_pace)
+        choice = SinkChoice(
+            name=sink if backfill is None else SinkName.raw_zone, path=path, stream=stream,
+            delivery_stream=delivery_stream, bucket=bucket, brokers=brokers, topic=topic, msk_iam=msk_iam, host=host,
+            port=port, topic_prefix=topic_prefix, certificate=certificate, key=key, ca=ca,
+        )  # fmt: skip
+        resolve: Resolve = context.meta.get(RESOLVE, lambda choice: choice)
+        choice = resolve(choice).checked()
+        to_lake: ToLake | None = context.meta.get(TO_LAKE) if truth_to_lake else lambda *_: None
+        if to_lake is None:
+            raise ValueError("--truth-to-lake needs a deployment: use 'iot simulate'")
+        _check_processes(processes, choice, chosen)
+        _check_folders({"--manifest": manifest, "--registry": registry})
+        unpaced = no_pace or backfill is not None
+        planned = run.plan(
+            chosen, readings=count, length=backfill or length, start=start, speed=0.0 if unpaced else speed, batch=batch
         )
-        readings = _readings(config, length, count)
-        mischief = Mischief(faults=faults, malformed=malformed, duplicates=duplicates)
-        if manifest and not manifest.parent.is_dir():
-            raise ValueError(f"--manifest: there is no folder {manifest.parent}")
-        open_stream = context.meta.get(OPEN_STREAM, _open_stream)
-        with _stop_signals() as caught, _open(sink, path, stream, open_stream) as opened:
-            began = time.monotonic()
-            lines = readings and readings + malformed + duplicates
-            with _progress(lines, to_terminal=sink is SinkName.stdout and sys.stdout.isatty()) as on_progress:
-                sent = run.simulate(
-                    config,
-                    opened,
-                    readings=readings,
-                    batch=batch,
-                    mischief=mischief,
-                    paced=not no_pace,
-                    stopped=lambda: bool(caught),
-                    on_progress=on_progress,
-                )
+        if registry:
+            registry.write_text(registry_csv(chosen), encoding="utf-8")
+        began = time.monotonic()
+        truth: list[Incident] = []
+        with stop_signals() as caught, _truth_file(manifest, truth) as on_incident:
+            sent = _run(planned, choice, processes, lambda: bool(caught), on_incident)
+        if backfill is not None:
+            sent = msgspec.structs.replace(sent, arrived_from=sent.started_at, arrived_to=sent.ended_at)
         if manifest:
             manifest.write_bytes(msgspec.json.format(msgspec.json.encode(sent), indent=2) + b"\n")
-        _report(sent, time.monotonic() - began)
+        to_lake(sent, truth)
+        _report(sent, len({incident.id for incident in truth}), time.monotonic() - began)
+        if backfill is not None:
+            say("simulate", f"next: iot etl run --from {_hour(sent.started_at)} --to {_hour(sent.ended_at, 1)}")
     if caught:
         raise typer.Exit(128 + caught[0])
     if sent.refused:
@@ -145,104 +206,120 @@ def main() -> None:
     typer.run(simulate)
 
 
-def _interval(devices: int, rate: float | None, interval: float | None) -> float:
-    if rate is not None and interval is not None:
-        raise ValueError("--rate and --interval both say how often devices report; give one of them")
-    return devices / rate if rate is not None else interval or 10.0
+def _run(
+    planned: Plan,
+    choice: SinkChoice,
+    processes: int,
+    stopped: Callable[[], bool],
+    on_incident: Callable[[Incident], None],
+) -> Manifest:
+    terminal = choice.name is SinkName.stdout and sys.stdout.isatty()
+    with progress("simulating", planned.since, planned.until, to_terminal=terminal) as on_progress:
+        if processes > 1:
+            return simulate_in_parts(
+                planned, choice, processes, stopped=stopped, on_progress=on_progress, on_incident=on_incident
+            )
+        with open_sink(choice) as opened:
+            return run.simulate(
+                planned,
+                opened,
+                stopped=stopped,
+                on_progress=on_progress,
+                on_incident=on_incident,
+                outbox_bytes=choice.outbox_bytes,
+            )
 
 
-def _readings(config: FleetConfig, length: float | None, count: int | None) -> int | None:
+def _check_times(
+    sink: SinkName,
+    *,
+    backfill: float | None,
+    start: dt.datetime | None,
+    length: float | None,
+    count: int | None,
+    speed: float,
+    no_pace: bool,
+) -> None:
+    """Raise ValueError for options about time that contradict each other."""
+    others = (sink is not SinkName.stdout, start, length, count, speed != 1, no_pace)
+    if backfill is not None and any(others):
+        raise ValueError(
+            "--backfill says where to, when, how long and how fast: leave --sink, --start, --duration, --count, "
+            "--speed and --no-pace out"
+        )
+    if no_pace and speed != 1:
+        raise ValueError("--speed and --no-pace both say how fast; give one of them")
     if length is not None and count is not None:
         raise ValueError("--duration and --count both say when to end; give one of them")
-    return max(1, round(config.rate * length)) if length is not None else count
+
+
+def _check_processes(processes: int, choice: SinkChoice, chosen: Scenario) -> None:
+    if processes > 1 and choice.name is SinkName.stdout:
+        raise ValueError("several processes would write into each other's lines: give --sink")
+    if processes > sum(site.gateways for site in chosen.sites):
+        raise ValueError("there are more processes than gateways; use fewer, or more --gateways")
+
+
+def _check_folders(files: dict[str, Path | None]) -> None:
+    for option, file in files.items():
+        if file and not file.parent.is_dir():
+            raise ValueError(f"{option}: there is no folder {file.parent}")
+
+
+def _scenario(
+    name: str,
+    *,
+    devices: int | None,
+    gateways: int | None,
+    rate: float | None,
+    interval: float | None,
+    seed: int | None,
+) -> Scenario:
+    """The scenario that is asked for, with what the options say in place of what it says itself."""
+    chosen = load(name or "calm")
+    if rate is not None and interval is not None:
+        raise ValueError("--rate and --interval both say how often devices report; give one of them")
+    if devices is not None:
+        chosen = chosen.resized(devices)
+    if rate is not None:
+        interval = chosen.size / rate
+    if interval is not None:
+        chosen = chosen.reporting_every(interval)
+    if gateways is not None:
+        chosen = chosen.behind(gateways)
+    return chosen if seed is None else msgspec.structs.replace(chosen, seed=seed)
 
 
 @contextlib.contextmanager
-def _open(name: SinkName, path: Path | None, stream: str, open_stream: OpenStream) -> Iterator[Sink]:
-    if (path is not None) != (name is SinkName.file):
-        raise ValueError("--path and --sink file go together: give both or neither")
-    if stream and name is not SinkName.kinesis:
-        raise ValueError("--stream is for --sink kinesis")
-    if name is SinkName.kinesis:
-        yield open_stream(stream)
-    elif path is not None:
-        with open_lines(path) as out:
-            yield LineSink(out)
-    else:
-        yield LineSink(standard_output())
+def _truth_file(manifest: Path | None, truth: list[Incident]) -> Iterator[Callable[[Incident], None]]:
+    """Takes incidents as they are injected, to the list, and beside the manifest."""
+    if manifest is None:
+        yield truth.append
+        return
+    with truth_path(manifest).open("wb", buffering=0) as out:
+
+        def note(incident: Incident) -> None:
+            truth.append(incident)
+            out.write(encode_incidents([incident]))
+
+        yield note
 
 
-def _open_stream(stream: str) -> Sink:
-    if not stream:
-        raise ValueError("--sink kinesis needs --stream, the name of the stream")
-    return KinesisSink(boto3.client("kinesis"), stream)
+def truth_path(manifest: Path) -> Path:
+    """Where the ground truth of a run lies that has this manifest."""
+    return manifest.with_name(f"{manifest.name.removesuffix('.json')}.truth.jsonl")
 
 
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """The signals that asked to stop, as they come. A second one is no longer held back."""
-    caught: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        caught.append(number)
-        restore()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        restore()
+def _hour(moment: dt.datetime, later: int = 0) -> str:
+    return f"{moment + dt.timedelta(hours=later):%Y-%m-%dT%H}:00:00Z"
 
 
-@contextlib.contextmanager
-def _progress(lines: int | None, *, to_terminal: bool) -> Iterator[Callable[[Counts], None]]:
-    """A bar on standard error if that is a terminal, unless the lines themselves go to the terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("simulating"),
-        BarColumn(),
-        TaskProgressColumn(show_speed=True),
-        TextColumn("{task.completed:,} lines"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=to_terminal or not console.is_terminal) as bar:
-        task = bar.add_task("", total=lines)
-        yield lambda counts: bar.update(task, completed=counts.sent + counts.refused)
-
-
-@contextlib.contextmanager
-def _one_line_errors(path: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        # The reader has seen enough. What Python still holds for it must go nowhere, without a complaint.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-    except ValueError as error:
-        _complain(str(error))
-        raise typer.Exit(2) from None
-    except OSError as error:
-        _complain(f"cannot write {error.filename or path or 'standard output'}: {error.strerror}")
-        raise typer.Exit(1) from None
-    except (SinkError, BotoCoreError) as error:
-        _complain(str(error))
-        raise typer.Exit(1) from None
-
-
-def _complain(words: str) -> None:
-    sys.stderr.write(f"simulate: {words}\n")
-
-
-def _report(sent: Manifest, seconds: float) -> None:
+def _report(sent: Manifest, incidents: int, took: float) -> None:
     readings = sent.sent - sent.duplicates - sent.malformed
     sys.stderr.write(
-        f"sent {sent.sent:,} lines in {seconds:.1f} s ({sent.sent / seconds:,.0f}/s): {readings:,} readings, "
-        f"{sent.duplicates:,} duplicates, {sent.malformed:,} malformed; {len(sent.faults)} faults, "
+        f"sent {sent.sent:,} lines in {took:.1f} s ({sent.sent / took:,.0f}/s): {readings:,} readings, "
+        f"{sent.duplicates:,} duplicates, {sent.malformed:,} malformed; {incidents:,} incidents, "
         f"{sent.retried:,} records retried, {sent.refused:,} lines refused\n"
     )
     if sent.refused:
-        _complain(f"{sent.refused:,} lines were refused and are lost: {sent.refusal}")
+        say("simulate", f"{sent.refused:,} lines were refused and are lost: {sent.refusal}")

@@ -1,226 +1,194 @@
-"""A run: the fleet's lines, batched, sent at their time, and counted."""
+"""A run: a scenario's lines, batched, sent at their time, and counted."""
 
 from __future__ import annotations
 
 import datetime as dt
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf
 
 import msgspec
 
-from simulator.batches import Batcher, Record
-from simulator.disturbances import Disturbances
-from simulator.faults import Fault, plan_faults
-from simulator.fleet import Fleet, FleetConfig
-from simulator.sinks import Delivery, Sink, SinkError
-from simulator.traffic import traffic
+from simulator import faults
+from simulator.batches import Record
+from simulator.courier import OUTBOX_BYTES, Counts, Courier
+from simulator.faults import microseconds, moment
+from simulator.fleet import MICROSECONDS, Fleet
+from simulator.lengths import LONGEST
+from simulator.manifest import Manifest
+from simulator.scenario import Scenario
+from simulator.sinks import Sink
+from simulator.traffic import LONGEST_WAIT, UNPACED_WAIT, Traffic
+from simulator.truth import Incident
 
-#: Readings a record holds at most, unless asked otherwise: some 15 kB.
+__all__ = ["DEFAULT_BATCH", "OUTBOX_BYTES", "Counts", "Manifest", "Plan", "incidents", "plan", "records", "simulate"]
+
+#: Lines a record holds at most, unless asked otherwise: some 16 kB.
 DEFAULT_BATCH = 100
 
-#: Records that are ready go to the sink together up to this size, bytes.
-_OUTBOX_BYTES = 1024 * 1024
+#: How long a run without an end is planned for.
+_FOR_EVER = dt.timedelta(seconds=LONGEST)
 
-#: A paced run sleeps no shorter than this, seconds: what happens within it is sent a little late, together.
-_GRAIN = 0.01
+_YEAR = 365.25 * 86_400
 
-#: A paced run looks this often, seconds, whether it should stop.
-_GLANCE = 0.1
-
-
-class Mischief(msgspec.Struct, frozen=True, kw_only=True):
-    """How much goes wrong in a run: devices that break a rule, lines that are no readings, lines sent again."""
-
-    faults: int = 0
-    malformed: int = 0
-    duplicates: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.faults, self.malformed, self.duplicates) < 0:
-            raise ValueError("faults, malformed lines and duplicates cannot be fewer than none")
-
-    def __bool__(self) -> bool:
-        return any((self.faults, self.malformed, self.duplicates))
+#: When the simulated time may begin: ``seq`` counts since 1970, and all that is computed with time has an end.
+_EARLIEST, _LATEST = dt.datetime(1970, 1, 2, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 
 
-class Counts(msgspec.Struct, kw_only=True):
-    """Lines by what became of them.
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A scenario at a time. ``until`` is None for a run without an end; times are UTC.
 
-    ``sent`` are those the sink accepted, ``duplicates`` and ``malformed`` those of them that are no new
-    reading. ``refused`` were given up, ``refusal`` says why; ``retried`` counts records sent again.
+    ``speed`` is how many simulated seconds pass in a second, 0 for as fast as it goes. ``part`` is (number, of how
+    many): which gateways send.
     """
 
-    sent: int = 0
-    duplicates: int = 0
-    malformed: int = 0
-    refused: int = 0
-    retried: int = 0
-    refusal: str = ""
+    scenario: Scenario
+    since: dt.datetime
+    until: dt.datetime | None
+    speed: float = 1.0
+    batch: int = DEFAULT_BATCH
+    part: tuple[int, int] = (0, 1)
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sent, and the alerts it must lead to. Counts are in lines, times are UTC.
-
-    ``sent`` are the lines the sink accepted (``accepted`` says the same), of which ``duplicates`` and
-    ``malformed`` are no new readings; ``refused`` were given up, ``refusal`` says why. ``retried`` counts
-    records sent again. No reading's event time lies outside ``started_at`` and ``ended_at``, and nothing
-    of a paced run that starts now is sent outside them.
-    """
-
-    seed: int
-    devices: int
-    gateways: int
-    started_at: dt.datetime
-    ended_at: dt.datetime
-    sent: int
-    accepted: int
-    refused: int
-    malformed: int
-    duplicates: int
-    retried: int
-    refusal: str
-    faults: tuple[Fault, ...]
-
-
-def simulate(
-    config: FleetConfig,
-    sink: Sink,
+def plan(
+    scenario: Scenario,
     *,
     readings: int | None = None,
-    batch: int = DEFAULT_BATCH,
-    mischief: Mischief | None = None,
+    length: float | None = None,
     start: dt.datetime | None = None,
-    paced: bool = True,
-    stopped: Callable[[], bool] = lambda: False,
-    on_progress: Callable[[Counts], None] = lambda _: None,
-) -> Manifest:
-    """Run a fleet until it has taken so many ``readings``, or for ever, or until ``stopped`` says so.
+    speed: float = 1.0,
+    batch: int = DEFAULT_BATCH,
+) -> Plan:
+    """The plan of a run of so many ``readings``, or of ``length`` simulated seconds, or else without an end.
 
-    ``batch`` is the most lines in a record. ``start`` (UTC) is the event time of the beginning: now; for a
-    run that is not paced, so long ago that it ends now. The same configuration, mischief, number of
-    readings and start give the same lines, whatever the batch, the pace and the sink.
-
-    A run that is stopped sends what its devices have reported so far, and its manifest says what was sent.
-    ``on_progress`` is called after each delivery.
-
-    Raises ValueError for settings that do not fit together, and what the sink raises; but a sink that fails
-    after it has accepted something only ends the run: the manifest says what was refused.
+    ``start`` (UTC) is now for a run in real time; for any other so long ago that the simulated time ends when the run
+    does (for one that goes as fast as it can: now), because readings of the future are refused.
     """
-    mischief = mischief or Mischief()
-    if batch < 1 or (readings is not None and readings < 1):
+    if batch < 1 or (readings is not None and readings < 1) or (length is not None and length <= 0):
         raise ValueError("a batch and a run need at least one reading")
-    if readings is None and mischief:
-        raise ValueError("faults, malformed lines and duplicates need a run with an end: say how long it is")
-    start = start.astimezone(dt.UTC) if start else _beginning(config, readings, paced=paced)
-    fleet = Fleet(config, start)
-    planned = plan_faults(fleet, mischief.faults, readings or 0)
-    disturbances = Disturbances(config, readings or 0, mischief.malformed, mischief.duplicates)
-    lines = traffic(fleet, [plan.override for plan in planned], disturbances, readings)
-
-    batcher = Batcher(batch)
-    courier = _Courier(sink, on_progress, stopped, paced=paced)
-    last = 0.0
-    for at, gateway, line in lines:
-        while batcher.deadline <= at and courier.wait(batcher.deadline):
-            courier.take(batcher.due())
-        if not courier.wait(at):
-            break
-        last = at
-        if full := batcher.add(at, gateway, line):
-            courier.take(full)
-    courier.take(batcher.rest())
-    courier.deliver()
-
-    reached = start + dt.timedelta(seconds=last)
-    counts = courier.counts
-    return Manifest(
-        seed=config.seed,
-        devices=config.devices,
-        gateways=config.gateways,
-        started_at=start,
-        ended_at=start + dt.timedelta(seconds=courier.elapsed()) if paced else reached,
-        sent=counts.sent,
-        accepted=counts.sent,
-        refused=counts.refused,
-        malformed=counts.malformed,
-        duplicates=counts.duplicates,
-        retried=counts.retried,
-        refusal=counts.refusal,
-        faults=tuple(fault for plan in planned if (fault := plan.as_of(reached))),
+    if not 0 <= speed < inf:
+        raise ValueError(f"{speed:g} is no speed; give how many simulated seconds pass in a second")
+    now = dt.datetime.now(dt.UTC)
+    fleet = Fleet(scenario) if readings is not None else None
+    if fleet and readings is not None:
+        length = readings / fleet.rate
+    if length is not None and length > LONGEST:
+        raise ValueError(f"that would take {length / _YEAR:,.1f} years; ten are the most")
+    if fleet and readings is not None:
+        since = microseconds(start or now)
+        length = (fleet.until(since, readings) - since) / MICROSECONDS
+    if start is None:
+        # What goes slower than real time ends later than that: it begins now.
+        ahead = max(0.0, 1 - (1 / speed if speed else 0.0))
+        start = now if length is None else now - dt.timedelta(seconds=length * ahead)
+    if not _EARLIEST <= start < _LATEST:
+        raise ValueError(f"the simulated time begins in {start:%Y}; let it be between {_EARLIEST:%Y} and {_LATEST:%Y}")
+    until = None
+    if fleet and readings is not None:
+        until = moment(fleet.until(microseconds(start), readings))
+    elif length is not None:
+        until = start + dt.timedelta(seconds=length)
+    return Plan(
+        scenario=scenario,
+        since=start.astimezone(dt.UTC),
+        until=until and until.astimezone(dt.UTC),
+        speed=speed,
+        batch=batch,
     )
 
 
-def _beginning(config: FleetConfig, readings: int | None, *, paced: bool) -> dt.datetime:
-    now = dt.datetime.now(dt.UTC)
-    return now if paced or readings is None else now - dt.timedelta(seconds=readings / config.rate)
+def records(scenario: Scenario, start: dt.datetime, batch: int = DEFAULT_BATCH) -> Iterator[Record]:
+    """All records of a scenario, in the order of the times when they are sent."""
+    planned = plan(scenario, length=scenario.duration, start=start, batch=batch)
+    for parcels in _Run(planned).traffic.slices():
+        yield from (parcel.record for parcel in parcels)
 
 
-class _Courier:
-    """Carries records to the sink: together while the run is behind its time, at once where it has to wait."""
+def incidents(scenario: Scenario, start: dt.datetime) -> list[Incident]:
+    """The ground truth of a scenario, in the order of time."""
+    return _Run(plan(scenario, length=scenario.duration, start=start)).incidents
 
-    def __init__(
-        self, sink: Sink, on_progress: Callable[[Counts], None], stopped: Callable[[], bool], *, paced: bool
-    ) -> None:
-        self._sink, self._on_progress, self._stopped = sink, on_progress, stopped
-        self._outbox: list[Record] = []
-        self._outbox_bytes = 0
-        self._began = time.monotonic()
-        # How old the run was when last looked; one that is not paced is always old enough.
-        self._age = 0.0 if paced else inf
-        self._going = True
-        self.counts = Counts()
 
-    def elapsed(self) -> float:
-        """Seconds since the beginning."""
-        return time.monotonic() - self._began
+def simulate(
+    planned: Plan,
+    sink: Sink,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[Counts], None] = lambda _: None,
+    on_incident: Callable[[Incident], None] = lambda _: None,
+    outbox_bytes: int = OUTBOX_BYTES,
+) -> Manifest:
+    """Run a plan to its end, or until ``stopped`` says so.
 
-    def wait(self, until: float) -> bool:
-        """Wait until the run is so many seconds old; False if it should stop instead."""
-        if until > self._age:
-            self._age = self.elapsed()
-            if until > self._age:
-                self.deliver()
-                self._sleep(until + _GRAIN)
-            self._going = self._going and not self._stopped()
-        return self._going
+    The same plan gives the same lines, whatever the batch, the speed, the parts and the sink. A run that is stopped
+    sends what is held back then, and its manifest says what was sent. ``on_progress`` is called after each delivery,
+    ``on_incident`` when something is injected, and once more if the run was stopped before its end.
 
-    def take(self, records: list[Record]) -> None:
-        """Deliver the records, if not now then with the next ones."""
-        if records:
-            self._outbox += records
-            self._outbox_bytes += sum(len(record.payload) for record in records)
-            if self._outbox_bytes >= _OUTBOX_BYTES:
-                self.deliver()
+    Raises :class:`~simulator.scenario.ScenarioError` for a scenario that cannot be used, and what the sink raises; but
+    a sink that fails after it has accepted something only ends the run: the manifest says what was refused.
+    """
+    run = _Run(planned)
+    names = [device.id for device in run.fleet.devices]
+    courier = Courier(sink, names, on_progress, stopped, since=run.since, speed=planned.speed, most=outbox_bytes)
+    coming = iter(run.incidents)
+    injected: list[Incident] = []
+    due = next(coming, None)
 
-    def deliver(self) -> None:
-        """Hand over what is ready and count what became of it."""
-        if not self._outbox:
-            return
-        outbox, self._outbox, self._outbox_bytes = self._outbox, [], 0
-        try:
-            delivery = self._sink.send(outbox)
-        except SinkError as error:
-            if not self.counts.sent and len(error.unsent) == len(outbox):
-                raise
-            # What was sent before must be accounted for: the run ends as if it had been stopped.
-            delivery = Delivery(refused=tuple(error.unsent), reason=str(error))
-            self._going = False
-        refused = set(map(id, delivery.refused))
-        counts = self.counts
-        counts.retried += delivery.retried
-        counts.refusal = delivery.reason or counts.refusal
-        for record in outbox:
-            if id(record) in refused:
-                counts.refused += record.lines
-            else:
-                counts.sent += record.lines
-                counts.duplicates += record.duplicates
-                counts.malformed += record.malformed
-        self._on_progress(counts)
-        self._going = self._going and not self._stopped()
+    def reach(at: float) -> bool:
+        """Wait until it is that simulated time, and tell what is injected until then; False if the run should stop."""
+        nonlocal due
+        while due and due.since.timestamp() <= at:
+            if not courier.wait(due.since.timestamp()):
+                return False
+            on_incident(due)
+            injected.append(due)
+            due = next(coming, None)
+        return courier.wait(at)
 
-    def _sleep(self, until: float) -> None:
-        while (left := until - self.elapsed()) > 0 and not self._stopped():
-            time.sleep(min(left, _GLANCE))
-        self._age = self.elapsed()
+    with courier:
+        longest = planned.speed or inf
+        parcels = (parcel for parcels in run.traffic.slices(longest) for parcel in parcels)
+        for parcel in parcels:
+            if not reach(parcel.record.at):
+                break
+            courier.take(parcel)
+        else:
+            reach(run.until / MICROSECONDS)
+        if not courier.going:
+            for parcel in run.traffic.rest(microseconds(courier.reached())):
+                courier.take(parcel)
+        courier.finish()
+    ended = moment(run.until) if courier.going else min(moment(run.until), courier.reached())
+    for incident in injected:
+        if incident.until > ended:
+            on_incident(msgspec.structs.replace(incident, until=max(ended, incident.since)))
+    return courier.manifest(
+        scenario=planned.scenario.name,
+        seed=planned.scenario.seed,
+        gateways=len(run.fleet.gateways),
+        started_at=planned.since,
+        ended_at=ended,
+    )
+
+
+class _Run:
+    """What a plan comes to."""
+
+    def __init__(self, planned: Plan) -> None:
+        self.fleet = Fleet(planned.scenario)
+        self.since = microseconds(planned.since)
+        self.until = microseconds(planned.until or planned.since + _FOR_EVER)
+        self._injections = faults.plan(self.fleet, self.since, self.until)
+        self.traffic = Traffic(
+            self.fleet,
+            self._injections,
+            self.since,
+            self.until,
+            batch=planned.batch,
+            part=planned.part,
+            # By the clock of whoever receives it: an hour in a minute is not sixty times as many records.
+            wait=LONGEST_WAIT * max(1.0, planned.speed or UNPACED_WAIT),
+        )
+
+    @property
+    def incidents(self) -> list[Incident]:
+        return faults.incidents(self.fleet, self._injections)

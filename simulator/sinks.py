@@ -17,7 +17,7 @@ _COMPRESSION = 1
 class SinkError(Exception):
     """A sink cannot go on; the message is one line for a person: what, where, what to do.
 
-    ``unsent`` are the records of the call that were not delivered.
+    ``unsent`` are the records of the call that were not delivered: all of them, if it does not say.
     """
 
     unsent: Sequence[Record] = ()

@@ -14,21 +14,21 @@ import uuid
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.curate.dataset import REGISTRY_KEY, Contents, seal
-from simulator.fleet import Fleet, FleetConfig
-from telemetry.codec import encode_batch
-from telemetry.reading import Reading
+from benchmarks.plants import encoder, plants, taken
+from simulator.faults import moment
+from simulator.fleet import Fleet
+from simulator.lines import Lines
 
 _START = dt.datetime(2026, 11, 23, 9, 40, tzinfo=dt.UTC)
-_INTERVAL = 30.0  # seconds between two readings of a device
+_ROUND = dt.timedelta(seconds=30)  # between two readings of a device
 _MOST_DEVICES = 3_000
 _FEWEST_ROUNDS = 120  # an hour, so that there is more than one however little data there is
-_DEVICES_A_GATEWAY = 50
 
 #: Of the most devices, some 50,000 lines, collected for eight and a half minutes.
 _ROUNDS_AN_OBJECT = 17
@@ -46,19 +46,21 @@ def write(folder: Path, rows: int) -> Contents:
     """Make the data of exactly so many readings in a folder, in place of what is there."""
     shutil.rmtree(folder, ignore_errors=True)
     devices = min(_MOST_DEVICES, max(1, rows // _FEWEST_ROUNDS))
-    gateways = -(-devices // _DEVICES_A_GATEWAY)
-    fleet = Fleet(FleetConfig(devices=devices, gateways=gateways, interval=_INTERVAL), _START)
+    fleet = plants(devices, _ROUND.total_seconds())
+    encode = encoder(fleet).encode
     _write_registry(folder / REGISTRY_KEY, fleet)
-    objects = _Objects(fleet.config.random(purpose=100))
+    objects = _Objects(np.random.default_rng(0))
     humidity = 0.0
     compressed: deque[Future[None]] = deque()
     with ThreadPoolExecutor(1) as pool:
         for number, readings in enumerate(_collected(fleet, rows)):
-            humidity += sum(reading.humidity or 0.0 for reading in readings)
-            began = _START + number * dt.timedelta(seconds=_INTERVAL * _ROUNDS_AN_OBJECT)
+            humidity += float(readings.humidity.round(2).sum())
+            began = _START + number * _ROUNDS_AN_OBJECT * _ROUND
+            until = moment(int(readings.taken[-1]))
             last = (number + 1) * _ROUNDS_AN_OBJECT * devices >= rows
-            text = objects.text(readings, last=last)
-            compressed.append(pool.submit(_put, folder / objects.key(began), text, readings[-1].ts))
+            text, begins = encode(readings)
+            lines = [text[begin:end] for begin, end in pairwise(begins.tolist())]
+            compressed.append(pool.submit(_put, folder / objects.key(began), objects.text(lines, last=last), until))
             if len(compressed) > _AHEAD:
                 compressed.popleft().result()
         while compressed:
@@ -70,23 +72,26 @@ def write(folder: Path, rows: int) -> Contents:
         late=objects.late,
         objects=number + 1,
         humidity=humidity,
-        until=readings[-1].ts,
+        until=until,
     )
     seal(folder, made)
     return made
 
 
-def _collected(fleet: Fleet, rows: int) -> Iterator[list[Reading]]:
+def _collected(fleet: Fleet, rows: int) -> Iterator[Lines]:
     """The readings of one object after another."""
-    rounds = fleet.rounds()
+    since = _START
     while rows:
-        readings = [reading for taken in islice(rounds, _ROUNDS_AN_OBJECT) for reading in taken.readings][:rows]
-        rows -= len(readings)
+        until = since + _ROUNDS_AN_OBJECT * _ROUND
+        readings = taken(fleet, since, until)
+        readings = readings.rows(np.arange(len(readings.taken)) < rows)
+        rows -= len(readings.taken)
+        since = until
         yield readings
 
 
 class _Objects:
-    """Makes lines of readings, and has some of them come twice, cut off or late."""
+    """Takes lines of readings, and has some of them come twice, cut off or late."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
@@ -94,9 +99,8 @@ class _Objects:
         self._held: deque[list[bytes]] = deque()
         self.duplicates = self.malformed = self.late = 0
 
-    def text(self, readings: list[Reading], *, last: bool) -> bytes:
+    def text(self, lines: list[bytes], *, last: bool) -> bytes:
         """The text of an object; whatever waits comes with the last one."""
-        lines = encode_batch(readings).splitlines(keepends=True)
         places = np.arange(len(lines), dtype=np.float64)
         twice, cut, held = (self._some(len(lines), rate) for rate in (_DUPLICATES, _MALFORMED, _LATE))
         soon = twice if last else twice[::2]
@@ -117,8 +121,8 @@ class _Objects:
         self.malformed += len(cut)
         every = np.r_[places, among]
         order = np.argsort(every, kind="stable")[: np.count_nonzero(np.isfinite(every))]
-        lines += more
-        return b"".join([lines[place] for place in order.tolist()])
+        every_line = lines + more
+        return b"".join([every_line[place] for place in order.tolist()])
 
     def key(self, began: dt.datetime) -> str:
         """The key Firehose gives to an object begun at that moment."""
@@ -151,11 +155,12 @@ def _put(path: Path, text: bytes, arrived: dt.datetime) -> None:
 def _write_registry(path: Path, fleet: Fleet) -> None:
     """Every device with all that the curation looks up."""
     path.parent.mkdir(parents=True)
+    interval = f"{_ROUND.total_seconds():g}"
     lines = ["device,site,model,latitude,longitude,installed,interval,calibration_offset"]
     for number, device in enumerate(sorted(fleet.devices)):
         place = f"{53 + number % 100 / 100:.2f},{9 + number % 70 / 100:.2f}"
         offset = f"{number % 7 / 10 - 0.3:.1f}"
-        lines.append(f"{device.id},{device.site},th-{number % 3},{place},2026-01-01,{_INTERVAL:g},{offset}")
+        lines.append(f"{device.id},{device.site},th-{number % 3},{place},2026-01-01,{interval},{offset}")
     path.write_text("\n".join(lines) + "\n")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 #: To be counted up when the data is made otherwise than before: what is kept of it is made anew then.
-_VERSION = 1
+_VERSION = 2
 
 REGISTRY_KEY = "registry/devices.csv"
 _CONTENTS = "contents.json"

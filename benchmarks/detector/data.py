@@ -8,69 +8,88 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from benchmarks.detector.shape import READINGS_A_RECORD, Shape, shape
-from simulator.fleet import Fleet, FleetConfig, Override
-from telemetry.codec import encode_batch
-from telemetry.reading import Reading
+from benchmarks.plants import DEVICES_A_GATEWAY, encoder, plants, taken
+from simulator.chance import Places
+from simulator.faults import microseconds
+from simulator.fleet import MICROSECONDS
+from simulator.lines import Lines
+from simulator.models import STATUSES
 
-_DEVICES_A_GATEWAY = 50
-_ROUNDS_AN_EVENT = READINGS_A_RECORD // _DEVICES_A_GATEWAY
+_ROUNDS_AN_EVENT = READINGS_A_RECORD // DEVICES_A_GATEWAY
 _START = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
-_SECONDS_A_ROUND = 10.0
+_ROUND = dt.timedelta(seconds=10)
 
 #: Of the devices, how many break a rule and keep it again over and over, for so many rounds each: at any moment half of
 #: them, two in a hundred devices, are alerting.
 _RESTLESS = 0.04
 _ILL = _WELL = 18
 
-#: What each of them reports in turn, far on the wrong side of a limit. A simulated device says "fault" of itself then.
+#: What each of them reports in turn, far on the wrong side of a limit.
 _BREACHES = (("temperature", 46.0), ("temperature", -10.0), ("battery", 2.2), ("humidity", 97.0))
 
 
 def write(path: Path, rows: int) -> None:
     """Write one event a line: the first to warm up, and then those to measure."""
-    wanted = shape(rows)
     with path.open("wb") as out:
-        for event in islice(events(wanted), wanted.events + 1):
+        for event in events(shape(rows)):
             out.write(msgspec.json.encode(event) + b"\n")
 
 
 def events(wanted: Shape) -> Iterator[dict[str, Any]]:
     """One event after another: of each gateway one record with two readings of each of its devices."""
-    devices = wanted.records * _DEVICES_A_GATEWAY
-    fleet = Fleet(FleetConfig(devices=devices, gateways=wanted.records, interval=_SECONDS_A_ROUND), _START)
-    gateways = [device.gateway for device in fleet.devices]
-    rounds = fleet.rounds(list(_overrides(fleet, rounds=(wanted.events + 1) * _ROUNDS_AN_EVENT)))
+    fleet = plants(wanted.records * DEVICES_A_GATEWAY, _ROUND.total_seconds())
+    encode = encoder(fleet).encode
+    troubles = _troubles(len(fleet.devices))
     for number in range(wanted.events + 1):
-        batches: defaultdict[str, list[Reading]] = defaultdict(list)
-        for taken in islice(rounds, _ROUNDS_AN_EVENT):
-            for gateway, reading in zip(gateways, taken.readings, strict=True):
-                batches[gateway].append(reading)
-        first = number * wanted.records
-        yield {"Records": [_record(first + i, *batch) for i, batch in enumerate(sorted(batches.items()))]}
+        since = _START + number * _ROUNDS_AN_EVENT * _ROUND
+        lines = taken(fleet, since, since + _ROUNDS_AN_EVENT * _ROUND)
+        _fall_ill(lines, troubles)
+        lines = lines.rows(np.argsort(fleet.gateway[lines.device], kind="stable"))
+        text, begins = encode(lines)
+        records = []
+        for place, (first, end) in enumerate(pairwise(range(0, len(lines.taken) + 1, READINGS_A_RECORD))):
+            data = text[begins[first] : begins[end]]
+            arrived = int(lines.taken[end - 1]) / MICROSECONDS + 1.0
+            records.append(_record(number * wanted.records + place, fleet.gateways[place], data, arrived))
+        yield {"Records": records}
 
 
-def _overrides(fleet: Fleet, rounds: int) -> Iterable[Override]:
-    """Devices that fall ill and get well over and over, each at a time of its own."""
+class _Troubles(NamedTuple):
+    """Of each device, the number of what it reports while it is ill, -1 for nothing, and its first such round."""
+
+    breach: Places
+    begin: Places
+
+
+def _troubles(devices: int) -> _Troubles:
+    """Some devices fall ill and get well over and over, each at a time of its own."""
     random = np.random.default_rng(0)
-    devices = len(fleet.devices)
     restless = random.choice(devices, max(1, round(devices * _RESTLESS)), replace=False)
-    for count, place in enumerate(restless.tolist()):
-        metric, value = _BREACHES[count % len(_BREACHES)]
-        for begin in range(int(random.integers(-_ILL, _WELL)), rounds, _ILL + _WELL):
-            yield Override(place, metric, value, range(begin, begin + _ILL))
+    breach = np.full(devices, -1)
+    breach[restless] = np.arange(len(restless)) % len(_BREACHES)
+    return _Troubles(breach, random.integers(-_ILL, _WELL, devices))
 
 
-def _record(number: int, gateway: str, readings: list[Reading]) -> dict[str, Any]:
+def _fall_ill(lines: Lines, troubles: _Troubles) -> None:
+    """Change what those report that are ill, and what they say of themselves."""
+    number = (lines.taken - microseconds(_START)) // round(_ROUND.total_seconds() * MICROSECONDS)
+    ill = (number - troubles.begin[lines.device]) % (_ILL + _WELL) < _ILL
+    breach = np.where(ill, troubles.breach[lines.device], -1)
+    for which, (metric, value) in enumerate(_BREACHES):
+        getattr(lines, metric)[breach == which] = value
+    lines.status[breach >= 0] = STATUSES.index("fault")
+
+
+def _record(number: int, gateway: str, data: bytes, arrived: float) -> dict[str, Any]:
     """A record as Lambda gets it. https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html"""
     sequence = str(49545115243490985018280067714973144582180062593244200961 + number)
     return {
@@ -78,8 +97,8 @@ def _record(number: int, gateway: str, readings: list[Reading]) -> dict[str, Any
             "kinesisSchemaVersion": "1.0",
             "partitionKey": gateway,
             "sequenceNumber": sequence,
-            "data": base64.b64encode(encode_batch(readings)).decode(),
-            "approximateArrivalTimestamp": readings[-1].ts.timestamp() + 1.0,
+            "data": base64.b64encode(data).decode(),
+            "approximateArrivalTimestamp": arrived,
         },
         "eventSource": "aws:kinesis",
         "eventVersion": "1.0",

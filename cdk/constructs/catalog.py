@@ -9,9 +9,10 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk.naming import ALERTS_PREFIX, RAW_PREFIX
+from cdk.naming import ALERTS_PREFIX, GROUND_TRUTH_PREFIX, RAW_PREFIX
 from telemetry.alerts_table import ALERTS
 from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
+from telemetry.truth_table import GROUND_TRUTH
 
 _TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
@@ -55,11 +56,9 @@ class Catalog(Construct):
             ),
         )
         self._delivered(RAW, raw_bucket.s3_url_for_object(RAW_PREFIX), f"NOW-{raw_retention_days}DAYS")
-        self._delivered(
-            ALERTS,
-            lake_bucket.s3_url_for_object(ALERTS_PREFIX),
-            f"NOW-{lake_retention_days}DAYS" if lake_retention_days else _FIRST_ALERTS,
-        )
+        first_day = f"NOW-{lake_retention_days}DAYS" if lake_retention_days else _FIRST_ALERTS
+        self._delivered(ALERTS, lake_bucket.s3_url_for_object(ALERTS_PREFIX), first_day)
+        self._delivered(GROUND_TRUTH, lake_bucket.s3_url_for_object(GROUND_TRUTH_PREFIX), first_day)
         for table in (*CURATED, DEVICES):
             self._table(
                 table,

@@ -9,7 +9,13 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 
-from cdk.naming import ALERTS_ERRORS_PREFIX, ALERTS_PREFIX, CURATION_INDEX_PREFIX, RAW_PREFIX
+from cdk.naming import (
+    ALERTS_ERRORS_PREFIX,
+    ALERTS_PREFIX,
+    CURATION_INDEX_PREFIX,
+    GROUND_TRUTH_PREFIX,
+    RAW_PREFIX,
+)
 from cdk.settings import Settings
 from telemetry.tables import CURATED
 
@@ -39,7 +45,11 @@ def lake_lifecycle(settings: Settings) -> list[s3.LifecycleRule]:
             for table in CURATED
             if end or archived
         ),
-        *(s3.LifecycleRule(prefix=prefix, expiration=end) for prefix in (ALERTS_PREFIX, ALERTS_ERRORS_PREFIX) if end),
+        *(
+            s3.LifecycleRule(prefix=prefix, expiration=end)
+            for prefix in (ALERTS_PREFIX, ALERTS_ERRORS_PREFIX, GROUND_TRUTH_PREFIX)
+            if end
+        ),
         # A day longer than the raw objects it is about: without it, late readings would replace those it forgot.
         s3.LifecycleRule(prefix=CURATION_INDEX_PREFIX, expiration=Duration.days(settings.raw_retention_days + 1)),
     ]

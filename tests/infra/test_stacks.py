@@ -89,7 +89,9 @@ def test_should_expire_what_the_lake_collects_and_never_what_the_curation_goes_o
     expired = {prefix: rule["ExpirationInDays"] for prefix, rule in rules.items() if "ExpirationInDays" in rule}
     # The index outlives the last raw object it is about, however soon the tables go.
     assert expired.pop("curate/index/") == 401
-    assert expired == dict.fromkeys([*(f"{table.name}/" for table in CURATED), "alerts/", "alerts-errors/"], 40)
+    assert expired == dict.fromkeys(
+        [*(f"{table.name}/" for table in CURATED), "alerts/", "alerts-errors/", "ground_truth/"], 40
+    )
 
 
 def test_should_end_uploads_that_were_given_up_and_results_nobody_fetches(templates: dict[str, Template]) -> None:

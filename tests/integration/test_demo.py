@@ -16,11 +16,12 @@ import pytest
 from rich.console import Console
 
 from local import demo, emulator
+from simulator.truth import decode_incidents
 from tests.waiting import wait_for
 
 SUMMARY_KEYS = [
-    "sent", "raw", "curated", "duplicates", "quarantined", "lost", "alerts_expected", "alerts_received",
-    "notifications", "alert_latency_ms", "transitions", "seconds",
+    "sent", "raw", "curated", "duplicates", "quarantined", "lost", "incidents", "alerts", "notifications",
+    "precision", "recall", "notifications_an_incident", "alert_latency_ms", "transitions", "seconds",
 ]  # fmt: skip
 
 
@@ -35,7 +36,8 @@ def _own_files_and_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(demo, "FOLDER", tmp_path / "demo")
     monkeypatch.setattr(demo, "MANIFEST", tmp_path / "demo" / "manifest.json")
     monkeypatch.setattr(demo, "SUMMARY", tmp_path / "demo" / "summary.json")
-    monkeypatch.setattr(demo, "SECONDS", 6)
+    monkeypatch.setattr(demo, "TRUTH", tmp_path / "demo" / "manifest.truth.jsonl")
+    monkeypatch.setattr(demo, "SPEED", 150.0)
     before = dict(os.environ)
     yield
     # The demo turns its process to its own AWS.
@@ -50,10 +52,12 @@ def test_should_account_for_every_line_and_alert(home: Path) -> None:
     assert list(summary) == SUMMARY_KEYS
     assert list(summary["alert_latency_ms"]) == ["p50", "p95", "max"]
     assert list(summary["seconds"]) == ["setup", "deploy", "simulate", "etl", "total"]
-    assert summary["sent"] == summary["raw"] == 6_000 + demo.MALFORMED + demo.DUPLICATES
-    assert (summary["curated"], summary["duplicates"], summary["quarantined"]) == (6_000, 60, 30)
-    assert (summary["lost"], summary["alerts_expected"], summary["alerts_received"]) == (0, 16, 16)
-    assert summary["transitions"] == {"firing": 8, "resolved": 8}
+    assert summary["sent"] == summary["raw"] > 30_000
+    assert summary["curated"] + summary["duplicates"] + summary["quarantined"] == summary["sent"]
+    assert min(summary["duplicates"], summary["quarantined"]) > 10
+    assert (summary["lost"], summary["alerts"], summary["recall"], summary["precision"]) == (0, 8, 1.0, 1.0)
+    assert (summary["transitions"]["firing"], summary["transitions"]["resolved"]) == (8, 8)
+    assert len(decode_incidents(demo.TRUTH.read_bytes())) == summary["incidents"] > 1_000
     for words in (
         "The five hottest devices",
         "By the hour",
@@ -61,6 +65,7 @@ def test_should_account_for_every_line_and_alert(home: Path) -> None:
         "it adds up",
         "make down",
         "group_wait",
+        "Score: good",
     ):
         assert words in shown.getvalue()
     assert emulator.running(home), "left up for a look around"

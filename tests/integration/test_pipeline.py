@@ -13,14 +13,17 @@ import pandas as pd
 import pytest
 
 from glue_jobs.curate.summary import Summary
-from local import alert_audit
-from pipeline import athena, etl, named_queries, quarantine, registry
-from pipeline.audit import Audit, audit
+from pipeline import athena, etl, named_queries, quarantine, registry, scoring, truth
+from pipeline.audit import audit, count_raw_lines
 from pipeline.deployment import Deployment
 from pipeline.inbox import Inbox, Received, open_inbox
-from simulator.fleet import FleetConfig
+from simulator.injections import BatteryDying, Duplicate, Malformed, Reorder, Spike, Step
 from simulator.kinesis import KinesisSink
-from simulator.run import Mischief, simulate
+from simulator.models import BUILT_IN
+from simulator.run import plan, simulate
+from simulator.scenario import Group, Scenario
+from simulator.sites import Site
+from simulator.truth import Incident
 from telemetry.message import NotifiedAlert
 from tests.waiting import wait_for
 
@@ -80,6 +83,16 @@ class Pipeline:
     def query(self, sql: str) -> pd.DataFrame:
         return athena.query(self.session, self.deployed, sql)
 
+    def by_the_hour(self, device: str) -> dict[str, Any]:
+        """A device's hours as one, because the clock may strike in the middle of a test."""
+        frame = self.query(
+            "SELECT sum(received) AS received, sum(expected) AS expected, sum(duplicates) AS duplicates, "
+            "min(temperature_min) AS temperature_min, max(temperature_max) AS temperature_max, "
+            "sum(temperature_count) AS temperature_count, sum(humidity_count) AS humidity_count "
+            f"FROM readings_hourly WHERE device_id = '{device}'"
+        )
+        return {str(name): value for name, value in frame.to_dict("records")[0].items()}
+
     def emf(self) -> list[dict[str, Any]]:
         """What the detector has emitted as metrics."""
         pages = (
@@ -114,10 +127,10 @@ def _now() -> str:
 
 
 def test_should_bring_a_reading_to_a_subscriber_the_raw_zone_and_a_table(pipeline: Pipeline, device: str) -> None:
-    lines = reading(device, 1, 41.5) + reading(device, 2, 42.0)
+    lines = reading(device, 1, 41.5, ago=200) + reading(device, 2, 42.0)
     pipeline.put(lines)
     firing = pipeline.alert_of(device, "firing")
-    assert (firing.rule, firing.severity, firing.value, firing.sequence) == ("too-hot", "critical", 41.5, 1)
+    assert (firing.rule, firing.severity, firing.value, firing.sequence) == ("too-hot", "critical", 42.0, 2)
     pipeline.put(reading(device, 3, 20.25, humidity=55.5, battery=3.0))
     resolved = pipeline.alert_of(device, "resolved")
     assert (resolved.value, resolved.alert_id, resolved.fired_at) == (20.25, firing.alert_id, firing.fired_at)
@@ -136,7 +149,7 @@ def test_should_bring_a_reading_to_a_subscriber_the_raw_zone_and_a_table(pipelin
     assert table["temperature"].tolist() == [41.5, 42.0, 20.25]
     assert table["humidity"].isna().tolist() == [True, True, False]
     assert table["ts"].is_monotonic_increasing
-    (hourly,) = pipeline.query(f"SELECT * FROM readings_hourly WHERE device_id = '{device}'").to_dict("records")
+    hourly = pipeline.by_the_hour(device)
     assert (hourly["received"], hourly["expected"], hourly["duplicates"]) == (3, 3, 0)
     assert (hourly["temperature_min"], hourly["temperature_max"], hourly["humidity_count"]) == (20.25, 42.0, 1)
 
@@ -255,7 +268,8 @@ BAD_LINES: dict[str, bytes] = {
 
 def test_should_count_and_quarantine_bad_lines_and_leave_the_rest_alone(pipeline: Pipeline, device: str) -> None:
     for reason, line in BAD_LINES.items():
-        batch = reading(f"{device}-{reason}", 1, 41) + line + reading(f"{device}-{reason}", 2, 20)
+        name = f"{device}-{reason}"
+        batch = reading(name, 1, 41, ago=200) + line + reading(name, 2, 41, ago=100) + reading(name, 3, 20)
         pipeline.put(batch, gateway=f"gw-{device}-{reason}")
     for reason in BAD_LINES:
         # It fired and ended while its group waited, and so is told once.
@@ -266,7 +280,7 @@ def test_should_count_and_quarantine_bad_lines_and_leave_the_rest_alone(pipeline
     good = pipeline.query(
         f"SELECT device_id, count(*) AS n FROM readings WHERE device_id LIKE '{device}-%' GROUP BY device_id"
     )
-    assert dict(zip(good["device_id"], good["n"], strict=True)) == {f"{device}-{reason}": 2 for reason in BAD_LINES}
+    assert dict(zip(good["device_id"], good["n"], strict=True)) == {f"{device}-{reason}": 3 for reason in BAD_LINES}
     bad = pipeline.query(
         "SELECT DISTINCT readings.device_id, quarantine.reason, quarantine.raw_line FROM readings "
         f"JOIN quarantine ON readings.raw_object = quarantine.raw_object WHERE readings.device_id LIKE '{device}-%'"
@@ -277,21 +291,22 @@ def test_should_count_and_quarantine_bad_lines_and_leave_the_rest_alone(pipeline
 
 
 def test_should_take_a_device_it_has_never_seen_and_a_metric_that_is_null(pipeline: Pipeline, device: str) -> None:
-    pipeline.put(reading(device, 1, None, humidity=None) + reading(device, 2, 41))
+    pipeline.put(reading(device, 1, None, humidity=None) + reading(device, 2, 41, ago=200) + reading(device, 3, 41))
     pipeline.alert_of(device, "firing")
     pipeline.curate()
-    (hourly,) = pipeline.query(f"SELECT * FROM readings_hourly WHERE device_id = '{device}'").to_dict("records")
-    assert (hourly["received"], hourly["temperature_count"], hourly["humidity_count"]) == (2, 1, 0)
+    hourly = pipeline.by_the_hour(device)
+    assert (hourly["received"], hourly["temperature_count"], hourly["humidity_count"]) == (3, 2, 0)
 
 
 def test_should_count_an_empty_record_and_a_record_of_one_mebibyte(pipeline: Pipeline, device: str) -> None:
     gateway = f"gw-{uuid.uuid4().hex}"
     huge = b"x" * (2**20 - len(gateway) - 1) + b"\n"
-    pipeline.put(b"", huge, b"\n" + reading(device, 1, 41) + b"\n", gateway=gateway)
+    hot = reading(device, 1, 41, ago=200) + reading(device, 2, 41)
+    pipeline.put(b"", huge, b"\n" + hot + b"\n", gateway=gateway)
     pipeline.alert_of(device, "firing")
     wait_for(lambda: {blob.get("reason") for blob in pipeline.emf()} >= {"empty", "not_json"}, "a metric for each")
     pipeline.curate()
-    assert len(pipeline.query(f"SELECT * FROM readings WHERE device_id = '{device}'")) == 1
+    assert len(pipeline.query(f"SELECT * FROM readings WHERE device_id = '{device}'")) == 2
     sizes = pipeline.query("SELECT reason, max(length(line)) AS size FROM quarantine GROUP BY reason")
     assert dict(zip(sizes["reason"], sizes["size"], strict=True))["not_json"] == len(huge) - 1
     assert 0 in pipeline.query("SELECT length(line) AS size FROM quarantine WHERE reason = 'empty'")["size"].tolist()
@@ -335,36 +350,59 @@ def test_should_use_edited_rules_without_a_deployment_and_keep_them_when_an_edit
             s3.delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
 
     def back_to_the_default_rules() -> bool:
-        pipeline.put(reading(f"{device}-after", 1, 41, ago=0))
+        after = f"{device}-after"
+        pipeline.put(reading(after, 1, 41, ago=100) + reading(after, 2, 41, ago=0))
         return any(alert.rule == "too-hot" for alert in pipeline.told())
 
     wait_for(back_to_the_default_rules, "an alert by the default rules", seconds=60)
 
 
 def test_should_account_for_every_line_and_alert_of_a_fleet(pipeline: Pipeline) -> None:
-    def totals() -> Audit:
-        pipeline.curate()
-        now = dt.datetime.now(UTC)
-        return audit(pipeline.session, pipeline.deployed, sent=0, started_at=started_at, ended_at=now)
-
-    started_at = dt.datetime.now(UTC)
-    before = totals()
-    manifest = simulate(
-        FleetConfig(devices=100, gateways=10, interval=0.1, seed=7),
-        KinesisSink(pipeline.session.client("kinesis"), pipeline.deployed.stream_name),
-        readings=5_000,
-        mischief=Mischief(faults=8, malformed=24, duplicates=40),
+    # Of its own devices: in the same lake, another run of the demo's would have sent the same lines.
+    models = {"plant": BUILT_IN["indoor"]}
+    faults = (
+        Step(start="4m", duration="10m", count=5, size=30, expect=("too-hot",)),
+        BatteryDying(start="1m", duration="18m", count=3, to=2.0, expect=("battery-low",)),
+        Spike(start="1m", duration="18m", count=5, size=40, chance=0.1),
+        Duplicate(start="0s", duration="20m", chance=0.01, within="60s"),
+        Malformed(start="0s", duration="20m", chance=0.01),
+        Reorder(start="0s", duration="20m", chance=0.02, within="60s"),
     )
-    expected = set(alert_audit.expected(manifest))
+    site = Site(name="shared", gateways=10)
+    scenario = Scenario(
+        name="account", seed=7, length="20m", interval="20s", sites=(site,), models=models,
+        devices=(Group(model="plant", count=100),), faults=faults,
+    )  # fmt: skip
+    incidents: list[Incident] = []
+    manifest = simulate(
+        plan(scenario, length=scenario.duration, speed=200),
+        KinesisSink(pipeline.session.client("kinesis"), pipeline.deployed.stream_name),
+        on_incident=incidents.append,
+    )
+    assert (manifest.sent > 6_000, manifest.refused) == (True, 0)
+    clock = scoring.wall_clock(manifest)
 
-    def seen() -> set[alert_audit.Change]:
+    def scored() -> scoring.Score:
         pipeline.told()
-        return set(alert_audit.told(pipeline.received).values())
+        ours = [each for each in pipeline.received if each.notification.group.get("site") == "shared"]
+        return scoring.score(incidents, ours, manifest.ended_at, clock=clock)
 
-    wait_for(lambda: seen() >= expected, "every expected alert", seconds=90)
-    after = totals()
-    assert after.raw - before.raw == manifest.sent == 5_064
-    assert after.curated - before.curated == 5_000
-    assert after.duplicates - before.duplicates == manifest.duplicates == 40
-    assert after.quarantined - before.quarantined == manifest.malformed == 24
-    assert seen() == expected
+    wait_for(lambda: scored().total.recall == 1, "every expected alert", seconds=90)
+    assert scored().good
+    assert (scored().total.expected, scored().total.false) == (8, 0)
+    wait_for(
+        lambda: count_raw_lines(pipeline.session, pipeline.deployed.raw_bucket_name, manifest) >= manifest.sent,
+        "all lines in the raw zone",
+        seconds=60,
+    )
+    pipeline.curate()
+    found = audit(pipeline.session, pipeline.deployed, manifest)
+    assert found.adds_up
+    totals = found.totals
+    assert (totals.sent, totals.duplicates, totals.quarantined, totals.reordered, totals.redelivered) == (
+        manifest.sent, manifest.duplicates, manifest.malformed, manifest.reordered, 0,
+    )  # fmt: skip
+    assert truth.put(pipeline.session, pipeline.deployed, manifest.scenario, manifest.started_at, incidents) > 300
+    table = pipeline.query("SELECT id, expects FROM ground_truth WHERE scenario = 'account' AND kind = 'step'")
+    assert set(table["expects"]) == {"too-hot"}
+    assert len(table) == 5

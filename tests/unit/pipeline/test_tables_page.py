@@ -9,6 +9,7 @@ from pipeline.tables_page import TABLES, layout_of, page, unit_of
 from telemetry.alerts_table import ALERTS
 from telemetry.fields import METRICS
 from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
+from telemetry.truth_table import GROUND_TRUTH
 
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 
@@ -18,7 +19,7 @@ def test_should_be_current() -> None:
 
 
 def test_should_describe_every_table() -> None:
-    assert set(TABLES) == {*CURATED, DEVICES, ALERTS, RAW}
+    assert set(TABLES) == {*CURATED, DEVICES, ALERTS, GROUND_TRUTH, RAW}
 
 
 @each_table

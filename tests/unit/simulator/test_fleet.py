@@ -1,145 +1,196 @@
-"""What a healthy fleet reports."""
+"""The fleet: who its devices are, where they stand, and when they report."""
 
 from __future__ import annotations
 
 import datetime as dt
-from itertools import islice, pairwise
-from pathlib import Path
+from collections import Counter
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from simulator.fleet import Fleet, FleetConfig
-from telemetry.codec import decode_batch, encode_batch
-from telemetry.conditions import Comparison, Metric, holds
-from telemetry.reading import Reading
-from telemetry.rules import parse_rules
+from simulator.faults import microseconds
+from simulator.fleet import MICROSECONDS, Fleet
+from simulator.scenario import LARGEST_SEED, Group, Scenario, ScenarioError
+from simulator.sites import Site
+from tests.unit.simulator.samples import SITES, START, scenario, scenarios
 
-START = dt.datetime(2026, 3, 1, 9, 30, 0, 123456, tzinfo=dt.UTC)
-HOUR = 3600.0
-RULES = parse_rules(Path(__file__).parents[3].joinpath("rules.yaml").read_bytes())
-
-
-def readings(rounds: int, start: dt.datetime = START, **config: float) -> list[Reading]:
-    fleet = Fleet(FleetConfig(**config), start)  # type: ignore[arg-type]
-    return [reading for taken in islice(fleet.rounds(), rounds) for reading in taken.readings]
+SINCE = microseconds(START)
+HOUR = 3_600 * MICROSECONDS
 
 
-def test_should_give_the_same_readings_for_the_same_seed_and_start() -> None:
-    assert readings(3, seed=7) == readings(3, seed=7)
+def test_should_name_devices_by_model_and_number_and_spread_them_over_sites_and_gateways() -> None:
+    fleet = Fleet(scenario())
+    assert [device.id for device in fleet.devices][:2] == ["indoor-00000", "indoor-00001"]
+    assert fleet.devices[-1].id == "freezer-00019"
+    assert Counter(device.site for device in fleet.devices) == {"north": 10, "south": 10}
+    assert Counter(device.gateway for device in fleet.devices) == {
+        "north-gw-01": 4,
+        "north-gw-02": 3,
+        "north-gw-03": 3,
+        "south-gw-01": 5,
+        "south-gw-02": 5,
+    }
+    assert all(device.gateway.startswith(device.site) for device in fleet.devices)
 
 
-def test_should_measure_something_else_with_another_seed() -> None:
-    one, other = readings(1, seed=7), readings(1, seed=8)
-    assert [reading.device_id for reading in one] == [reading.device_id for reading in other]
-    assert [reading.temperature for reading in one] != [reading.temperature for reading in other]
+def test_should_put_devices_only_where_their_group_says() -> None:
+    made = scenario(
+        devices=(
+            Group(model="outdoor", count=3, sites=("n*", "x")),
+            Group(model="indoor", count=2, sites=("south",), interval="1m"),
+        )
+    )
+    devices = Fleet(made).devices
+    assert [device.site for device in devices] == ["north"] * 3 + ["south"] * 2
+    assert [device.interval for device in devices] == [2.0] * 3 + [60.0] * 2
 
 
-def test_should_let_every_device_report_once_an_interval_and_count_up_by_one() -> None:
-    by_device: dict[str, list[Reading]] = {}
-    for reading in readings(5, devices=17, gateways=3, interval=60.0):
-        by_device.setdefault(reading.device_id, []).append(reading)
-    assert len(by_device) == 17
-    for taken in by_device.values():
-        assert len(taken) == 5
-        for before, after in pairwise(taken):
-            assert after.seq == before.seq + 1
-            assert after.ts - before.ts == dt.timedelta(minutes=1)
-            assert after.ts.tzinfo is dt.UTC
+def test_should_bear_more_gateways_than_devices() -> None:
+    fleet = Fleet(scenario(devices=(Group(model="indoor", count=1),)))
+    assert len(fleet.gateways) == 5
+    assert [device.gateway for device in fleet.devices] == ["north-gw-01"]
 
 
-def test_should_spread_the_reports_over_the_interval_in_the_order_of_time() -> None:
-    times = [(reading.ts - START).total_seconds() for reading in readings(2, devices=100, interval=10.0)]
-    assert times == sorted(times)
-    assert times[0] >= 0
-    gaps = [after - before for before, after in pairwise(times)]
-    assert max(gaps) < 0.3, "100 devices in 10 s: one every 0.1 s or so"
+def test_should_keep_the_longest_names_within_what_a_reading_may_have() -> None:
+    long = "m" * 60
+    made = scenario(
+        sites=(Site(name="s" * 60),),
+        devices=(Group(model=long, count=1),),
+        models={long: scenario().all_models["indoor"]},
+    )
+    (device,) = Fleet(made).devices
+    assert max(len(device.id), len(device.site), len(device.gateway)) <= 128
 
 
-def test_should_tell_the_time_of_a_report_beforehand() -> None:
-    fleet = Fleet(FleetConfig(), START)
-    _, second = islice(fleet.rounds(), 2)
-    expected = [fleet.at(1, place) for place in range(len(fleet.devices))]
-    assert second.at == expected
-    assert [START + dt.timedelta(seconds=at) for at in expected] == [reading.ts for reading in second.readings]
+@given(
+    made=scenarios(kinds=()),
+    since=st.integers(0, 2**52),
+    first=st.integers(0, HOUR // 20),
+    second=st.integers(0, HOUR // 20),
+)
+def test_should_count_readings_that_add_up_and_are_taken_in_their_span(
+    made: Scenario, since: int, first: int, second: int
+) -> None:
+    fleet = Fleet(made)
+    middle, until = since + first, since + first + second
+    assert fleet.count(since, middle) + fleet.count(middle, until) == fleet.count(since, until)
+    same = np.ones(len(fleet.devices), np.int64)
+    device, seq = fleet.reports(same * since, same * middle)
+    taken = fleet.taken_at(device, seq)
+    assert len(device) == fleet.count(since, middle)
+    assert ((since <= taken) & (taken < middle)).all()
+    assert len(set(zip(device.tolist(), seq.tolist(), strict=True))) == len(device)
+    again, more = fleet.reports(same * middle, same * until)
+    for place in set(device.tolist()) & set(again.tolist()):
+        # A device goes on counting where it was, an interval later.
+        assert more[again == place][0] == seq[device == place][-1] + 1
+        after = fleet.taken_at(again, more)[again == place][0] - taken[device == place][-1]
+        assert after == fleet.interval[place]
 
 
-def test_should_place_each_device_behind_one_gateway_at_one_site() -> None:
-    devices = Fleet(FleetConfig(devices=300, gateways=20), START).devices
-    assert len({device.id for device in devices}) == 300
-    assert len({device.gateway for device in devices}) == 20
-    assert len({(device.gateway, device.site) for device in devices}) == 20
-    assert len({device.site for device in devices}) == 4
+@given(made=scenarios(kinds=()), since=st.integers(0, 2**52), readings=st.integers(1, 2_000))
+def test_should_end_a_span_as_soon_as_it_has_the_readings(made: Scenario, since: int, readings: int) -> None:
+    fleet = Fleet(made)
+    until = fleet.until(since, readings)
+    assert fleet.count(since, until) >= readings > fleet.count(since, until - 1)
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.004, 25.0])
-def test_should_use_no_seq_again_in_a_later_run(pause: float) -> None:
-    interval, rounds = 10.0, 3
-    later = START + dt.timedelta(seconds=interval * rounds + pause)
-    first = {(reading.device_id, reading.seq) for reading in readings(rounds, interval=interval)}
-    second = {(reading.device_id, reading.seq) for reading in readings(rounds, later, interval=interval, seed=9)}
-    assert not first & second
+@pytest.mark.parametrize(("interval", "rate"), [("2s", 10.0), ("1ms", 20_000.0), ("10h", 20 / 36_000)])
+def test_should_know_its_rate(interval: str, rate: float) -> None:
+    assert Fleet(scenario(interval=interval)).rate == pytest.approx(rate)
 
 
-def test_should_continue_the_count_where_one_run_follows_another() -> None:
-    first, second = readings(1, interval=10.0), readings(1, START + dt.timedelta(seconds=10), interval=10.0)
-    ended = {reading.device_id: reading.seq for reading in first}
-    assert all(reading.seq == ended[reading.device_id] + 1 for reading in second)
+def test_should_spread_the_reports_over_the_interval() -> None:
+    fleet = Fleet(scenario(interval="100s", devices=(Group(model="indoor", count=100),)))
+    times = np.sort(fleet.phase) / MICROSECONDS
+    assert np.diff(times).max() < 3
+    assert times[0] < 3
+    assert times[-1] > 97
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("interval", [HOUR, 73 * HOUR])
-def test_should_stay_far_from_every_rule_while_healthy(seed: int, interval: float) -> None:
-    taken = readings(60, devices=300, gateways=30, interval=interval, seed=seed)
-    for rule in RULES.rules:
-        when, clear = rule.when, rule.clear
-        assert isinstance(when, Comparison)
-        assert isinstance(clear, Comparison)
-        assert isinstance(when.subject, Metric)
-        values = [getattr(reading, when.subject.name) for reading in taken]
-        nearest = max(values) if when.op == ">" else min(values)
-        assert abs(nearest - clear.threshold) > (0.3 if when.subject.name == "battery" else 3.0)
-        assert all(holds(clear, reading, lambda _: None) for reading in taken)
+@given(st.data())
+def test_should_measure_the_same_whatever_else_is_asked_for(data: st.DataObject) -> None:
+    fleet = Fleet(scenario(interval="1m"))
+    device = np.sort(np.array(data.draw(st.lists(st.integers(0, 19), min_size=1, max_size=30))))
+    times = st.integers(SINCE, SINCE + 100 * HOUR)
+    ts = np.array(data.draw(st.lists(times, min_size=len(device), max_size=len(device))))
+    together = np.array(fleet.measure(device, ts))
+    one_by_one = [Fleet(fleet.scenario).measure(device[n : n + 1], ts[n : n + 1]) for n in (0, len(device) // 2)]
+    assert [np.array(each)[:, 0].tolist() for each in one_by_one] == [
+        together[:, n].tolist() for n in (0, len(device) // 2)
+    ]
 
 
-def test_should_follow_the_day_with_humidity_against_temperature() -> None:
-    fleet = Fleet(FleetConfig(devices=50, interval=HOUR), dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
-    day = [taken.readings for taken in islice(fleet.rounds(), 24)]
-    temperature = np.array([[reading.temperature or 0.0 for reading in taken] for taken in day])
-    humidity = np.array([[reading.humidity or 0.0 for reading in taken] for taken in day])
-    by_hour = temperature.mean(axis=1)
-    assert by_hour.argmax() in (14, 15)
-    assert by_hour.max() - by_hour.min() > 8
-    assert np.corrcoef(temperature.ravel(), humidity.ravel())[0, 1] < -0.9
+def test_should_measure_nothing_for_nobody() -> None:
+    nobody = np.zeros(0, np.int64)
+    assert [len(column) for column in Fleet(scenario()).measure(nobody, nobody)] == [0, 0, 0]
 
 
-def test_should_drain_the_batteries_slowly() -> None:
-    fresh = {reading.device_id: reading.battery or 0.0 for reading in readings(1)}
-    month = {reading.device_id: reading.battery or 0.0 for reading in readings(31, interval=24 * HOUR)}
-    assert all(3.0 <= month[device] < fresh[device] for device in fresh)
-
-
-def test_should_encode_to_lines_that_decode_to_the_same_readings() -> None:
-    taken = readings(2)
-    assert decode_batch(encode_batch(taken), START) == (taken, [])
-
-
-def test_should_round_what_is_measured_to_hundredths() -> None:
-    for reading in readings(1):
-        for value in (reading.temperature, reading.humidity, reading.battery):
-            assert value is not None
-            assert round(value, 2) == value
+@pytest.mark.parametrize("seed", [0, 1, LARGEST_SEED - 1, LARGEST_SEED])
+def test_should_measure_something_else_with_another_seed_at_the_same_times(seed: int) -> None:
+    one, other = Fleet(scenario()), Fleet(scenario(seed=seed))
+    every, at = np.arange(20), np.full(20, SINCE)
+    assert one.devices == other.devices
+    assert one.phase.tolist() == other.phase.tolist(), "so that runs of any seed follow one another"
+    assert (one.measure(every, at).temperature != other.measure(every, at).temperature).all()
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("more", "words"),
     [
-        ({"devices": 0}, "at least one device"),
-        ({"devices": 3, "gateways": 4}, "4 gateways are too many for 3 devices"),
-        ({"interval": 0.0001}, "once a millisecond"),
-        ({"seed": -1}, "seed -1 is negative"),
+        ({"interval": "0.999ms"}, "once a millisecond at most"),
+        ({"devices": (Group(model="indoor", count=1, interval="0.1ms"),)}, "once a millisecond at most"),
+        ({"seed": -1}, "-1 is no seed"),
+        ({"seed": LARGEST_SEED + 1}, f"{LARGEST_SEED + 1} is no seed"),
     ],
 )
-def test_should_say_what_is_wrong_with_a_fleet(config: dict[str, float], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        FleetConfig(**config)  # type: ignore[arg-type]
+def test_should_refuse_what_no_fleet_can_be_made_of(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(ScenarioError, match=words):
+        Fleet(scenario(**more))
+
+
+def test_should_keep_the_proportions_when_it_is_resized() -> None:
+    made = scenario(devices=tuple(Group(model="indoor", count=count) for count in (60, 30, 10)))
+    assert [group.count for group in made.resized(50).devices] == [30, 15, 5]
+    assert [group.count for group in made.resized(1_000).devices] == [600, 300, 100]
+
+
+@given(st.lists(st.integers(1, 1_000), min_size=1, max_size=6), st.integers(1, 5_000))
+def test_should_have_exactly_so_many_devices_and_some_of_each_kind_when_it_is_resized(
+    counts: list[int], devices: int
+) -> None:
+    made = scenario(devices=tuple(Group(model="indoor", count=count) for count in counts))
+    if devices < len(counts):
+        with pytest.raises(ScenarioError, match="take at least as many devices"):
+            made.resized(devices)
+    else:
+        resized = made.resized(devices)
+        assert resized.size == devices
+        assert min(group.count for group in resized.devices) >= 1
+
+
+@pytest.mark.parametrize(("gateways", "each"), [(2, [1, 1]), (7, [4, 3])])
+def test_should_share_gateways_out_over_the_sites(gateways: int, each: list[int]) -> None:
+    assert [site.gateways for site in scenario().behind(gateways).sites] == each
+
+
+def test_should_refuse_less_than_a_gateway_a_site() -> None:
+    with pytest.raises(ScenarioError, match="has 2 sites; each needs a gateway"):
+        scenario().behind(1)
+
+
+@pytest.mark.parametrize("interval", [0.001, 0.3, 1 / 3, 60.0, 86_400.0])
+def test_should_have_every_device_report_at_the_interval_that_is_asked_for(interval: float) -> None:
+    made = scenario(devices=(Group(model="indoor", count=2, interval="5s"), Group(model="freezer", count=1)))
+    intervals = [device.interval for device in Fleet(made.reporting_every(interval)).devices]
+    assert intervals == pytest.approx([interval] * 3, abs=1e-6)
+
+
+def test_should_begin_its_time_where_it_is_told() -> None:
+    later = START + dt.timedelta(days=400)
+    fleet = Fleet(msgspec.structs.replace(scenario(), sites=SITES))
+    assert fleet.count(microseconds(later), microseconds(later) + 2 * MICROSECONDS) == 20

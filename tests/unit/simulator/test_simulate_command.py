@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import signal
 import subprocess
@@ -17,30 +18,58 @@ import typer
 from moto import mock_aws
 from typer.testing import CliRunner
 
+from glue_jobs.curate.raw import raw_object
+from simulator import opening, run
 from simulator.batches import Record
-from simulator.cli import OPEN_STREAM, duration, simulate
-from simulator.run import Manifest
-from simulator.sinks import Delivery
+from simulator.cli import RESOLVE, TO_LAKE, duration, simulate, truth_path
+from simulator.manifest import Manifest
+from simulator.opening import SinkChoice, SinkName
+from simulator.registry import registry_csv
+from simulator.scenario import load
+from simulator.sinks import Delivery, SinkError
+from simulator.truth import Incident, decode_incidents
 from telemetry.codec import decode_batch
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(simulate)
+
+SMALL = """
+name: small
+duration: 10m
+interval: 10s
+devices: [{model: indoor, count: 12}]
+faults:
+  - {kind: step, start: 1m, duration: 5m, count: 2, size: 30, expect: [too-hot]}
+  - {kind: malformed, start: 0s, duration: 10m, chance: 0.1, count: 1}
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    file = tmp_path / "small.yaml"
+    file.write_text(SMALL)
+    return file
 
 
 def iot_simulate(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("500ms", 0.5), ("30s", 30.0), ("1.5m", 90.0), ("2h", 7200.0), ("1d", 86_400.0)]
-)
+def manifest_of(path: Path) -> Manifest:
+    return msgspec.json.decode(path.read_bytes(), type=Manifest)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("1h30m", 5_400.0), ("1d", 86_400.0)])
 def test_should_read_durations(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "30", "s", "-5s", "0s", "5 s", "5x", "1e3s", "nans"])
-def test_should_refuse_what_is_no_duration(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="is no duration; write one like"):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("soon", "is no duration; write one like"), ("0s", "is no time at all"), ("9999d", "write 3650d at most")],
+)
+def test_should_refuse_what_is_no_duration(text: str, words: str) -> None:
+    with pytest.raises(typer.BadParameter, match=words):
         duration(text)
 
 
@@ -51,7 +80,7 @@ def test_should_print_json_lines_and_report_the_counts_apart() -> None:
     assert decode_batch(result.stdout_bytes).rejected == []
     (report,) = result.stderr.splitlines()
     assert "sent 25 lines" in report
-    assert "25 readings, 0 duplicates, 0 malformed" in report
+    assert "25 readings, 0 duplicates, 0 malformed; 0 incidents" in report
 
 
 @pytest.mark.parametrize(
@@ -59,26 +88,115 @@ def test_should_print_json_lines_and_report_the_counts_apart() -> None:
     [
         (("--rate", 50, "--duration", "3s"), 150),
         (("--devices", 20, "--interval", "500ms", "--duration", "3s"), 120),
-        (("--devices", 1, "--duration", "1s"), 1),
+        (("--devices", 4, "--interval", "1s", "--duration", "1s"), 4),
+        (("--devices", 10, "--rate", 5, "--count", 7), 7),
     ],
 )
 def test_should_take_as_many_readings_as_rate_and_duration_make(arguments: tuple[object, ...], readings: int) -> None:
     result = iot_simulate(*arguments, "--no-pace")
-    assert result.stdout_bytes.count(b"\n") == readings
+    assert abs(result.stdout_bytes.count(b"\n") - readings) <= 1
 
 
-def test_should_write_a_file_and_a_manifest(tmp_path: Path) -> None:
-    lines, manifest = tmp_path / "lines.jsonl.gz", tmp_path / "run.json"
+def test_should_write_a_file_a_manifest_the_truth_and_the_registry(small: Path, tmp_path: Path) -> None:
+    lines, manifest, registry = tmp_path / "lines.jsonl.gz", tmp_path / "run.json", tmp_path / "devices.csv"
     result = iot_simulate(
-        "--rate", 100, "--duration", "10s", "--no-pace", "--sink", "file", "--path", lines, "--manifest", manifest,
-        "--faults", 4, "--malformed", 12, "--duplicates", 7, "--devices", 50, "--gateways", 5, "--seed", 2,
+        "--scenario", small, "--no-pace", "--sink", "file", "--path", lines, "--manifest", manifest,
+        "--registry", registry,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
-    sent = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
-    assert (sent.sent, sent.malformed, sent.duplicates, sent.seed) == (1_019, 12, 7, 2)
-    assert [fault.rule for fault in sent.faults] == ["too-hot", "too-cold", "battery-low", "too-humid"]
-    assert gzip.decompress(lines.read_bytes()).count(b"\n") == 1_019
+    sent = manifest_of(manifest)
+    batch = decode_batch(gzip.decompress(lines.read_bytes()), sent.arrived_to)
+    assert (sent.scenario, sent.devices, sent.sent) == ("small", 12, 720)
+    assert len(batch.rejected) == sent.malformed > 0
+    assert sent.ended_at - sent.started_at == dt.timedelta(minutes=10)
+    truth = decode_incidents(tmp_path.joinpath("run.truth.jsonl").read_bytes())
+    assert truth == run.incidents(load(str(small)), sent.started_at)
+    assert [incident.expects for incident in truth].count(("too-hot",)) == 2
+    assert "3 incidents" in result.stderr
+    assert registry.read_text() == registry_csv(load(str(small)))
+
+
+@pytest.mark.parametrize(("name", "truth"), [("run.json", "run.truth.jsonl"), ("run", "run.truth.jsonl")])
+def test_should_put_the_truth_beside_the_manifest(name: str, truth: str) -> None:
+    assert truth_path(Path("there") / name) == Path("there") / truth
+
+
+@pytest.mark.parametrize("start", ["2026-03-01T12:00:00Z", "2026-03-01T12:00:00", "2026-03-01T13:00:00+01:00"])
+def test_should_give_the_same_lines_for_the_same_start_and_others_for_another_seed(start: str, small: Path) -> None:
+    def lines(*more: object) -> bytes:
+        result = iot_simulate("--scenario", small, "--no-pace", "--start", start, *more)
+        assert result.exit_code == 0, result.stderr
+        found: bytes = result.stdout_bytes
+        return found
+
+    first = lines()
+    assert first == lines()
+    assert b'"ts":"2026-03-01T12:00:' in first
+    assert lines("--seed", 9) != first
+    assert sorted(lines("--batch", 1).splitlines()) == sorted(first.splitlines())
+
+
+def test_should_end_now_by_default(small: Path, tmp_path: Path) -> None:
+    before = dt.datetime.now(dt.UTC)
+    iot_simulate("--scenario", small, "--no-pace", "--manifest", tmp_path / "run.json")
+    sent = manifest_of(tmp_path / "run.json")
+    assert before <= sent.ended_at <= sent.arrived_to <= dt.datetime.now(dt.UTC)
+
+
+def test_should_change_the_scenario_as_the_options_say(tmp_path: Path) -> None:
+    result = iot_simulate(
+        "--scenario", "calm", "--devices", 40, "--gateways", 7, "--interval", "5s", "--seed", 3, "--duration", "10s",
+        "--no-pace", "--manifest", tmp_path / "run.json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    sent = manifest_of(tmp_path / "run.json")
+    assert (sent.scenario, sent.seed, sent.devices, sent.gateways, sent.sent) == ("calm", 3, 40, 7, 80)
+
+
+def test_should_share_the_work_among_processes(tmp_path: Path) -> None:
+    manifest, one = tmp_path / "run.json", tmp_path / "one.jsonl"
+    options = ("--scenario", "demo", "--duration", "2m", "--start", "2026-03-01", "--no-pace", "--sink", "file")
+    result = iot_simulate(*options, "--processes", 2, "--path", tmp_path / "lines.jsonl", "--manifest", manifest)
+    assert result.exit_code == 0, result.stderr
+    iot_simulate(*options, "--path", one)
+    found = [line for n in (1, 2) for line in (tmp_path / f"lines-{n}.jsonl").read_bytes().splitlines()]
+    assert sorted(found) == sorted(one.read_bytes().splitlines())
+    assert manifest_of(manifest).sent == len(found)
+
+
+@mock_aws
+def test_should_backfill_the_raw_zone_so_that_the_curation_takes_every_reading(tmp_path: Path) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="raw")
+    manifest = tmp_path / "run.json"
+    result = iot_simulate(
+        "--scenario", "calm", "--devices", 40, "--interval", "5m", "--backfill", "1d", "--bucket", "raw",
+        "--manifest", manifest,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    sent = manifest_of(manifest)
+    readings = 0
+    for item in client.list_objects_v2(Bucket="raw")["Contents"]:
+        found = raw_object(item["Key"], item["Size"], item["LastModified"])
+        assert found
+        batch = decode_batch(
+            gzip.decompress(client.get_object(Bucket="raw", Key=found.key)["Body"].read()), found.arrived
+        )
+        assert batch.rejected == []
+        assert sent.started_at - dt.timedelta(minutes=15) <= found.hour.start + dt.timedelta(hours=1)
+        oldest = min(reading.ts for reading in batch.readings)
+        assert found.hour.start <= oldest + dt.timedelta(minutes=2)
+        assert all(reading.ts < found.hour.start + dt.timedelta(hours=1) for reading in batch.readings)
+        readings += len(batch.readings)
+    assert readings == sent.sent == 40 * 12 * 24
+    assert (sent.arrived_from, sent.arrived_to) == (sent.started_at, sent.ended_at)
+    assert sent.ended_at - sent.started_at == dt.timedelta(days=1)
+    _, following = result.stderr.splitlines()
+    assert following == (
+        f"simulate: next: iot etl run --from {sent.started_at:%Y-%m-%dT%H}:00:00Z "
+        f"--to {sent.ended_at + dt.timedelta(hours=1):%Y-%m-%dT%H}:00:00Z"
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,35 +204,73 @@ def test_should_write_a_file_and_a_manifest(tmp_path: Path) -> None:
     [
         ("--rate 5 --interval 1s", "--rate and --interval both"),
         ("--count 5 --duration 1s", "--duration and --count both"),
-        ("--sink file", "--path and --sink file go together"),
-        ("--path here.jsonl", "--path and --sink file go together"),
-        ("--sink kinesis", "needs --stream"),
+        ("--speed 5 --no-pace", "--speed and --no-pace both"),
+        ("--sink file", "--sink file needs --path"),
+        ("--path here.jsonl", "--path is for --sink file"),
+        ("--sink kinesis", "--sink kinesis needs --stream"),
         ("--stream readings", "--stream is for --sink kinesis"),
-        ("--gateways 5 --devices 4", "5 gateways are too many for 4 devices"),
-        ("--faults 2", "need a run with an end"),
-        ("--faults 2 --count 10", "three reports of a device"),
-        ("--manifest /nowhere/run.json", "no folder /nowhere"),
+        ("--sink firehose", "--sink firehose needs --delivery-stream"),
+        ("--sink raw-zone", "--sink raw-zone needs --bucket"),
+        ("--sink kafka --brokers b:1", "--sink kafka needs --topic"),
+        ("--sink mqtt --host h", "--sink mqtt needs --topic-prefix"),
+        ("--sink mqtt --host h --topic-prefix p --msk-iam", "--msk-iam is for --sink kafka"),
+        ("--port 1883", "--port is for --sink mqtt"),
+        ("--backfill 1h", "--sink raw-zone needs --bucket"),
+        ("--backfill 1h --no-pace", "leave --sink, --start, --duration, --count, --speed and --no-pace out"),
+        ("--backfill 1h --sink file --path x", "--backfill says where to, when, how long and how fast"),
+        ("--truth-to-lake", "--truth-to-lake needs a deployment"),
+        ("--processes 2", "several processes would write into each other's lines"),
+        ("--processes 11 --sink file --path x", "more processes than gateways"),
+        ("--gateways 2", "has 3 sites; each needs a gateway"),
+        ("--devices 3", "has 4 kinds of devices; take at least as many devices"),
+        ("--rate 1e6 --count 1", "once a millisecond at most"),
+        ("--interval 0.5ms --count 1", "once a millisecond at most"),
+        ("--manifest /nowhere/run.json", "--manifest: there is no folder /nowhere"),
+        ("--registry /nowhere/devices.csv", "--registry: there is no folder /nowhere"),
+        ("--scenario clam", "there is no scenario 'clam': give a file, or one of calm"),
+        ("--start 1969-01-01 --count 1", "begins in 1969; let it be between 1970 and 2200"),
+        ("--start 9999-12-31", "begins in 9999"),
+        ("--count 99999999999999 --no-pace", "years; ten are the most"),
+        (f"--seed {2**63} --count 1", f"{2**63} is no seed"),
+        (f"--seed {2**70} --count 1 --no-pace", f"{2**70} is no seed"),
+        ("--speed inf --count 1", "inf is no speed"),
     ],
 )
 def test_should_say_in_one_line_what_does_not_fit(arguments: str, words: str) -> None:
     result = iot_simulate(*arguments.split())
-    assert result.exit_code == 2
+    assert result.exit_code == 2, result.stderr
     (line,) = result.stderr.splitlines()
+    assert line.startswith("simulate: ")
     assert words in line
+
+
+def test_should_point_at_the_mistake_in_a_scenario(small: Path) -> None:
+    small.write_text(SMALL.replace("count: 2", "cuont: 2"))
+    result = iot_simulate("--scenario", small)
+    assert result.exit_code == 2
+    line, shown, caret = result.stderr.splitlines()
+    assert line.startswith(f"simulate: {small}: line 7, column 43: faults: cuont: there is no such key here; ")
+    assert shown[caret.index("^") :].startswith("cuont: 2")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ("--duration soon", "is no duration"),
+        ("--duration 0s", "is no time at all"),
+        ("--start noon", "is no time; write one like 2026-11-23T12:00:00Z"),
         ("--devices 0", "greater than or equal to 1"),
+        ("--speed 0", "0.001"),
+        ("--seed -1", "greater than or equal to 0"),
         ("--sink pigeon", "'pigeon' is not one of"),
     ],
 )
 def test_should_refuse_a_bad_value(arguments: str, words: str) -> None:
     result = iot_simulate(*arguments.split())
     assert result.exit_code == 2
-    assert words in result.stderr
+    # Typer draws a box and breaks lines in it.
+    assert words.split(maxsplit=1)[0] in result.stderr
+    assert words in " ".join(result.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -137,39 +293,99 @@ def test_should_put_records_on_a_stream() -> None:
 
 
 @mock_aws
-def test_should_say_in_one_line_that_a_stream_is_not_there() -> None:
-    result = iot_simulate("--count", 5, "--no-pace", "--sink", "kinesis", "--stream", "nowhere")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--sink kinesis --stream nowhere --count 5 --no-pace", "no Kinesis stream 'nowhere'"),
+        ("--backfill 1h --bucket nowhere", "the raw zone s3://nowhere takes no object"),
+    ],
+)
+def test_should_say_in_one_line_that_the_sink_is_not_there(arguments: str, words: str) -> None:
+    result = iot_simulate(*arguments.split())
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert "no Kinesis stream 'nowhere'" in line
+    assert words in line
 
 
 class FullStream:
     """A sink that takes nothing."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, _client: object, name: str) -> None:
         self._name = name
 
     def send(self, records: Sequence[Record], /) -> Delivery:
         return Delivery(retried=9, refused=tuple(records), reason=f"{self._name} is full")
 
 
-@pytest.mark.parametrize(("arguments", "name"), [((), "the-usual"), (("--stream", "mine"), "mine")])
-def test_should_fail_when_lines_are_lost_on_the_stream_that_the_mounting_program_opened(
-    arguments: tuple[str, ...], name: str
-) -> None:
-    mounted = typer.Typer()
+def mounted(**meta: Any) -> typer.Typer:
+    """The command as a part of a program that knows its deployment."""
+    program = typer.Typer(pretty_exceptions_enable=False)
 
-    @mounted.callback()
+    @program.callback()
     def choose(context: typer.Context) -> None:
-        context.meta[OPEN_STREAM] = lambda stream: FullStream(stream or "the-usual")
+        context.meta.update(meta)
 
-    mounted.command("simulate")(simulate)
-    result = CliRunner().invoke(mounted, ["simulate", "--sink", "kinesis", "--count", "5", "--no-pace", *arguments])
+    program.command("simulate")(simulate)
+    return program
+
+
+def fill_in(choice: SinkChoice) -> SinkChoice:
+    if choice.name is SinkName.kinesis and not choice.stream:
+        return msgspec.structs.replace(choice, stream="the-usual")
+    return choice
+
+
+@pytest.mark.parametrize(("arguments", "name"), [((), "the-usual"), (("--stream", "mine"), "mine")])
+def test_should_fail_when_lines_are_lost_on_the_stream_that_the_mounting_program_knows(
+    arguments: tuple[str, ...], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "KinesisSink", FullStream)
+    program = mounted(**{RESOLVE: fill_in})
+    result = CliRunner().invoke(program, ["simulate", "--sink", "kinesis", "--count", "5", "--no-pace", *arguments])
     assert result.exit_code == 1
     counts, complaint = result.stderr.splitlines()
     assert "sent 0 lines" in counts
     assert f"5 lines were refused and are lost: {name} is full" in complaint
+
+
+def test_should_take_the_truth_to_the_lake(small: Path) -> None:
+    taken: list[tuple[Manifest, list[Incident]]] = []
+    program = mounted(**{TO_LAKE: lambda manifest, truth: taken.append((manifest, truth))})
+    arguments = ["simulate", "--scenario", str(small), "--no-pace", "--truth-to-lake"]
+    assert CliRunner().invoke(program, arguments).exit_code == 0
+    ((manifest, truth),) = taken
+    assert manifest.scenario == "small"
+    assert truth == run.incidents(load(str(small)), manifest.started_at)
+    CliRunner().invoke(program, arguments[:-1])
+    assert len(taken) == 1
+
+
+class ExpiringStream:
+    """Takes one delivery."""
+
+    def __init__(self, *_: object) -> None:
+        self._left = 1
+
+    def send(self, _records: Sequence[Record], /) -> Delivery:
+        if not self._left:
+            raise SinkError("the token expired")
+        self._left -= 1
+        return Delivery()
+
+
+def test_should_write_the_manifest_of_a_run_that_the_sink_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "KinesisSink", ExpiringStream)
+    manifest = tmp_path / "run.json"
+    result = iot_simulate(
+        "--count", 30_000, "--no-pace", "--sink", "kinesis", "--stream", "mine", "--manifest", manifest
+    )
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("lines were refused and are lost: the token expired")
+    sent = manifest_of(manifest)
+    assert sent.sent > 0
+    assert sent.refused > 0
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
@@ -193,12 +409,27 @@ def test_should_end_cleanly_with_counts_when_told_to_stop(
         process.send_signal(sent_signal)
         out, err = first + process.stdout.read(), process.stderr.read()
     assert process.returncode == code
-    sent = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
+    sent = manifest_of(manifest)
     batch = decode_batch(out)
     assert batch.rejected == []
     assert sent.sent == len(batch.readings)
     (report,) = err.decode().splitlines()
     assert f"sent {sent.sent:,} lines" in report
+
+
+def test_should_cut_the_truth_short_when_told_to_stop(small: Path, tmp_path: Path) -> None:
+    small.write_text(SMALL.replace("start: 1m, duration: 5m", "start: 0s, duration: 9m"))
+    manifest = tmp_path / "run.json"
+    with start("--scenario", small, "--interval", "100ms", "--manifest", manifest) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.returncode == 130
+    sent = manifest_of(manifest)
+    truth = decode_incidents(truth_path(manifest).read_bytes())
+    assert len(truth) == 3
+    assert {incident.until for incident in truth} == {sent.ended_at}
 
 
 def test_should_end_quietly_when_the_reader_goes_away() -> None:
@@ -214,3 +445,4 @@ def test_should_end_quietly_when_the_reader_goes_away() -> None:
 def test_should_teach_by_example() -> None:
     result = iot_simulate("--help")
     assert "iot simulate --rate 5" in result.stdout
+    assert "cold-chain-break" in result.stdout

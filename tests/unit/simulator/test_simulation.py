@@ -1,278 +1,120 @@
-"""A whole run: the same lines at any batch and pace, counts that add up, and the truth about the alerts."""
+"""A whole run: sent at its time, counted, with the truth about it, and ended in order whatever happens."""
 
 from __future__ import annotations
 
 import datetime as dt
 import gzip
 import io
-from collections import defaultdict
+import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.batches import LONGEST_WAIT, Record
-from simulator.disturbances import spoiled
-from simulator.fleet import FleetConfig
-from simulator.run import Counts, Manifest, Mischief, simulate
+from simulator import injections as kinds
+from simulator import run
+from simulator.batches import Record
+from simulator.fleet import Fleet
+from simulator.lines import DUPLICATE, LATE, MALFORMED, REORDERED
+from simulator.manifest import DeviceCounts, Manifest
+from simulator.run import Counts, Plan, plan, records, simulate
+from simulator.scenario import Group, Scenario, ScenarioError
 from simulator.sinks import Delivery, LineSink, SinkError, open_lines
-from telemetry.alerting import GatewayState, evaluate
-from telemetry.codec import Batch, Reason, decode_batch
-from telemetry.reading import Reading
-from telemetry.recent import Recent
-from telemetry.rules import parse_rules
+from simulator.truth import Incident
+from telemetry.codec import decode_batch
+from tests.unit.simulator.samples import START, MemorySink, lines, lines_by_gateway, scenario, scenarios
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-START = dt.datetime(2026, 3, 1, 9, 30, tzinfo=dt.UTC)
-RULES = parse_rules(Path(__file__).parents[3].joinpath("rules.yaml").read_bytes())
-CONFIG = FleetConfig(devices=40, gateways=4, interval=1.0, seed=3)
-MISCHIEF = Mischief(faults=8, malformed=60, duplicates=90)
-REASONS: tuple[Reason, ...] = (
-    "not_json",
-    "wrong_type",
-    "out_of_bounds",
-    "not_utf8",
-    "missing_field",
-    "from_future",
+DISTURBED = scenario(
+    kinds.Duplicate(start="0s", duration="20m", chance=0.2),
+    kinds.Malformed(start="0s", duration="20m", chance=0.1),
+    kinds.Late(start="0s", duration="20m", chance=0.1, delay="10s"),
+    kinds.Step(start="5m", duration="5m", count=3, size=40),
+    length="20m",
+    interval="20s",
 )
 
-
-class MemorySink:
-    """Keeps the records it accepts; refuses those of a gateway, if told to."""
-
-    def __init__(self, refuses: str = "") -> None:
-        self._refuses = refuses
-        self.records: list[Record] = []
-
-    def send(self, records: Sequence[Record], /) -> Delivery:
-        refused = tuple(record for record in records if record.gateway == self._refuses)
-        self.records += [record for record in records if record.gateway != self._refuses]
-        return Delivery(retried=len(refused), refused=refused, reason="not today" if refused else "")
-
-    def lines(self) -> dict[str, list[bytes]]:
-        """Each gateway's lines, in their order."""
-        by_gateway: defaultdict[str, list[bytes]] = defaultdict(list)
-        for record in self.records:
-            by_gateway[record.gateway] += record.payload.splitlines(keepends=True)
-        return by_gateway
-
-    def decoded(self, arrived: dt.datetime) -> dict[str, Batch]:
-        return {gateway: decode_batch(b"".join(lines), arrived) for gateway, lines in self.lines().items()}
+FLAGS = {"duplicates": DUPLICATE, "malformed": MALFORMED, "late": LATE, "reordered": REORDERED}
 
 
-def run(
-    *,
-    config: FleetConfig = CONFIG,
-    readings: int = 2_000,
-    batch: int = 100,
-    mischief: Mischief = MISCHIEF,
-    sink: MemorySink | None = None,
-) -> tuple[Manifest, MemorySink]:
+def planned(made: Scenario, **more: Any) -> Plan:
+    options: dict[str, Any] = {"length": made.duration, "start": START, "speed": 0} | more
+    return plan(made, **options)
+
+
+def ran(made: Scenario, sink: MemorySink | None = None, **more: Any) -> tuple[Manifest, MemorySink]:
     sink = sink or MemorySink()
-    return (
-        simulate(config, sink, readings=readings, batch=batch, mischief=mischief, start=START, paced=False),
-        sink,
-    )
+    return simulate(planned(made), sink, **more), sink
 
 
-@pytest.mark.parametrize("batch", [1, 7, 5_000])
-def test_should_send_the_same_lines_whatever_the_batch(batch: int) -> None:
-    manifest, sink = run()
-    other_manifest, other_sink = run(batch=batch)
-    assert other_sink.lines() == sink.lines()
-    assert other_manifest == manifest
-    assert max(record.lines for record in other_sink.records) <= batch
+@settings(max_examples=40)
+@given(scenarios())
+def test_should_count_each_devices_lines_by_what_became_of_them(made: Scenario) -> None:
+    manifest, sink = ran(made)
+    found = lines(made)
+    assert sum(record.lines for record in sink.records) == manifest.sent == len(found)
+    for name, flag in FLAGS.items():
+        assert getattr(manifest, name) == sum(bool(line.flags & flag) for line in found)
+    devices = Counter(line.device for line in found)
+    assert {name: counts.sent for name, counts in manifest.by_device.items()} == devices
+    for name, counts in manifest.by_device.items():
+        mine = [line.flags for line in found if line.device == name]
+        assert counts == DeviceCounts(
+            sent=len(mine), **{field: sum(bool(flags & flag) for flags in mine) for field, flag in FLAGS.items()}
+        )
+    assert (manifest.refused, manifest.retried, manifest.refusal) == (0, 0, "")
+
+
+@settings(max_examples=40)
+@given(made=scenarios(), outbox=st.integers(1, 20_000), batch=st.integers(1, 200))
+def test_should_send_the_same_whatever_the_sink_is_handed_at_once(made: Scenario, outbox: int, batch: int) -> None:
+    small, large = MemorySink(), MemorySink()
+    simulate(planned(made, batch=batch), small, outbox_bytes=outbox)
+    simulate(planned(made, batch=batch), large)
+    assert small.records == large.records
+    assert small.lines() == lines_by_gateway(records(made, START, 10))
+
+
+def test_should_say_what_it_was_a_run_of() -> None:
+    before = dt.datetime.now(dt.UTC)
+    manifest, _ = ran(DISTURBED)
+    assert (manifest.scenario, manifest.seed, manifest.devices, manifest.gateways) == ("sample", 5, 20, 5)
+    assert (manifest.started_at, manifest.ended_at) == (START, START + dt.timedelta(minutes=20))
+    assert before <= manifest.arrived_from <= manifest.arrived_to <= dt.datetime.now(dt.UTC)
+    assert manifest.speed == 0
+
+
+def test_should_write_a_manifest_that_reads_back() -> None:
+    manifest, _ = ran(DISTURBED)
+    assert msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest) == manifest
 
 
 def test_should_send_the_same_records_at_any_pace() -> None:
-    config = FleetConfig(devices=40, gateways=4, interval=0.05, seed=3)
+    brief = scenario(*DISTURBED.faults[:3], interval="100ms", length="300ms")
     hurried, paced = MemorySink(), MemorySink()
-    simulate(config, hurried, readings=200, mischief=MISCHIEF, start=START, paced=False)
-    simulate(config, paced, readings=200, mischief=MISCHIEF, start=START, paced=True)
-    assert paced.records == hurried.records
-
-
-def test_should_leave_the_readings_as_they_are_when_extra_lines_are_added() -> None:
-    _, plain = run(mischief=Mischief())
-    _, disturbed = run(mischief=Mischief(malformed=60, duplicates=90))
-    for gateway, lines in plain.lines().items():
-        wanted = set(lines)
-        seen = [line for line in dict.fromkeys(disturbed.lines()[gateway]) if line in wanted]
-        assert seen == lines
-
-
-@given(
-    readings=st.integers(1, 400),
-    malformed=st.integers(0, 50),
-    duplicates=st.integers(0, 50),
-    seed=st.integers(0, 1_000),
-    batch=st.integers(1, 50),
-)
-def test_should_make_every_line_exactly_one_of_reading_duplicate_and_malformed(
-    readings: int, malformed: int, duplicates: int, seed: int, batch: int
-) -> None:
-    config = FleetConfig(devices=7, gateways=2, interval=0.5, seed=seed)
-    manifest, sink = run(
-        config=config, readings=readings, batch=batch, mischief=Mischief(malformed=malformed, duplicates=duplicates)
-    )
-    batches = sink.decoded(manifest.ended_at).values()
-    good = [reading for batch in batches for reading in batch.readings]
-    assert sum(len(batch.rejected) for batch in batches) == manifest.malformed == malformed
-    assert len({(reading.device_id, reading.seq) for reading in good}) == readings
-    assert len(good) - readings == manifest.duplicates == duplicates
-    assert manifest.sent == manifest.accepted == readings + malformed + duplicates
-    assert sum(record.lines for record in sink.records) == manifest.sent
-    assert all(manifest.started_at <= reading.ts <= manifest.ended_at for reading in good)
-
-
-@pytest.mark.parametrize("reason", REASONS)
-def test_should_spoil_a_line_so_that_it_is_rejected_for_its_reason(reason: Reason) -> None:
-    _, sink = run(readings=40, mischief=Mischief())
-    for batch in sink.decoded(START).values():
-        for reading in batch.readings:
-            line = spoiled(reading, reason)
-            assert line.count(b"\n") == 1
-            (rejected,) = decode_batch(line, dt.datetime.now(dt.UTC)).rejected
-            assert rejected.reason == reason
-
-
-def test_should_spoil_lines_in_every_way() -> None:
-    manifest, sink = run(mischief=Mischief(malformed=6))
-    rejected = [line for batch in sink.decoded(manifest.ended_at).values() for line in batch.rejected]
-    assert sorted(line.reason for line in rejected) == sorted(REASONS)
-
-
-def test_should_send_a_duplicate_later_through_the_same_gateway() -> None:
-    _, sink = run(mischief=Mischief(duplicates=90))
-    again = 0
-    for lines in sink.lines().values():
-        ages = [decode_batch(line).readings[0].ts for line in lines]
-        newest = START
-        for line, age, before in zip(lines, ages, range(len(lines)), strict=True):
-            if line in lines[:before]:
-                again += 1
-                assert age <= newest
-            else:
-                assert age >= newest, "new readings come in the order of time"
-            newest = max(newest, age)
-    assert again == 90
-
-
-Alert = tuple[str, str, str, dt.datetime]
-
-
-def alerts_of(sink: MemorySink) -> list[Alert]:
-    """What the detector makes of the records: (device, rule, status, event time), record by record."""
-    states: dict[str, GatewayState] = {}
-    alerts: list[Alert] = []
-    for record in sink.records:
-        state = states.get(record.gateway, GatewayState(record.gateway))
-        readings: list[Reading] = decode_batch(record.payload, START + dt.timedelta(hours=1)).readings
-        states[record.gateway], transitions = evaluate(RULES, state, Recent(), readings, START)
-        alerts += [(change.device, change.rule, change.status, change.changed_at) for change in transitions]
-    return alerts
-
-
-def truth_of(manifest: Manifest) -> list[Alert]:
-    fired: list[Alert] = [(fault.device, fault.rule, "firing", fault.since) for fault in manifest.faults]
-    resolved: list[Alert] = [
-        (fault.device, fault.rule, "resolved", fault.until) for fault in manifest.faults if fault.until
-    ]
-    return fired + resolved
-
-
-@settings(max_examples=60)
-@given(
-    seed=st.integers(0, 10_000),
-    rounds=st.integers(3, 60),
-    faults=st.integers(0, 20),
-    batch=st.integers(1, 60),
-    interval=st.sampled_from([0.05, 0.3, 10.0]),
-)
-def test_should_lead_to_exactly_the_alerts_the_manifest_names(
-    seed: int, rounds: int, faults: int, batch: int, interval: float
-) -> None:
-    manifest, sink = run(
-        config=FleetConfig(devices=20, gateways=3, interval=interval, seed=seed),
-        readings=rounds * 20,
-        batch=batch,
-        mischief=Mischief(faults=faults, malformed=20, duplicates=300),
-    )
-    assert len(manifest.faults) == faults
-    assert all(fault.until for fault in manifest.faults)
-    assert sorted(alerts_of(sink)) == sorted(truth_of(manifest))
-
-
-def test_should_break_every_rule_in_turn() -> None:
-    manifest, _ = run()
-    assert {fault.rule for fault in manifest.faults} == {rule.name for rule in RULES.rules}
-
-
-@pytest.mark.parametrize("deliveries", [1, 3, 5])
-def test_should_say_what_was_sent_and_what_to_expect_when_it_is_stopped(deliveries: int) -> None:
-    sink = MemorySink()
-    seen: list[int] = []
-
-    def note(counts: Counts) -> None:
-        seen.append(counts.sent)
-
-    manifest = simulate(
-        FleetConfig(devices=20, gateways=2, interval=0.1, seed=1),
-        sink,
-        readings=50_000,
-        mischief=Mischief(faults=20, malformed=200, duplicates=200),
-        start=START,
-        paced=False,
-        stopped=lambda: len(seen) >= deliveries,
-        on_progress=note,
-    )
-    assert manifest.sent == sum(record.lines for record in sink.records) == seen[-1]
-    assert manifest.sent < 50_000
-    assert sorted(alerts_of(sink)) == sorted(truth_of(manifest))
-
-
-def test_should_run_until_it_is_stopped_if_no_end_is_given() -> None:
-    sink = MemorySink()
-    config = FleetConfig(devices=4, gateways=2, interval=0.04)
-    manifest = simulate(config, sink, batch=1, stopped=lambda: len(sink.records) >= 10)
-    assert manifest.sent == len(sink.records) >= 10
-    assert manifest.faults == ()
-
-
-def test_should_count_what_the_sink_refuses_apart() -> None:
-    accepted, sink = run()
-    refusing = MemorySink(refuses="gateway-001")
-    manifest, _ = run(sink=refusing)
-    lost = sum(record.lines for record in sink.records if record.gateway == "gateway-001")
-    assert (manifest.refused, manifest.sent) == (lost, accepted.sent - lost)
-    kept = refusing.records
-    assert manifest.duplicates == sum(record.duplicates for record in kept) < accepted.duplicates
-    assert manifest.malformed == sum(record.malformed for record in kept) < accepted.malformed
-    assert manifest.refusal == "not today"
-
-
-def test_should_hold_no_line_back_for_longer_than_a_second() -> None:
-    config = FleetConfig(devices=10, gateways=2, interval=2.0)
-    _, sink = run(config=config, readings=100, batch=1_000, mischief=Mischief())
-    for record in sink.records:
-        times = [reading.ts for reading in decode_batch(record.payload).readings]
-        assert (times[-1] - times[0]).total_seconds() <= LONGEST_WAIT
+    simulate(planned(brief), hurried)
+    simulate(planned(brief, speed=2.0), paced)
+    assert paced.lines() == hurried.lines()
+    assert hurried.records
 
 
 class ClockSink(MemorySink):
-    """Notes how old each record's newest reading is on arrival."""
+    """Notes how old each record's newest reading is on arrival, and how often it is handed something."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ages: list[dt.timedelta] = []
+        self.calls = 0
 
     def send(self, records: Sequence[Record], /) -> Delivery:
+        self.calls += 1
         now = dt.datetime.now(dt.UTC)
         self.ages += [now - decode_batch(record.payload).readings[-1].ts for record in records]
         return super().send(records)
@@ -280,59 +122,265 @@ class ClockSink(MemorySink):
 
 def test_should_send_nothing_before_its_time_when_paced() -> None:
     sink = ClockSink()
-    manifest = simulate(FleetConfig(devices=20, gateways=4, interval=0.1), sink, readings=60, batch=2)
+    made = scenario(interval="100ms")
+    manifest = simulate(plan(made, length=0.3, batch=2), sink)
     assert manifest.sent == 60
     assert min(sink.ages) >= dt.timedelta(0)
+    assert sink.calls > 3, "as it happens, not all at the end"
 
 
-def test_should_end_now_when_not_paced() -> None:
-    before = dt.datetime.now(dt.UTC)
-    manifest = simulate(CONFIG, MemorySink(), readings=4_000, paced=False)
-    assert manifest.ended_at <= dt.datetime.now(dt.UTC)
-    assert manifest.started_at >= before - dt.timedelta(seconds=100)
-    assert manifest.ended_at - manifest.started_at > dt.timedelta(seconds=98)
+def test_should_take_as_long_as_its_speed_says_and_no_less() -> None:
+    began = time.monotonic()
+    manifest = simulate(planned(scenario(interval="1s"), length=60.0, speed=200.0), MemorySink())
+    assert time.monotonic() - began >= 0.3
+    assert manifest.sent == 20 * 60
+
+
+def test_should_run_until_it_is_stopped_if_no_end_is_given() -> None:
+    sink = MemorySink()
+    made = scenario(interval="40ms", devices=(Group(model="indoor", count=4),))
+    endless = plan(made, batch=1)
+    assert endless.until is None
+    manifest = simulate(endless, sink, stopped=lambda: len(sink.records) >= 10)
+    assert manifest.sent == len(sink.records) >= 10
+    assert manifest.started_at < manifest.ended_at <= manifest.arrived_to + dt.timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.0])
+def test_should_stop_before_anything_is_sent(speed: float) -> None:
+    sink = MemorySink()
+    manifest = simulate(planned(scenario(), speed=speed), sink, stopped=lambda: True)
+    assert speed == 0 or not sink.records
+    assert manifest.sent == sum(record.lines for record in sink.records)
+    assert manifest.ended_at >= manifest.started_at
+
+
+def stopped_after(deliveries: int, made: Scenario) -> tuple[Manifest, MemorySink, list[Incident]]:
+    """A run that is stopped after so many deliveries."""
+    seen: list[Counts] = []
+    told: list[Incident] = []
+    sink = MemorySink()
+    manifest = simulate(
+        planned(made),
+        sink,
+        stopped=lambda: len(seen) >= deliveries,
+        on_progress=seen.append,
+        on_incident=told.append,
+        outbox_bytes=10_000,
+    )
+    assert [counts.sent for counts in seen] == sorted(counts.sent for counts in seen)
+    assert seen[-1].sent == manifest.sent
+    return manifest, sink, told
+
+
+@pytest.mark.parametrize("deliveries", [1, 5, 10])
+def test_should_say_what_was_sent_when_it_is_stopped(deliveries: int) -> None:
+    manifest, sink, _ = stopped_after(deliveries, DISTURBED)
+    whole, _ = ran(DISTURBED)
+    assert 0 < manifest.sent == sum(record.lines for record in sink.records) < whole.sent
+    rejected = decode_batch(sink.text(), manifest.ended_at).rejected
+    assert len(rejected) == manifest.malformed
+    assert START < manifest.ended_at < whole.ended_at
+    assert max(record.at for record in sink.records) <= manifest.ended_at.timestamp()
+    for line in decode_batch(sink.text()).readings:
+        assert line.ts <= manifest.ended_at or line.ts > START + dt.timedelta(days=300)
+
+
+def test_should_tell_of_incidents_as_they_are_injected() -> None:
+    told: list[tuple[Incident, int]] = []
+    sink = MemorySink()
+    simulate(planned(DISTURBED), sink, on_incident=lambda it: told.append((it, len(sink.records))), outbox_bytes=1)
+    assert [incident for incident, _ in told] == run.incidents(DISTURBED, START)
+    at_once = [sent for incident, sent in told if incident.number != 4]
+    later = [sent for incident, sent in told if incident.number == 4]
+    assert set(at_once) == {0}
+    assert len(later) == 3
+    assert len(sink.records) / 5 < min(later) < len(sink.records) / 2
+
+
+def test_should_tell_of_incidents_after_which_nothing_is_sent() -> None:
+    outage = kinds.SiteOutage(start="5m", duration="1h")
+    made = scenario(outage, kinds.Silence(start="15m", duration="1h", count=2), length="20m", interval="20s")
+    told: list[Incident] = []
+    _, sink = ran(made, on_incident=told.append)
+    assert max(record.at for record in sink.records) < START.timestamp() + 10 * 60
+    assert told == run.incidents(made, START)
+    assert {incident.number for incident in told} == {1, 2}
+
+
+def test_should_cut_incidents_short_when_it_is_stopped() -> None:
+    made = scenario(
+        kinds.Step(start="0s", duration="1s", count=1, size=9),
+        kinds.Step(start="10s", duration="18m", count=2, size=9),
+        kinds.Step(start="19m", duration="5s", count=1, size=9),
+        length="20m",
+        interval="20s",
+    )
+    manifest, _, told = stopped_after(5, made)
+    assert START + dt.timedelta(seconds=10) < manifest.ended_at < START + dt.timedelta(minutes=18)
+    assert [incident.number for incident in told] == [1, 2, 2, 2, 2], "the last two once more, and the third never"
+    assert [incident.until for incident in told[3:]] == [manifest.ended_at] * 2
+    assert [incident.id for incident in told[3:]] == [incident.id for incident in told[1:3]]
+
+
+def test_should_count_what_the_sink_refuses_apart() -> None:
+    accepted, sink = ran(DISTURBED)
+    manifest, refusing = ran(DISTURBED, MemorySink(refuses="south-gw-01"))
+    lost = sum(record.lines for record in sink.records if record.gateway == "south-gw-01")
+    assert (manifest.refused, manifest.sent) == (lost, accepted.sent - lost)
+    assert 0 < manifest.malformed == len(decode_batch(refusing.text(), manifest.ended_at).rejected)
+    assert manifest.malformed < accepted.malformed
+    assert manifest.refusal == "not today"
+    assert manifest.retried == sum(record.gateway == "south-gw-01" for record in sink.records)
+    gateways = {device.id: device.gateway for device in Fleet(DISTURBED).devices}
+    for name, counts in manifest.by_device.items():
+        assert bool(counts.refused) == (gateways[name] == "south-gw-01") != bool(counts.sent)
+
+
+class ExpiringSink(MemorySink):
+    """Accepts so many deliveries, then can go on no more; of the last one it has taken some."""
+
+    def __init__(self, deliveries: int, taken: int = 0, *, silent: bool = False) -> None:
+        super().__init__()
+        self._left, self._taken, self._silent = deliveries, taken, silent
+        self.failures = 0
+
+    def send(self, records: Sequence[Record], /) -> Delivery:
+        if not self._left:
+            self.failures += 1
+            error = SinkError("the token expired")
+            self.records += records[: self._taken]
+            if not self._silent:
+                error.unsent = records[self._taken :]
+            raise error
+        self._left -= 1
+        return super().send(records)
+
+
+@pytest.mark.parametrize(("deliveries", "taken", "silent"), [(2, 0, False), (2, 0, True), (2, 1, False), (0, 1, False)])
+def test_should_account_for_what_was_sent_when_the_sink_fails_halfway(
+    deliveries: int, taken: int, silent: bool
+) -> None:
+    sink = ExpiringSink(deliveries, taken, silent=silent)
+    told: list[Incident] = []
+    manifest = simulate(planned(DISTURBED), sink, outbox_bytes=10_000, on_incident=told.append)
+    whole, _ = ran(DISTURBED)
+    assert 0 < manifest.sent == sum(record.lines for record in sink.records) < whole.sent
+    assert manifest.refused > 0
+    assert manifest.refusal == "the token expired"
+    assert manifest.ended_at < whole.ended_at
+    assert sink.failures == 1, "a sink that has failed is left alone"
+    assert told
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_should_not_make_a_manifest_of_nothing(silent: bool) -> None:
+    with pytest.raises(SinkError, match="the token expired"):
+        simulate(planned(scenario()), ExpiringSink(0, silent=silent))
+
+
+class BrokenSink(MemorySink):
+    """Raises an error of another kind after so many deliveries."""
+
+    def __init__(self, deliveries: int, error: BaseException) -> None:
+        super().__init__()
+        self._left, self._error = deliveries, error
+
+    def send(self, records: Sequence[Record], /) -> Delivery:
+        if not self._left:
+            raise self._error
+        self._left -= 1
+        return super().send(records)
 
 
 @pytest.mark.parametrize(
-    ("readings", "batch", "mischief", "words"),
+    "error",
+    [BrokenPipeError("gone"), OSError(28, "No space left on device"), RuntimeError("a bug"), KeyboardInterrupt()],
+)
+@pytest.mark.parametrize("deliveries", [0, 3])
+def test_should_raise_what_the_sink_raises_in_its_thread(deliveries: int, error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught:
+        simulate(planned(DISTURBED), BrokenSink(deliveries, error), outbox_bytes=10_000)
+    assert caught.value is error
+
+
+def test_should_end_when_whoever_watches_it_fails() -> None:
+    def interrupted(_: Counts) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ran(DISTURBED, on_progress=interrupted)
+
+
+def test_should_refuse_a_fault_that_befalls_nobody() -> None:
+    with pytest.raises(ScenarioError, match="befalls nobody"):
+        ran(scenario(kinds.Silence(start="0s", duration="1m", models=("zoo",))))
+
+
+@pytest.mark.parametrize("readings", [1, 19, 20, 1_000])
+@pytest.mark.parametrize("speed", [0.0, 1.0, 60.0])
+def test_should_plan_for_as_many_readings_as_asked(readings: int, speed: float) -> None:
+    made = plan(scenario(), readings=readings, speed=speed)
+    assert simulate(msgspec.structs.replace(made, speed=0.0), MemorySink()).sent == readings
+
+
+@pytest.mark.parametrize(("speed", "ago"), [(0.0, 100.0), (1.0, 0.0), (4.0, 75.0), (0.5, 0.0)])
+def test_should_begin_so_that_it_ends_now_and_nothing_is_of_the_future(speed: float, ago: float) -> None:
+    before = dt.datetime.now(dt.UTC)
+    made = plan(scenario(), length=100.0, speed=speed)
+    after = dt.datetime.now(dt.UTC)
+    assert before <= made.since + dt.timedelta(seconds=ago) <= after
+    assert made.until == made.since + dt.timedelta(seconds=100)
+
+
+def test_should_begin_when_it_is_told_in_whatever_time_zone() -> None:
+    start = START.astimezone(dt.timezone(dt.timedelta(hours=-5)))
+    made = plan(scenario(), length=10.0, start=start)
+    assert (made.since, made.since.tzinfo) == (START, dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
     [
-        (None, 1, Mischief(faults=1), "need a run with an end"),
-        (0, 1, Mischief(), "at least one reading"),
-        (10, 0, Mischief(), "at least one reading"),
-        (4_000, 1, Mischief(faults=41), "41 faults are too many for 40 devices"),
-        (119, 1, Mischief(faults=1), "three reports of a device"),
+        ({"readings": 0}, "at least one reading"),
+        ({"length": 0.0}, "at least one reading"),
+        ({"batch": 0}, "at least one reading"),
+        ({"speed": -1.0}, "-1 is no speed"),
+        ({"speed": float("nan")}, "nan is no speed"),
+        ({"speed": float("inf")}, "inf is no speed"),
+        ({"length": 4e8}, r"would take 12\.7 years; ten are the most"),
+        ({"readings": 10**15}, "years; ten are the most"),
+        ({"start": dt.datetime(1969, 12, 31, tzinfo=dt.UTC)}, "begins in 1969; let it be between 1970 and 2200"),
+        ({"start": dt.datetime(9999, 12, 31, tzinfo=dt.UTC)}, "begins in 9999; let it be between 1970 and 2200"),
     ],
 )
-def test_should_say_what_does_not_fit_together(
-    readings: int | None, batch: int, mischief: Mischief, words: str
-) -> None:
+def test_should_say_what_cannot_be_planned(more: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        simulate(CONFIG, MemorySink(), readings=readings, batch=batch, mischief=mischief)
+        plan(scenario(), **more)
 
 
-def test_should_refuse_less_than_no_mischief() -> None:
-    with pytest.raises(ValueError, match="fewer than none"):
-        Mischief(malformed=-1)
+@pytest.mark.parametrize("start", [dt.datetime(1970, 1, 2, tzinfo=dt.UTC), dt.datetime(2199, 12, 31, tzinfo=dt.UTC)])
+def test_should_run_at_either_end_of_time(start: dt.datetime) -> None:
+    manifest = simulate(planned(DISTURBED, start=start), sink := MemorySink())
+    batches = [decode_batch(record.payload, dt.datetime.fromtimestamp(record.at, dt.UTC)) for record in sink.records]
+    assert sum(len(batch.rejected) for batch in batches) == manifest.malformed > 0
 
 
-def test_should_write_a_manifest_that_reads_back() -> None:
-    manifest, _ = run()
-    written = msgspec.json.encode(manifest)
-    assert msgspec.json.decode(written, type=Manifest) == manifest
-    assert {"device", "site", "gateway", "metric", "rule", "from", "to"} == set(
-        msgspec.json.decode(written)["faults"][0]
-    )
+def test_should_run_a_fleet_that_reports_less_often_than_the_run_is_long() -> None:
+    manifest, _ = ran(scenario(interval="30d", length="1m"))
+    assert manifest.sent <= 1
+    assert manifest.devices == 20
 
 
 @pytest.mark.parametrize("name", ["readings.jsonl", "readings.jsonl.gz"])
 def test_should_write_the_lines_to_a_file_and_compress_by_its_name(name: str, tmp_path: Path) -> None:
-    _, memory = run()
+    _, memory = ran(DISTURBED)
     with open_lines(tmp_path / name) as out:
-        simulate(CONFIG, LineSink(out), readings=2_000, mischief=MISCHIEF, start=START, paced=False)
+        simulate(planned(DISTURBED), LineSink(out))
     written = (tmp_path / name).read_bytes()
     if name.endswith(".gz"):
         written = gzip.decompress(written)
-    assert written == b"".join(record.payload for record in memory.records)
+    assert written == memory.text()
 
 
 class NarrowPipe(io.BytesIO):
@@ -343,38 +391,7 @@ class NarrowPipe(io.BytesIO):
 
 
 def test_should_write_all_even_if_a_pipe_takes_it_piecemeal() -> None:
-    _, memory = run()
+    _, memory = ran(scenario(length="5s"))
     pipe = NarrowPipe()
     LineSink(pipe).send(memory.records)
-    assert pipe.getvalue() == b"".join(record.payload for record in memory.records)
-
-
-class ExpiringSink(MemorySink):
-    """Accepts so many deliveries, then can go on no more."""
-
-    def __init__(self, deliveries: int) -> None:
-        super().__init__()
-        self._left = deliveries
-
-    def send(self, records: Sequence[Record], /) -> Delivery:
-        if not self._left:
-            error = SinkError("the token expired")
-            error.unsent = records
-            raise error
-        self._left -= 1
-        return super().send(records)
-
-
-def test_should_account_for_what_was_sent_when_the_sink_fails_halfway() -> None:
-    config = FleetConfig(devices=2_000, gateways=20, interval=1.0)
-    sink = ExpiringSink(2)
-    manifest = simulate(config, sink, readings=40_000, paced=False)
-    assert 0 < manifest.sent < 40_000
-    assert manifest.sent == sum(record.lines for record in sink.records)
-    assert manifest.refused > 0
-    assert manifest.refusal == "the token expired"
-
-
-def test_should_not_make_a_manifest_of_nothing() -> None:
-    with pytest.raises(SinkError, match="the token expired"):
-        simulate(FleetConfig(devices=10, gateways=2), ExpiringSink(0), readings=100, paced=False)
+    assert pipe.getvalue() == memory.text()

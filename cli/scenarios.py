@@ -1,0 +1,114 @@
+"""``iot scenarios``: the library of scenarios, and checking files of one's own."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from cli.options import Json
+from pipeline import show
+from pipeline.errors import PipelineError
+from simulator import faults
+from simulator.fleet import MICROSECONDS, Fleet
+from simulator.registry import registry_csv
+from simulator.scenario import NAMES, Scenario, ScenarioError, load, text_of
+from simulator.schema import schema
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="What simulations are made of: fleets, sites, models, and what goes wrong.",
+)
+
+_Name = Annotated[str, typer.Argument(metavar="SCENARIO", help="A file, or a name of the library.")]
+
+
+@app.command("list")
+def list_all(*, as_json: Json = False) -> None:
+    """Show the scenarios that come with the simulator."""
+    found = [load(name) for name in NAMES]
+    if as_json:
+        show.print_json([_facts(scenario) for scenario in found])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("scenario")
+    for name in ("devices", "takes", "faults"):
+        table.add_column(name, justify="right")
+    table.add_column("what happens")
+    for scenario in found:
+        row = (scenario.name, f"{scenario.size:,}", scenario.length, str(len(scenario.faults)), scenario.description)
+        table.add_row(*row)
+    show.out.print(table)
+
+
+@app.command("show")
+def show_one(name: _Name) -> None:
+    """Print a scenario's file, such as one to begin with.
+
+    iot scenarios show calm > mine.yaml
+    """
+    with_errors(name)
+    sys.stdout.write(text_of(name))
+
+
+@app.command("check")
+def check(name: _Name, *, as_json: Json = False) -> None:
+    """Say what is wrong with a scenario, and where; or what it comes to."""
+    scenario = with_errors(name)
+    if as_json:
+        show.print_json(_facts(scenario))
+        return
+    fleet = Fleet(scenario)
+    befallen = _incidents(scenario, fleet)
+    show.out.print(
+        f"{scenario.name}: {len(fleet.devices):,} devices behind {len(fleet.gateways):,} gateways at "
+        f"{len(scenario.sites)} sites send {fleet.rate:,.1f} readings/s for {scenario.length}; "
+        f"{len(scenario.faults)} faults make {befallen:,} incidents",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command("registry")
+def registry(name: _Name) -> None:
+    """Print the registry of a scenario's devices, for "iot registry apply".
+
+    iot scenarios registry demo > devices.csv
+    """
+    sys.stdout.write(registry_csv(with_errors(name)))
+
+
+@app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of scenario files, for editors that complete and check them."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n")
+
+
+def with_errors(name: str) -> Scenario:
+    """The scenario, and a fleet can be made of it. Raises :class:`PipelineError`."""
+    try:
+        scenario = load(name)
+        _incidents(scenario, Fleet(scenario))
+    except (ScenarioError, OSError) as error:
+        raise PipelineError(str(error)) from error
+    return scenario
+
+
+def _incidents(scenario: Scenario, fleet: Fleet) -> int:
+    end = round(scenario.duration * MICROSECONDS)
+    return len(faults.incidents(fleet, faults.plan(fleet, 0, end)))
+
+
+def _facts(scenario: Scenario) -> dict[str, object]:
+    return {
+        "name": scenario.name,
+        "description": scenario.description,
+        "devices": scenario.size,
+        "sites": len(scenario.sites),
+        "seconds": scenario.duration,
+        "faults": len(scenario.faults),
+    }

@@ -1,0 +1,45 @@
+"""Ground truth: what was injected, where, from when to when, and which rules should tell of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing gone wrong: a fault at one device, one gateway or one site.
+
+    ``since`` and ``until`` are when it was injected (event times, UTC). ``device`` is empty for what befalls a whole
+    gateway, and ``gateway`` too for a whole site. ``number`` counts the scenario's faults from 1. ``expects`` are the
+    rules that should fire for it, ``tolerates`` those that may; every other alert in it is false. ``metric`` is empty
+    for what befalls no single one; ``details`` are the fault's parameters as the scenario has them.
+    """
+
+    id: str
+    number: int
+    kind: str
+    site: str
+    gateway: str
+    device: str
+    metric: str
+    since: dt.datetime = msgspec.field(name="from")
+    until: dt.datetime = msgspec.field(name="to")
+    expects: tuple[str, ...] = ()
+    tolerates: tuple[str, ...] = ()
+    details: dict[str, str | float | int | bool] = {}
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Incident)
+
+
+def encode_incidents(incidents: Iterable[Incident]) -> bytes:
+    """Incidents as JSON lines, each ended by ``\\n``."""
+    return _encoder.encode_lines(incidents)
+
+
+def decode_incidents(data: bytes) -> list[Incident]:
+    """The incidents of JSON lines; of those with the same id the last. Raises :class:`msgspec.DecodeError`."""
+    return list({incident.id: incident for incident in _decoder.decode_lines(data)}.values())

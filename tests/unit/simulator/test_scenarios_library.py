@@ -1,0 +1,51 @@
+"""The scenarios that come with the simulator can be used, and do what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulator import run
+from simulator.fleet import Fleet
+from simulator.scenario import NAMES, load, text_of
+from telemetry.rules import parse_rules
+from tests.unit.simulator.samples import START, MemorySink
+
+RULES = parse_rules(Path(__file__).parents[3].joinpath("rules.yaml").read_bytes())
+
+
+def test_should_have_a_library() -> None:
+    assert {"calm", "cold-chain-break", "demo", "dirty-network", "heatwave", "site-outage", "storm-10k"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_should_run(name: str) -> None:
+    made = load(name)
+    sink = MemorySink()
+    planned = run.plan(made, readings=3_000, start=START, speed=0)
+    manifest = run.simulate(planned, sink)
+    assert manifest.scenario == made.name == name
+    assert made.description
+    assert text_of(name).startswith("#")
+    assert manifest.sent - manifest.duplicates > 2_000
+    assert len(manifest.by_device) <= made.size
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_should_expect_rules_that_there_are(name: str) -> None:
+    known = {rule.name for rule in RULES.rules}
+    for incident in run.incidents(load(name), START):
+        assert {*incident.expects, *incident.tolerates} <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_should_begin_every_fault_within_the_run(name: str) -> None:
+    made = load(name)
+    found = run.incidents(made, START)
+    assert {incident.number for incident in found} == set(range(1, len(made.faults) + 1))
+    assert bool(found) == (name != "calm")
+
+
+def test_should_have_ten_thousand_devices_in_a_storm() -> None:
+    assert len(Fleet(load("storm-10k")).devices) == 10_000

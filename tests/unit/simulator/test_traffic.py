@@ -1,0 +1,247 @@
+"""All that a run sends: the same lines however it is cut, in order, and flagged as they are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from math import inf
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from simulator import injections
+from simulator.batches import MAX_RECORD_BYTES, Parcel, Record
+from simulator.faults import microseconds
+from simulator.fleet import MICROSECONDS, Fleet
+from simulator.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, REORDERED
+from simulator.scenario import Group, Scenario
+from simulator.traffic import LONGEST_WAIT, UNPACED_WAIT
+from telemetry.codec import encode_batch
+from tests.unit.simulator.samples import (
+    START,
+    by_gateway,
+    lines,
+    lines_of,
+    parcels,
+    readings,
+    scenario,
+    scenarios,
+    traffic,
+)
+
+EVERYTHING = scenario(
+    injections.Duplicate(start="0s", duration="2m", chance=0.2, within="20s"),
+    injections.Late(start="0s", duration="2m", chance=0.2, delay="30s"),
+    injections.Reorder(start="0s", duration="2m", chance=0.2, within="10s"),
+    injections.Malformed(start="0s", duration="2m", chance=0.2),
+    injections.GatewayDown(start="30s", duration="20s", count=1, backlog=True),
+    injections.SiteOutage(start="40s", duration="30s", count=1, backlog=True),
+)
+
+
+def plain(sent: list[Parcel]) -> list[tuple[Record, list[int], list[int]]]:
+    return [(parcel.record, parcel.device.tolist(), parcel.flags.tolist()) for parcel in sent]
+
+
+@settings(max_examples=70)
+@given(
+    made=scenarios(),
+    longest=st.sampled_from([0.1, 1.0, 2.5, 7.0, 30.0]),
+    batch=st.integers(1, 12),
+    wait=st.sampled_from([0.3, LONGEST_WAIT, 10.0, UNPACED_WAIT]),
+)
+@example(made=EVERYTHING, longest=1.0, batch=3, wait=LONGEST_WAIT)
+def test_should_send_the_same_records_at_the_same_times_wherever_time_is_cut(
+    made: Scenario, longest: float, batch: int, wait: float
+) -> None:
+    whole, cut = parcels(made, batch=batch, wait=wait), parcels(made, longest, batch=batch, wait=wait)
+    assert plain(cut) == plain(whole)
+
+
+@settings(max_examples=40)
+@given(made=scenarios(), batch=st.integers(1, 30), wait=st.sampled_from([0.3, 10.0, UNPACED_WAIT]))
+@example(made=EVERYTHING, batch=1, wait=UNPACED_WAIT)
+def test_should_send_the_same_lines_whatever_the_batch_and_however_long_gateways_wait(
+    made: Scenario, batch: int, wait: float
+) -> None:
+    small, large = parcels(made, batch=batch, wait=wait), parcels(made, batch=10_000)
+    assert by_gateway(small) == by_gateway(large)
+    assert max((parcel.record.lines for parcel in small), default=0) <= batch
+
+
+@settings(max_examples=40)
+@given(made=scenarios(), parts=st.integers(2, 5))
+@example(made=EVERYTHING, parts=2)
+def test_should_send_the_same_records_in_however_many_parts(made: Scenario, parts: int) -> None:
+    sent = [parcel for number in range(parts) for parcel in parcels(made, part=(number, parts))]
+    sent.sort(key=lambda parcel: (parcel.record.at, parcel.record.gateway))
+    assert plain(sent) == plain(parcels(made))
+
+
+@settings(max_examples=40)
+@given(made=scenarios(losses=False), longest=st.sampled_from([1.0, 10.0, inf]))
+@example(made=EVERYTHING, longest=inf)
+def test_should_send_every_reading_once_and_flag_what_else_comes(made: Scenario, longest: float) -> None:
+    found = lines(made, longest=longest)
+    originals = [line for line in found if not line.flags & (DUPLICATE | MALFORMED)]
+    assert all(line.reading for line in originals)
+    taken = [(line.device, line.reading.seq) for line in originals if line.reading]
+    assert len(taken) == len(set(taken))
+    since = microseconds(START)
+    expected = Fleet(made).count(since, since + round(made.duration * MICROSECONDS))
+    # A reading that was damaged has arrived as a damaged line, or as several.
+    damaged = {line.text for line in found if line.flags & MALFORMED}
+    assert len(taken) <= expected <= len(taken) + sum(bool(line.flags & MALFORMED) for line in found)
+    assert damaged or len(taken) == expected
+    for line in found:
+        assert (line.reading is None) == bool(line.flags & MALFORMED), line
+        assert line.reading is not None or line.reason in DAMAGES
+        assert line.reading is None or line.reading.device_id == line.device
+
+
+@settings(max_examples=40)
+@given(scenarios())
+@example(EVERYTHING)
+def test_should_flag_a_line_that_came_before_and_one_that_was_overtaken(made: Scenario) -> None:
+    seen: set[bytes] = set()
+    newest: dict[str, int] = {}
+    for line in lines(made):
+        if line.reading is None:
+            continue
+        assert bool(line.flags & DUPLICATE) == (line.text in seen)
+        seen.add(line.text)
+        if line.flags & DUPLICATE:
+            continue
+        overtaken = line.reading.seq < newest.get(line.device, -1)
+        assert bool(line.flags & REORDERED) == overtaken
+        newest[line.device] = max(line.reading.seq, newest.get(line.device, -1))
+
+
+@settings(max_examples=40)
+@given(scenarios())
+@example(EVERYTHING)
+def test_should_hold_a_line_back_for_a_second_at_most_unless_it_is_flagged(made: Scenario) -> None:
+    skewed = any(isinstance(fault, injections.ClockSkew) for fault in made.faults)
+    sent = parcels(made, batch=5)
+    assert [parcel.record.at for parcel in sent] == sorted(parcel.record.at for parcel in sent)
+    for line in lines_of(made, sent):
+        if skewed or line.reading is None or line.flags & DUPLICATE:
+            continue
+        waited = line.at - line.reading.ts.timestamp()
+        assert waited >= 0
+        assert line.flags & LATE or waited <= LONGEST_WAIT
+    ends = START.timestamp() + made.duration
+    assert all(parcel.record.at <= ends for parcel in sent)
+
+
+@settings(max_examples=40)
+@given(made=scenarios(kinds=()), later=st.integers(1, 50_000_000))
+def test_should_take_the_same_readings_when_it_is_started_later(made: Scenario, later: int) -> None:
+    start = START + dt.timedelta(microseconds=later)
+    length = made.duration - later / MICROSECONDS
+    whole, rest = readings(made), readings(made, start=start, length=length)
+    assert rest == {key: reading for key, reading in whole.items() if reading.ts >= start}
+    assert rest
+
+
+@settings(max_examples=40)
+@given(made=scenarios(kinds=()), pause=st.integers(0, 20_000_000), seed=st.integers(0, 99))
+def test_should_go_on_counting_in_a_later_run_of_any_seed(made: Scenario, pause: int, seed: int) -> None:
+    start = START + dt.timedelta(seconds=made.duration, microseconds=pause)
+    first, second = readings(made), readings(msgspec.structs.replace(made, seed=seed), start=start)
+    assert not first.keys() & second.keys()
+    fleet = Fleet(made)
+    for place, device in enumerate(fleet.devices):
+        before = [seq for name, seq in first if name == device.id]
+        after = [seq for name, seq in second if name == device.id]
+        assert sorted(before + after) == before + after
+        if before and after and not pause:
+            assert after[0] == before[-1] + 1
+        assert fleet.interval[place] > 0
+
+
+def test_should_send_another_gateways_lines_in_another_record() -> None:
+    gateways = {device.id: device.gateway for device in Fleet(scenario()).devices}
+    assert all(gateways[line.device] == line.gateway for line in lines(scenario()))
+
+
+def test_should_send_a_batch_at_once_when_it_is_full() -> None:
+    made = scenario(devices=(Group(model="indoor", count=1),), interval="100ms", length="5s")
+    sent = parcels(made, batch=3)
+    full = [parcel for parcel in sent if parcel.record.lines == 3]
+    assert len(full) > 10
+    for parcel in full:
+        (*_, last) = lines_of(made, [parcel])
+        assert last.reading is not None
+        assert last.at == last.reading.ts.timestamp()
+    assert {parcel.record.lines for parcel in sent} <= {1, 2, 3}
+
+
+def test_should_cut_what_is_too_large_for_a_record_and_keep_every_line_in_order() -> None:
+    large = injections.Oversize(start="0s", duration="2m", chance=0.5, bytes=300_000)
+    made = scenario(large, interval="300ms", length="3s")
+    sent = parcels(made, batch=10_000)
+    assert sum(map(len, by_gateway(sent).values())) > 10 * MAX_RECORD_BYTES
+    assert max(len(parcel.record.payload) for parcel in sent) <= MAX_RECORD_BYTES
+    one_by_one = by_gateway(parcels(made, batch=1))
+    assert by_gateway(sent) == one_by_one
+
+
+def test_should_leave_a_line_alone_that_is_larger_than_a_record() -> None:
+    huge = injections.Oversize(start="0s", duration="2m", chance=1.0, bytes=2_000_000)
+    sent = parcels(scenario(huge, length="3s"))
+    assert {parcel.record.lines for parcel in sent} == {1}
+    assert all(len(parcel.record.payload) > 2_000_000 for parcel in sent)
+
+
+def test_should_encode_lines_as_the_contract_has_them() -> None:
+    for line in lines(scenario()):
+        assert line.reading is not None
+        assert line.text == encode_batch([line.reading])
+        assert line.reading.temperature == round(line.reading.temperature or 0.0, 2)
+
+
+def test_should_send_nothing_in_a_run_without_a_reading() -> None:
+    assert parcels(scenario(interval="1d", length="1ms")) == []
+
+
+def test_should_send_the_one_reading_of_a_run_of_one() -> None:
+    made = scenario(interval="1d", devices=(Group(model="indoor", count=1),), length="1d")
+    (line,) = lines(made)
+    assert line.reading
+
+
+def test_should_send_nothing_of_gateways_that_have_no_device() -> None:
+    made = scenario(devices=(Group(model="indoor", count=1),))
+    counts = [len(parcels(made, part=(number, 5))) for number in range(5)]
+    assert sorted(map(bool, counts)) == [False] * 4 + [True]
+
+
+def test_should_send_what_was_held_back_and_nothing_younger_when_it_is_stopped() -> None:
+    stopped = START + dt.timedelta(seconds=60)
+    made = scenario(
+        injections.SiteOutage(start="10s", duration="100s", backlog=True, sites=("south",)),
+        injections.Late(start="0s", duration="2m", chance=0.5, delay="60s", sites=("north",)),
+    )
+    running, sent = traffic(made), list[Parcel]()
+    for some in running.slices(1.0):
+        sent += [parcel for parcel in some if parcel.record.at <= stopped.timestamp()]
+        if some and some[-1].record.at > stopped.timestamp():
+            break
+    before, rest = lines_of(made, sent), lines_of(made, running.rest(microseconds(stopped)))
+    assert {line.gateway.split("-")[0] for line in rest} == {"north", "south"}
+    assert all(line.flags & LATE and line.at <= stopped.timestamp() for line in rest)
+    assert all(line.reading and line.reading.ts < stopped for line in rest)
+    assert not {line.text for line in before} & {line.text for line in rest}
+    dark = {line.text for line in lines(scenario()) if line.reading and line.reading.site == "south"
+            and dt.timedelta(seconds=10) <= line.reading.ts - START < dt.timedelta(seconds=60)}  # fmt: skip
+    assert {line.text for line in rest if line.gateway.startswith("south")} == dark
+
+
+@pytest.mark.parametrize("longest", [0.001, 1, 86_400])
+def test_should_give_slices_in_the_order_of_time(longest: float) -> None:
+    slices = list(traffic(EVERYTHING).slices(longest))
+    times = [parcel.record.at for some in slices for parcel in some]
+    assert times == sorted(times)
+    assert len(slices) == (1 if longest > LONGEST_WAIT else 123)
