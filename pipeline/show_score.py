@@ -50,7 +50,7 @@ def print_scores(results: Mapping[str, Score], console: Console = out) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("scenario")
     for name in ("incidents", "expected", "found", "false", "precision", "recall", "fires after\np50, p95",
-                 "told after\np50, p95", "notifications\nan incident", "false\nresolves", ""):  # fmt: skip
+                 "told after\np50, p95", "messages\nan incident", "false\nresolves", ""):  # fmt: skip
         table.add_column(name, justify="right")
     for name, result in results.items():
         total = result.total
@@ -104,6 +104,4 @@ def _delays(delays: Delays) -> str:
 
 
 def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f}s" if seconds < 120 else f"{seconds / 60:.0f}m"

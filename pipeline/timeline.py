@@ -104,7 +104,7 @@ def _notable(row: Row) -> bool:
 
 
 def _outcome(incident: Incident, verdicts: Sequence[Verdict]) -> Outcome:
-    told = {verdict.alert.rule for verdict in verdicts if verdict.true}
+    told = {verdict.alert.rule for verdict in verdicts}
     if not incident.expects:
         return "quiet"
     return "found" if told.issuperset(incident.expects) else "missed"

@@ -269,6 +269,11 @@ def test_should_say_of_a_real_run_what_was_missed(run: Path) -> None:
     assert "missed  hot: i\n" in result.output
 
 
+def test_should_not_expect_of_a_real_run_what_began_right_before_its_end(run: Path) -> None:
+    (run / "run.truth.jsonl").write_bytes(encode_incidents([incident(since=30), incident("j", since=58, device="d2")]))
+    assert json.loads(iot_score(*REAL, "--json").output)[0]["total"]["expected"] == 1
+
+
 def test_should_take_another_ground_truth_and_draw_it(run: Path) -> None:
     (run / "other.jsonl").write_bytes(encode_incidents([incident(since=30), incident("j", since=30, device="d2")]))
     result = iot_score(*REAL, "--truth", "other.jsonl", "--picture", "picture.svg", "--json")

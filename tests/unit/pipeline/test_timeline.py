@@ -86,6 +86,12 @@ def test_should_have_one_row_for_what_befalls_all_devices_lines(kind: str) -> No
     assert [(row.label, row.outcome, len(row.incidents)) for row in found.shown] == [("200 devices", "quiet", 200)]
 
 
+def test_should_say_how_many_gateways_or_sites_share_a_row() -> None:
+    gateways = [incident("", id=f"{n}", gateway=f"gw-{n}", expects=()) for n in range(3)]
+    sites = [incident("", 2, id=f"s-{n}", gateway="", site=f"s{n}", expects=()) for n in range(4)]
+    assert labels(rows([*gateways, *sites], [])) == ["3 gateways", "4 sites"]
+
+
 def test_should_have_rows_of_their_own_for_the_few_with_which_something_is_wrong() -> None:
     incidents = many(200)
     right = [verdict(each) for each in incidents[2:]]
