@@ -78,6 +78,10 @@ def score(
     from simulator.scenario import NAMES  # noqa: PLC0415
 
     names = list(NAMES) if every else scenario
+    if every and scenario:
+        raise PipelineError("--all rehearses every scenario of the library: leave --scenario out, or --all")
+    if (truth or alerts) and not manifest:
+        raise PipelineError("--truth and --alerts are of a real run: give its --manifest too")
     if bool(names) == bool(manifest):
         raise PipelineError("say what to score: --scenario NAME or --all for a rehearsal, or --manifest for a real run")
     if picture:
@@ -193,7 +197,9 @@ def _scored(
 
         verdicts = scoring.judge(incidents, scoring.told(received, transitions))
         try:
-            timeline.draw(incidents, verdicts, found, picture, title=title)
+            told_of = {verdict.incident.id for verdict in verdicts if verdict.incident}
+            shown = [each for each in incidents if each.id in told_of or scoring.had_time(each, ended_at)]
+            timeline.draw(shown, verdicts, found, picture, title=title)
         except (OSError, ValueError) as error:
             raise PipelineError(f"cannot draw {picture}: {error}") from error
     return found

@@ -22,6 +22,10 @@ GRACE = dt.timedelta(minutes=5)
 #: Devices' clocks may be ahead or behind by this, so that an alert seems to fire before its cause.
 CLOCKS = dt.timedelta(minutes=2)
 
+#: What still goes on when a run ends is expected to have been told if it has gone on for so long: the slowest of the
+#: default rules waits for ten minutes of silence, and the watchdog another two.
+PATIENCE = dt.timedelta(minutes=15)
+
 #: What a set of rules has to reach: precision and recall at least, notifications an incident at most.
 WANTED, MOST_NOTIFICATIONS = 0.95, 1.0
 
@@ -253,8 +257,8 @@ def score(
     """Hold notifications against the ground truth of a run that ended at ``ended_at`` (simulated time, UTC).
 
     ``transitions`` are those of the table ``alerts``, as far as they are known; without, alerts that a notification
-    does not list count as not told. An incident that began less than ``grace`` before the end is only expected to be
-    told where it was. ``clock`` turns simulated times into those of ``received``.
+    does not list count as not told. An incident that had no time to be told before the end (:func:`had_time`) is only
+    expected to be where it was. ``clock`` turns simulated times into those of ``received``.
     """
     incidents = sorted(incidents, key=_begun)
     alerts = told(received, transitions)
@@ -267,7 +271,7 @@ def score(
         (incident, rule)
         for incident in incidents
         for rule in incident.expects
-        if (incident.id, rule) in found or incident.since + grace <= ended_at
+        if (incident.id, rule) in found or had_time(incident, ended_at, grace)
     ]
     false = [verdict for verdict in verdicts if not verdict.true]
     counting = _Counting(found, clock)
@@ -299,6 +303,12 @@ def score(
             for alert in [verdict.alert]
         ][:100],
     )
+
+
+def had_time(incident: Incident, ended_at: dt.datetime, grace: dt.timedelta = GRACE) -> bool:
+    """Whether a run that ended then was long enough to tell of an incident: it was over, or went on for long."""
+    over = incident.until + grace <= ended_at
+    return over or incident.since + max(grace, PATIENCE) <= ended_at
 
 
 class _Counting:

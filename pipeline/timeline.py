@@ -244,8 +244,10 @@ def _frame(axis: Axes, incidents: Sequence[Incident], chosen: Rows, end: dt.date
 
 def _heading(found: Score, title: str) -> str:
     total = found.total
+    # Between two dollars, matplotlib would see mathematics.
+    name = title.replace("$", r"\$")
     return (
-        f"{title}: precision {total.precision:.2f}, recall {total.recall:.2f} ({total.found:,} of {total.expected:,} "
+        f"{name}: precision {total.precision:.2f}, recall {total.recall:.2f} ({total.found:,} of {total.expected:,} "
         f"found, {total.false:,} false), {total.a_incident:.2f} notifications an incident, {found.messages:,} in all"
     )
 

@@ -119,7 +119,7 @@ NAMES: tuple[str, ...] = tuple(
 def text_of(name_or_path: str) -> str:
     """What the file of a scenario says, of the library or one's own."""
     file = _LIBRARY / f"{name_or_path}.yaml" if name_or_path in NAMES else Path(name_or_path)
-    return file.read_text()
+    return file.read_text(encoding="utf-8")
 
 
 def load(name_or_path: str) -> Scenario:

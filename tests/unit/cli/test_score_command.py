@@ -208,6 +208,8 @@ def test_should_draw_a_timeline(name: str, begins: bytes) -> None:
         (("--scenario", "tiny.yaml", "--manifest", "run.json"), "say what to score"),
         (("--all", "--manifest", "run.json"), "say what to score"),
         (("--manifest", "run.json"), "--manifest needs --alerts"),
+        (("--all", "--scenario", "tiny.yaml"), "leave --scenario out, or --all"),
+        (("--scenario", "tiny.yaml", "--alerts", "alerts.jsonl"), "--truth and --alerts are of a real run"),
         (("--scenario", "nowhere"), "nowhere"),
         (("--scenario", "tiny.yaml", "--rules", "none.yaml"), "cannot read the rules in none.yaml"),
         (("--scenario", "tiny.yaml", "--start", "yesterday"), "--start: 'yesterday' is no time; write one like"),

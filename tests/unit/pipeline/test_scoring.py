@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.inbox import Received
-from pipeline.scoring import CLOCKS, GRACE, Delays, Score, judge, score, told, wall_clock
+from pipeline.scoring import CLOCKS, GRACE, PATIENCE, Delays, Score, judge, score, told, wall_clock
 from simulator.manifest import Manifest
 from simulator.truth import Incident
 from telemetry.message import Notification, notified
@@ -298,12 +298,21 @@ def test_should_hear_of_an_alert_that_was_over_before_it_could_be_told() -> None
     assert scored([incident()], [ended(alert(), 14)]).total.found == 1
 
 
-def test_should_not_expect_what_began_right_before_the_end_but_count_it_if_it_was_told() -> None:
+def test_should_not_expect_what_was_hardly_over_at_the_end_but_count_it_if_it_was_told() -> None:
     young = incident("d1", since=10, until=14)
-    assert scored([young], [], at(10) + GRACE).total.expected == 1
-    assert scored([young], [], at(10) + GRACE - SECOND).total.expected == 0
-    assert scored([young], [alert()], at(10) + GRACE - SECOND).total.recall == 1.0
-    assert scored([young], [alert()], at(10) + GRACE - SECOND).total.found == 1
+    assert scored([young], [], at(14) + GRACE).total.expected == 1
+    assert scored([young], [], at(14) + GRACE - SECOND).total.expected == 0
+    assert scored([young], [alert()], at(14) + GRACE - SECOND).total.recall == 1.0
+    assert scored([young], [alert()], at(14) + GRACE - SECOND).total.found == 1
+
+
+def test_should_expect_what_goes_on_at_the_end_only_where_the_slowest_rule_had_time() -> None:
+    def cut(end: dt.datetime) -> Incident:
+        return msgspec.structs.replace(incident("d1", since=10), until=end)
+
+    long_enough = at(10) + PATIENCE
+    assert scored([cut(long_enough)], [], long_enough).total.expected == 1
+    assert scored([cut(long_enough - SECOND)], [], long_enough - SECOND).total.expected == 0
 
 
 def test_should_show_what_was_confused_with_what() -> None:
