@@ -21,6 +21,7 @@ from telemetry.registry import parse_registry
 if TYPE_CHECKING:
     from pipeline.inbox import Received
     from pipeline.scoring import Clock, Score
+    from simulator.manifest import Manifest
     from simulator.scenario import Scenario
     from simulator.truth import Incident
     from telemetry.transitions import Transition
@@ -167,12 +168,13 @@ def _real(context: typer.Context, manifest: Path, truth: Path | None, alerts: Pa
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PipelineError(f"{file} is no ground truth of a simulation: {error}") from error
     _need_zone(file, *(moment for incident in incidents for moment in (incident.since, incident.until)))
-    received = _recorded(alerts)
+    received = [_about(run, each) for each in _recorded(alerts)]
     transitions: list[Transition] = []
     if any(each.notification.omitted for each in received):
         # Which alerts a long notification does not list is known only there.
         session, deployed = target.deployed(context)
-        transitions = in_lake.transitions(session, deployed, run.arrived_from, run.arrived_to)
+        found = in_lake.transitions(session, deployed, run.arrived_from, run.arrived_to)
+        transitions = [each for each in found if not each.device or each.device in run.by_device]
     return _scored(
         run.scenario, incidents, received, ended_at=run.ended_at, transitions=transitions, picture=picture,
         clock=wall_clock(run),
@@ -203,6 +205,13 @@ def _scored(
         except (OSError, ValueError) as error:
             raise PipelineError(f"cannot draw {picture}: {error}") from error
     return found
+
+
+def _about(run: Manifest, received: Received) -> Received:
+    """The notification without alerts of devices that the run does not have: somebody else's."""
+    notification = received.notification
+    ours = [alert for alert in notification.alerts if not alert.device or alert.device in run.by_device]
+    return received._replace(notification=msgspec.structs.replace(notification, alerts=ours))
 
 
 def _recorded(path: Path) -> list[Received]:

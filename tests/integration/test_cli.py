@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 
 import local.emulator
 from cli import main, target
 from local.emulator import Instance
+from pipeline.audit import count_raw_lines
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
+from simulator.manifest import Manifest
 from tests.waiting import wait_for
 
 IOT = Path(sys.executable).with_name("iot")
@@ -330,3 +333,39 @@ def test_should_point_at_what_is_wrong_with_rules(tmp_path: Path) -> None:
     assert where[caret.index("^") :].startswith("pressure")
     assert "cannot read the rules in" in said(iot("rules", "check", str(tmp_path / "none.yaml")))
     assert "and not both" in said(iot("rules", "apply", str(broken), "--rollback"))
+
+
+def test_should_account_for_a_past_that_nobody_streamed(
+    emulator: Instance, deployed: Deployment, tmp_path: Path
+) -> None:
+    scenario, manifest = trouble(tmp_path, "backfilled", devices=2), tmp_path / "run.json"
+    words = ("--scenario", scenario, "--backfill", "3h", "--processes", "2", "--manifest", str(manifest))
+    sent = iot("simulate", *words, endpoint=emulator.endpoint)
+    assert sent.returncode == 0, sent.stderr
+    *_, line = sent.stderr.splitlines()
+    _, _, command = line.partition("next: iot ")
+    ran = iot(*command.split(), endpoint=emulator.endpoint)
+    assert ran.returncode == 0, ran.stderr
+    audited = iot("audit", "--manifest", str(manifest), "--json", endpoint=emulator.endpoint)
+    assert audited.returncode == 0, audited.stdout
+    assert json.loads(audited.stdout)["totals"]["curated"] == json.loads(manifest.read_text())["sent"] == 14_400
+
+
+def test_should_replay_a_data_set_through_the_pipeline(
+    emulator: Instance, deployed: Deployment, aws: boto3.Session, tmp_path: Path
+) -> None:
+    data, manifest = tmp_path / "lab.csv", tmp_path / "run.json"
+    rows = [f"2019-03-01 00:{minute:02}:00,mote-{mote},{20 + mote}.5" for minute in range(50) for mote in range(3)]
+    data.write_text("\n".join(["when,mote,celsius", *rows, "2019-03-01 01:00:00,mote-1,warm"]))
+    words = (str(data), "--map", "time=when", "--map", "temperature=celsius", "--map", "site='a lab'", "--no-pace")
+    sent = iot("replay", *words, "--sink", "kinesis", "--manifest", str(manifest), endpoint=emulator.endpoint)
+    assert sent.returncode == 0, sent.stderr
+    run = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
+    wait_for(
+        lambda: count_raw_lines(aws, deployed.raw_bucket_name, run) >= run.sent == 151, "the lines in the raw zone"
+    )
+    assert iot("etl", "run", endpoint=emulator.endpoint).returncode == 0
+    audited = iot("audit", "--manifest", str(manifest), "--json", endpoint=emulator.endpoint)
+    assert audited.returncode == 0, audited.stdout
+    totals = json.loads(audited.stdout)["totals"]
+    assert (totals["curated"], totals["quarantined"]) == (150, 1)

@@ -21,7 +21,7 @@ from pipeline import alerts as in_lake
 from pipeline.errors import PipelineError
 from pipeline.inbox import Received
 from simulator import scenario
-from simulator.manifest import Manifest
+from simulator.manifest import DeviceCounts, Manifest
 from simulator.truth import Incident, encode_incidents
 from telemetry.message import Notification, NotifiedAlert
 from telemetry.transitions import Transition
@@ -239,7 +239,7 @@ MANIFEST = Manifest(
     scenario="made-up", seed=1, devices=2, gateways=1, speed=60.0, started_at=at(0), ended_at=at(60),
     arrived_from=at(500), arrived_to=at(501), sent=0, duplicates=0, malformed=0, late=0, reordered=0, refused=0,
     retried=0, refusal="",
-    by_device={},
+    by_device={"d1": DeviceCounts(), "d2": DeviceCounts()},
 )  # fmt: skip
 FOUND = notify(alert(fired=35), minute=500.75)
 REAL = ("--manifest", "run.json", "--alerts", "alerts.jsonl")
@@ -262,6 +262,14 @@ def test_should_score_a_real_run_by_when_notifications_were_published(run: Path)
     assert (found["name"], found["total"]["found"], found["total"]["expected"]) == ("run.json", 1, 1)
     assert found["total"]["fires_after"] == {"p50": 300.0, "p95": 300.0}
     assert found["total"]["told_after"] == {"p50": 15.0, "p95": 15.0}
+
+
+def test_should_leave_out_of_a_real_run_what_was_told_of_other_devices(run: Path) -> None:
+    others = notify(alert("other", device="somebody-elses", fired=36), minute=500.8)
+    with (run / "alerts.jsonl").open("ab") as file:
+        file.write(msgspec.json.encode(others.notification) + b"\n")
+    [found] = json.loads(iot_score(*REAL, "--json").output)
+    assert (found["alerts"], found["total"]["false"]) == (1, 0)
 
 
 def test_should_say_of_a_real_run_what_was_missed(run: Path) -> None:
