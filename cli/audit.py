@@ -10,21 +10,18 @@ import typer
 
 from cli import target
 from cli.options import Json
-from local import emulator
+from local import demo
 from pipeline import audit as auditing
 from pipeline import show, show_audit
 from pipeline.audit import Audit, Counts
 from pipeline.errors import PipelineError
 from simulator.manifest import Manifest
 
-#: Where the demo leaves its manifest.
-MANIFEST = emulator.ROOT / "build" / "demo" / "manifest.json"
-
 
 def audit(
     context: typer.Context,
     *,
-    manifest: Annotated[Path, typer.Option(help="What the simulator wrote with --manifest.")] = MANIFEST,
+    manifest: Annotated[Path, typer.Option(help="What the simulator wrote with --manifest.")] = demo.MANIFEST,
     devices: Annotated[int, typer.Option(min=0, help="How many of the worst devices to list.")] = 10,
     as_json: Json = False,
 ) -> None:

@@ -153,9 +153,8 @@ def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Scor
 def _real(context: typer.Context, manifest: Path, truth: Path | None, alerts: Path, picture: Path | None) -> Score:
     from pipeline import alerts as in_lake  # noqa: PLC0415
     from pipeline.scoring import wall_clock  # noqa: PLC0415
-    from simulator.cli import truth_path  # noqa: PLC0415
     from simulator.manifest import Manifest  # noqa: PLC0415
-    from simulator.truth import decode_incidents  # noqa: PLC0415
+    from simulator.truth import decode_incidents, truth_path  # noqa: PLC0415
 
     try:
         run = msgspec.json.decode(manifest.read_bytes(), type=Manifest)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
-import math
 import threading
 import time
 from collections.abc import Iterator
@@ -35,9 +34,9 @@ from pipeline.inbox import Inbox, Received, open_inbox
 from pipeline.scoring import Score
 from simulator import run as simulation
 from simulator.kinesis import KinesisSink
-from simulator.manifest import Manifest
+from simulator.manifest import Manifest, encode_manifest
 from simulator.scenario import load
-from simulator.truth import Incident, encode_incidents
+from simulator.truth import Incident, encode_incidents, truth_path
 
 if TYPE_CHECKING:
     import boto3
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
 FOLDER = emulator.ROOT / "build" / "demo"
 MANIFEST = FOLDER / "manifest.json"
-TRUTH = FOLDER / "manifest.truth.jsonl"
+TRUTH = truth_path(MANIFEST)
 SUMMARY = FOLDER / "summary.json"
 
 #: The registry of the scenario's devices.
@@ -230,7 +229,7 @@ def _simulate_and_listen(session: boto3.Session, deployed: Deployment, console: 
             while not running.done():
                 received += _show_new(inbox, progress.console)
             manifest = running.result()
-            MANIFEST.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+            MANIFEST.write_bytes(encode_manifest(manifest))
             TRUTH.write_bytes(encode_incidents(incidents))
             truth.put(session, deployed, manifest.scenario, manifest.started_at, incidents)
             in_raw_zone = functools.partial(_is_in_raw_zone, session, deployed.raw_bucket_name, manifest)
@@ -300,7 +299,7 @@ def _latency(ran: Ran) -> Latency:
     )
     if not ordered:
         return Latency(None, None, None)
-    return Latency(*(ordered[max(0, math.ceil(q * len(ordered)) - 1)] for q in (0.5, 0.95, 1)))
+    return Latency(*(scoring.nearest_rank(ordered, q) for q in (0.5, 0.95, 1)))
 
 
 def _print_summary(summary: Summary, console: Console) -> None:

@@ -376,4 +376,9 @@ def _delays(seconds: Iterable[float]) -> Delays:
     ordered = sorted(seconds)
     if not ordered:
         return Delays(None, None)
-    return Delays(*(round(ordered[max(0, math.ceil(q * len(ordered)) - 1)], 1) for q in (0.5, 0.95)))
+    return Delays(*(round(nearest_rank(ordered, q), 1) for q in (0.5, 0.95)))
+
+
+def nearest_rank(ordered: Sequence[float], q: float) -> float:
+    """The smallest of some values in order that at least the share ``q`` of them does not exceed."""
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]

@@ -15,14 +15,14 @@ import typer
 
 from simulator import run, sink_options
 from simulator.lengths import seconds
-from simulator.manifest import Manifest
+from simulator.manifest import Manifest, encode_manifest
 from simulator.opening import SinkChoice, SinkName, open_sink
 from simulator.parts import simulate_in_parts
 from simulator.registry import registry_csv
 from simulator.run import Plan
 from simulator.scenario import NAMES, Scenario, load
-from simulator.terminal import moment, one_line_errors, progress, say, stop_signals
-from simulator.truth import Incident, encode_incidents
+from simulator.terminal import check_folders, end, moment, one_line_errors, progress, report, say, stop_signals
+from simulator.truth import Incident, encode_incidents, truth_path
 
 #: Fills in what the options leave out, such as the deployment's stream.
 Resolve = Callable[[SinkChoice], SinkChoice]
@@ -176,7 +176,7 @@ def simulate(
         if to_lake is None:
             raise ValueError("--truth-to-lake needs a deployment: use 'iot simulate'")
         _check_processes(processes, choice, chosen)
-        _check_folders({"--manifest": manifest, "--registry": registry})
+        check_folders({"--manifest": manifest, "--registry": registry})
         unpaced = no_pace or backfill is not None
         planned = run.plan(
             chosen, readings=count, length=backfill or length, start=start, speed=0.0 if unpaced else speed, batch=batch
@@ -190,15 +190,13 @@ def simulate(
         if backfill is not None:
             sent = msgspec.structs.replace(sent, arrived_from=sent.started_at, arrived_to=sent.ended_at)
         if manifest:
-            manifest.write_bytes(msgspec.json.format(msgspec.json.encode(sent), indent=2) + b"\n")
+            manifest.write_bytes(encode_manifest(sent))
         to_lake(sent, truth)
-        _report(sent, len({incident.id for incident in truth}), time.monotonic() - began)
+        incidents = len({incident.id for incident in truth})
+        report("simulate", sent, time.monotonic() - began, f"malformed; {incidents:,} incidents,")
         if backfill is not None:
             say("simulate", f"next: iot etl run --from {_hour(sent.started_at)} --to {_hour(sent.ended_at, 1)}")
-    if caught:
-        raise typer.Exit(128 + caught[0])
-    if sent.refused:
-        raise typer.Exit(1)
+    end(caught, sent)
 
 
 def main() -> None:
@@ -260,12 +258,6 @@ def _check_processes(processes: int, choice: SinkChoice, chosen: Scenario) -> No
         raise ValueError("there are more processes than gateways; use fewer, or more --gateways")
 
 
-def _check_folders(files: dict[str, Path | None]) -> None:
-    for option, file in files.items():
-        if file and not file.parent.is_dir():
-            raise ValueError(f"{option}: there is no folder {file.parent}")
-
-
 def _scenario(
     name: str,
     *,
@@ -305,21 +297,5 @@ def _truth_file(manifest: Path | None, truth: list[Incident]) -> Iterator[Callab
         yield note
 
 
-def truth_path(manifest: Path) -> Path:
-    """Where the ground truth of a run lies that has this manifest."""
-    return manifest.with_name(f"{manifest.name.removesuffix('.json')}.truth.jsonl")
-
-
 def _hour(moment: dt.datetime, later: int = 0) -> str:
     return f"{moment + dt.timedelta(hours=later):%Y-%m-%dT%H}:00:00Z"
-
-
-def _report(sent: Manifest, incidents: int, took: float) -> None:
-    readings = sent.sent - sent.duplicates - sent.malformed
-    sys.stderr.write(
-        f"sent {sent.sent:,} lines in {took:.1f} s ({sent.sent / took:,.0f}/s): {readings:,} readings, "
-        f"{sent.duplicates:,} duplicates, {sent.malformed:,} malformed; {incidents:,} incidents, "
-        f"{sent.retried:,} records retried, {sent.refused:,} lines refused\n"
-    )
-    if sent.refused:
-        say("simulate", f"{sent.refused:,} lines were refused and are lost: {sent.refusal}")

@@ -50,3 +50,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     retried: int
     refusal: str
     by_device: dict[str, DeviceCounts]
+
+
+def encode_manifest(sent: Manifest) -> bytes:
+    """The manifest as JSON, for people too."""
+    return msgspec.json.format(msgspec.json.encode(sent), indent=2) + b"\n"

@@ -18,12 +18,12 @@ from simulator.dataset import DEFAULT_SITE, Dataset, counted, described, open_da
 from simulator.dataset_columns import TARGETS, Wanted
 from simulator.dataset_files import WHITESPACE, Format, Source
 from simulator.faults import moment
-from simulator.manifest import Manifest
+from simulator.manifest import encode_manifest
 from simulator.opening import SinkChoice, SinkName, open_sink
 from simulator.replay import ReplayPlan, first_lines, plan
 from simulator.replay import replay as send
+from simulator.terminal import check_folders, end, one_line_errors, progress, report, say, stop_signals
 from simulator.terminal import moment as moment_of
-from simulator.terminal import one_line_errors, progress, say, stop_signals
 from telemetry.reading import MAX_CLOCK_SKEW, MAX_LATENESS
 
 _FILES, _MAPPING, _TIME, _OUT = "The files", "What the columns are", "Time", "What is written about the replay"
@@ -181,7 +181,7 @@ def replay(
         if not dry_run:
             resolve: Resolve = context.meta.get(RESOLVE, lambda choice: choice)
             choice = resolve(choice).checked()
-        _check_folders(manifest, registry)
+        check_folders({"--manifest": manifest, "--registry": registry})
         source = Source(
             files=tuple(files), format=file_format, columns=_names(columns), delimiter=delimiter.replace("\\t", "\t"),
             encoding=encoding,
@@ -220,12 +220,6 @@ def _fields(mapping: list[str]) -> dict[str, str]:
     return found
 
 
-def _check_folders(manifest: Path | None, registry: Path | None) -> None:
-    for option, file in (("--manifest", manifest), ("--registry", registry)):
-        if file and not file.parent.is_dir():
-            raise ValueError(f"{option}: there is no folder {file.parent}")
-
-
 def _send(dataset: Dataset, planned: ReplayPlan, choice: SinkChoice, manifest: Path | None) -> None:
     to_raw_zone = choice.name is SinkName.raw_zone
     for words in [*_findings(dataset), *([] if to_raw_zone else _untimely(planned))]:
@@ -249,12 +243,9 @@ def _send(dataset: Dataset, planned: ReplayPlan, choice: SinkChoice, manifest: P
         # The raw zone's hours are those of the data.
         sent = msgspec.structs.replace(sent, arrived_from=sent.started_at, arrived_to=sent.ended_at)
     if manifest:
-        manifest.write_bytes(msgspec.json.format(msgspec.json.encode(sent), indent=2) + b"\n")
-    _report(sent, time.monotonic() - began)
-    if caught:
-        raise typer.Exit(128 + caught[0])
-    if sent.refused:
-        raise typer.Exit(1)
+        manifest.write_bytes(encode_manifest(sent))
+    report("replay", sent, time.monotonic() - began, "that the contract refuses;")
+    end(caught, sent)
 
 
 def _findings(dataset: Dataset) -> list[str]:
@@ -317,14 +308,3 @@ def _show(dataset: Dataset, planned: ReplayPlan, devices_per_gateway: int | None
 
 def _time(time: dt.datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}Z"
-
-
-def _report(sent: Manifest, took: float) -> None:
-    readings = sent.sent - sent.duplicates - sent.malformed
-    sys.stderr.write(
-        f"sent {sent.sent:,} lines in {took:.1f} s ({sent.sent / took:,.0f}/s): {readings:,} readings, "
-        f"{sent.duplicates:,} duplicates, {sent.malformed:,} that the contract refuses; "
-        f"{sent.retried:,} records retried, {sent.refused:,} lines refused\n"
-    )
-    if sent.refused:
-        say("replay", f"{sent.refused:,} lines were refused and are lost: {sent.refusal}")

@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from simulator.courier import Counts
+from simulator.manifest import Manifest
 from simulator.sinks import SinkError
 
 
@@ -99,3 +100,30 @@ def one_line_errors(command: str, path: Path | None) -> Iterator[None]:
     except (SinkError, BotoCoreError) as error:
         say(command, str(error))
         raise typer.Exit(1) from None
+
+
+def check_folders(files: Mapping[str, Path | None]) -> None:
+    """Raise ValueError where a file that an option names has no folder to be written into."""
+    for option, file in files.items():
+        if file and not file.parent.is_dir():
+            raise ValueError(f"{option}: there is no folder {file.parent}")
+
+
+def report(command: str, sent: Manifest, took: float, damaged: str) -> None:
+    """Say what was sent in so many seconds; ``damaged`` is what the malformed lines are called, and what follows."""
+    readings = sent.sent - sent.duplicates - sent.malformed
+    sys.stderr.write(
+        f"sent {sent.sent:,} lines in {took:.1f} s ({sent.sent / took:,.0f}/s): {readings:,} readings, "
+        f"{sent.duplicates:,} duplicates, {sent.malformed:,} {damaged} "
+        f"{sent.retried:,} records retried, {sent.refused:,} lines refused\n"
+    )
+    if sent.refused:
+        say(command, f"{sent.refused:,} lines were refused and are lost: {sent.refusal}")
+
+
+def end(caught: Sequence[int], sent: Manifest) -> None:
+    """End with the exit code of a signal that asked to stop, or with 1 where lines were refused."""
+    if caught:
+        raise typer.Exit(128 + caught[0])
+    if sent.refused:
+        raise typer.Exit(1)

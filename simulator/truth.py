@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 
@@ -43,3 +44,8 @@ def encode_incidents(incidents: Iterable[Incident]) -> bytes:
 def decode_incidents(data: bytes) -> list[Incident]:
     """The incidents of JSON lines; of those with the same id the last. Raises :class:`msgspec.DecodeError`."""
     return list({incident.id: incident for incident in _decoder.decode_lines(data)}.values())
+
+
+def truth_path(manifest: Path) -> Path:
+    """Where the ground truth of a run lies that has this manifest."""
+    return manifest.with_name(f"{manifest.name.removesuffix('.json')}.truth.jsonl")

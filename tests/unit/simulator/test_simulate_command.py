@@ -21,13 +21,13 @@ from typer.testing import CliRunner
 from glue_jobs.curate.raw import raw_object
 from simulator import opening, run
 from simulator.batches import Record
-from simulator.cli import RESOLVE, TO_LAKE, duration, simulate, truth_path
+from simulator.cli import RESOLVE, TO_LAKE, duration, simulate
 from simulator.manifest import Manifest
 from simulator.opening import SinkChoice, SinkName
 from simulator.registry import registry_csv
 from simulator.scenario import load
 from simulator.sinks import Delivery, SinkError
-from simulator.truth import Incident, decode_incidents
+from simulator.truth import Incident, decode_incidents, truth_path
 from telemetry.codec import decode_batch
 
 app = typer.Typer(pretty_exceptions_enable=False)
