@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -54,7 +54,7 @@ class KafkaBroker:
             log.dirs={home / "data"}
             auto.create.topics.enable=false
             broker.heartbeat.interval.ms=100
-            broker.session.timeout.ms=1000
+            broker.session.timeout.ms=5000
             offsets.topic.replication.factor=1
             transaction.state.log.replication.factor=1
             transaction.state.log.min.isr=1
@@ -99,9 +99,23 @@ class KafkaBroker:
         self._signal(signal.SIGCONT)
 
     def create_topic(self, name: str, partitions: int, **settings: str) -> None:
+        """Also right after a pause or a start: until its first heartbeats are through, the broker is fenced."""
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
         admin = AdminClient({"bootstrap.servers": self.address})
-        admin.create_topics([topic])[name].result(timeout=30)
+
+        def created() -> bool:
+            try:
+                admin.create_topics([topic], operation_timeout=5, request_timeout=10)[name].result(timeout=30)
+            except KafkaException as exc:
+                code = exc.args[0].code()
+                if code == KafkaError.TOPIC_ALREADY_EXISTS:  # by a request whose answer was lost
+                    return True
+                if code in (KafkaError.INVALID_REPLICATION_FACTOR, KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT):
+                    return False
+                raise
+            return True
+
+        wait_for(created, f"the topic {name} (see {self.log})", seconds=90)
 
     def count(self, topic: str) -> int:
         """How many messages are in a topic of one partition."""

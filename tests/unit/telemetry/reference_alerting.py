@@ -66,7 +66,8 @@ class Story:
     #: When and where the device was last heard of.
     heard_at: dt.datetime | None = None
     heard_from: str = ""
-    rule_lost_at: dt.datetime = LONG_AGO
+    #: From when silence counts if the rule was lost and is back.
+    lost_from: dt.datetime = LONG_AGO
     status: str = "absent"
     active_at: dt.datetime | None = None
     sequence: int = 0
@@ -162,7 +163,7 @@ class Story:
                 self.clearing_at, self.ends_at, self.news_after = None, None, by
         elif self.clearing_at is not None:
             if reading.ts - self.clearing_at >= self.keeps_firing(rule):
-                self.resolve(reading.ts, arrived, by)
+                self.resolve(reading.ts, arrived, rule, by)
         elif clear:
             self.begin_to_clear(reading.ts, arrived, rule, by)
         if rule.escalate is not None and self.fired_at is not None and self.held is None:
@@ -178,14 +179,13 @@ class Story:
         if self.clearing_at is None:
             self.begin_to_clear(arrived, arrived, rule)
         elif arrived - self.clearing_at >= self.keeps_firing(rule):
-            self.resolve(arrived, arrived)
+            self.resolve(arrived, arrived, rule)
 
     def miss(self, now: dt.datetime, rule: Rule | None) -> None:
         """The watchdog looks when the device, or the gateway, was last heard of."""
         if rule is None or not is_about_silence(rule) or self.heard_at is None:
             return
-        # Reading of the text: for a rule that went and came back, silence begins anew.
-        since = max(self.heard_at, self.rule_lost_at)
+        since = max(self.heard_at, self.lost_from)
         if now < since + rule.hold_for + LAST_SEEN_MAY_BE_OLD:
             return
         if self.status == "firing":
@@ -196,14 +196,16 @@ class Story:
 
     def lose_rule(self, moment: dt.datetime, arrived: dt.datetime, by: tuple[dt.datetime, int] | None = None) -> None:
         if self.status == "firing":
-            self.resolve(moment, arrived, by)
+            self.resolve(moment, arrived, None, by)
         elif self.status == "pending":
             # Reading of the text: what never fired cannot be resolved.
             self.change("inactive", "inactive", moment, arrived, by)
         else:
             # Reading of the text: no alert is left, but readings delivered again must not begin it anew.
             return
-        self.escalates_at, self.rule_lost_at = None, moment
+        # Reading of the text: for a rule that went and came back, silence begins anew with the reading that showed it,
+        # or, where none did, goes on from when the alert fired.
+        self.escalates_at, self.lost_from = None, moment if by else self.news_after[0]
         # Reading of the text: another rule of that name has nothing to do with how often this one changed.
         self.ups_and_downs = []
 
@@ -225,7 +227,7 @@ class Story:
         elif self.status == "pending":
             self.fire(now, now, rule)
         elif self.status == "firing":
-            self.resolve(now, now)
+            self.resolve(now, now, rule)
 
     def escalate_by_clock(self, now: dt.datetime, rule: Rule | None) -> None:
         if rule is None:
@@ -271,10 +273,11 @@ class Story:
         self.escalated = self.flapping = False
 
     def fire(self, moment: dt.datetime, at: dt.datetime, rule: Rule, by: tuple[dt.datetime, int] | None = None) -> None:
-        self.ups_and_downs.append(moment)
         # Reading of the text: a window is open at its far end, as Prometheus' ranges are.
         recent = [change for change in self.ups_and_downs if change > moment - rule.flapping.window]
-        self.flapping = len(recent) > rule.flapping.changes
+        self.flapping = len(recent) + 1 > rule.flapping.changes
+        # The contract: an edit of the rule's flapping finds no more changes than the rule before it had to keep.
+        self.ups_and_downs = [*recent, moment][-rule.flapping.changes :]
         self.ends_at = None
         if rule.escalate is not None:
             self.escalates_at = at + rule.escalate.after + GRACE
@@ -287,13 +290,16 @@ class Story:
         self, moment: dt.datetime, arrived: dt.datetime, rule: Rule, by: tuple[dt.datetime, int] | None = None
     ) -> None:
         if self.keeps_firing(rule) == NOTHING:
-            self.resolve(moment, arrived, by)
+            self.resolve(moment, arrived, rule, by)
         else:
             self.clearing_at, self.ends_at = moment, arrived + self.keeps_firing(rule) + GRACE
             self.news_after = by or self.news_after
 
-    def resolve(self, moment: dt.datetime, at: dt.datetime, by: tuple[dt.datetime, int] | None = None) -> None:
-        self.ups_and_downs = [] if self.flapping else [*self.ups_and_downs, moment]
+    def resolve(
+        self, moment: dt.datetime, at: dt.datetime, rule: Rule | None, by: tuple[dt.datetime, int] | None = None
+    ) -> None:
+        kept = [*self.ups_and_downs, moment]
+        self.ups_and_downs = [] if self.flapping or rule is None else kept[-rule.flapping.changes :]
         self.clearing_at = self.ends_at = self.escalates_at = None
         # Reading of the text: the end of a flapping alert is told as such; the flag is cleared with it.
         self.change("resolved", "resolved", moment, at, by)
