@@ -18,6 +18,14 @@ os.environ |= {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
-# Shared machines are noisy: examples are counted, not timed.
-settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.load_profile("ci")
+# Shared machines are noisy: examples are counted, not timed. The same ones each time, so that whoever changes something
+# else is not stopped by a corner nobody had seen; to look for new ones: HYPOTHESIS_PROFILE=explore pytest tests/unit
+for profile, derandomize in (("ci", True), ("explore", False)):
+    settings.register_profile(
+        profile,
+        deadline=None,
+        derandomize=derandomize,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
