@@ -178,7 +178,7 @@ class Story:
             return
         if self.clearing_at is None:
             self.begin_to_clear(arrived, arrived, rule)
-        elif arrived - self.clearing_at >= self.keeps_firing(rule):
+        elif arrived > self.clearing_at and arrived - self.clearing_at >= self.keeps_firing(rule):
             self.resolve(arrived, arrived, rule)
 
     def miss(self, now: dt.datetime, rule: Rule | None) -> None:
