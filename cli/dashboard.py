@@ -1,0 +1,59 @@
+"""``iot dashboard``: the page in a browser."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import target
+from local.emulator import free_port
+from pipeline import show
+from pipeline.errors import PipelineError
+
+_MAIN = Path(__file__).parent.parent / "dashboards" / "app" / "main.py"
+
+
+def dashboard(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port on 127.0.0.1; 0 for a free one.")] = 8501,
+) -> None:
+    """Show the pipeline in a browser: live figures, fleet, devices, alerts, quality, and its own health.
+
+    Runs until Ctrl-C, and is reached from this machine only. With "iot --aws" it reads your account with your
+    credentials: Athena for history, DynamoDB for the state of alerts, CloudWatch for metrics. Answers are kept
+    for seconds to a minute, whoever looks; docs/dashboard.md says what they cost and which permissions it takes.
+
+      iot dashboard
+
+      iot --aws --stage prod dashboard --port 8600
+    """
+    choice: target.Choice = context.obj
+    target.connect(aws=choice.aws)
+    port = port or free_port()
+    _require_free(port)
+    show.err.print(f"the dashboard is at http://127.0.0.1:{port}; Ctrl-C ends it", markup=False, soft_wrap=True)
+    command = [sys.executable, "-m", "streamlit", "run", str(_MAIN), "--server.address", "127.0.0.1"]
+    command += ["--server.port", str(port), "--logger.level", "warning", "--logger.hideWelcomeMessage", "true"]
+    command += ["--", "--stage", choice.stage, *(["--aws"] if choice.aws else [])]
+    page = subprocess.Popen(command, env=os.environ)
+    try:
+        code = page.wait()
+    finally:
+        page.terminate()
+        page.wait()
+    raise typer.Exit(code)
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PipelineError(f"port {port} cannot be used ({error.strerror}): choose another with --port") from error

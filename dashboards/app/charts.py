@@ -1,0 +1,180 @@
+"""The charts: with units, a time zone on the axis, and colours that say the same in light and dark."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+
+from dashboards.app.page import wall, zone
+from telemetry.rules import SEVERITIES
+
+#: Of a severity, wherever it is shown: legible on white and on near-black.
+SEVERITY_COLOURS = {"info": "#4C8BF5", "warning": "#C98300", "critical": "#D64545", "page": "#9B5DE5"}
+
+_SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
+_TEAL, _GREY = "#159A9C", "#8A8F98"
+
+#: Of a bar with its name, pixels.
+_ROW = 24
+
+#: Natural Earth's coasts and borders, 1:110 million, public domain, as the npm package world-atlas 2.0.2 has them
+#: (ISC licence): a map that needs no tiles from anybody, and tells nobody where the sensors are.
+_WORLD = Path(__file__).parent / "countries-110m.json"
+
+
+def by_time(times: pd.Series) -> alt.X:
+    """The axis of ``at``, whose ``times`` went through :func:`~dashboards.app.page.wall`."""
+    days = (times.max() - times.min()) / pd.Timedelta(days=1) if len(times) else 0
+    form = "%H:%M" if days <= 1 else "%d %b %H:%M" if days <= 3 else "%d %b"
+    return alt.X(
+        "at:T",
+        title=f"time, {zone().key}",
+        scale=alt.Scale(type="utc"),
+        axis=alt.Axis(format=form, labelOverlap=True, labelSeparation=8, tickCount=8),
+    )
+
+
+def time_tooltip() -> alt.Tooltip:
+    """The time, to the second."""
+    return alt.Tooltip("at:T", title="time", format="%Y-%m-%d %H:%M:%S")
+
+
+def lines(frame: pd.DataFrame, unit: str, *, height: int = 220) -> alt.Chart:
+    """A line a column but ``at`` (UTC): what was measured, over time."""
+    long = frame.assign(at=wall(frame["at"])).melt("at", var_name="what").dropna()
+    return (
+        alt.Chart(long, height=height)
+        .mark_line(point=alt.OverlayMarkDef(size=18), interpolate="monotone")
+        .encode(
+            by_time(long["at"]),
+            alt.Y("value:Q", title=unit, scale=alt.Scale(zero=True)),
+            alt.Color("what:N", title=None, legend=alt.Legend(orient="top") if frame.shape[1] > 2 else None),
+            tooltip=["what:N", alt.Tooltip("value:Q", format=",.3~f", title=unit), time_tooltip()],
+        )
+    )
+
+
+def bars_by_severity(frame: pd.DataFrame, *, height: int = 200) -> alt.Chart:
+    """Alerts (``alerts``) by time (``at``, UTC) and ``severity``, stacked."""
+    shown = frame.assign(at=wall(frame["at"]))
+    return (
+        alt.Chart(shown, height=height)
+        .mark_bar(size=12)
+        .encode(
+            by_time(shown["at"]),
+            alt.Y("sum(alerts):Q", title="alerts fired an hour", axis=alt.Axis(tickMinStep=1)),
+            alt.Color("severity:N", scale=_SEVERITY, title=None, legend=alt.Legend(orient="top")),
+            tooltip=["severity:N", alt.Tooltip("sum(alerts):Q", title="alerts"), time_tooltip()],
+        )
+    )
+
+
+def _rows(frame: pd.DataFrame, name: str) -> int:
+    """Pixels for a row of each value of a column."""
+    return _ROW * max(int(frame[name].nunique()), 2)
+
+
+def bars(frame: pd.DataFrame, x: str, y: str, *, colour: str | None = None) -> alt.Chart:
+    """Horizontal bars; ``x`` and ``y`` as ``column|title with its unit``."""
+    (value, value_title), (name, name_title) = x.split("|"), y.split("|")
+    chart = alt.Chart(frame, height=_rows(frame, name)).mark_bar(color=_TEAL)
+    encodings = {
+        "x": alt.X(f"{value}:Q", title=value_title),
+        "y": alt.Y(f"{name}:N", title=name_title or None, sort="-x"),
+        "tooltip": list(frame.columns),
+    }
+    if colour:
+        encodings["color"] = alt.Color(f"{colour}:N", title=None, legend=alt.Legend(orient="top"))
+    return chart.encode(**encodings)
+
+
+def site_map(sites: pd.DataFrame, *, height: int = 360) -> alt.LayerChart | alt.FacetChart:
+    """Sites at ``longitude`` and ``latitude``: as large as their ``devices`` are many, coloured by ``state``."""
+    world = alt.InlineData(
+        values=json.loads(_WORLD.read_text()),
+        format=alt.TopoDataFormat(type="topojson", feature="countries"),
+    )
+    land = alt.Chart(world).mark_geoshape(fill="#8A8F98", fillOpacity=0.25, stroke="#8A8F98", strokeWidth=0.6)
+    spots = (
+        alt.Chart(sites)
+        .mark_circle(opacity=0.85, stroke="white", strokeWidth=1)
+        .encode(
+            longitude="longitude:Q",
+            latitude="latitude:Q",
+            size=alt.Size("devices:Q", title="devices", scale=alt.Scale(range=[120, 700]), legend=None),
+            color=alt.Color(
+                "state:N",
+                title=None,
+                scale=alt.Scale(
+                    domain=["no alert", *SEVERITIES], range=[_TEAL, *(SEVERITY_COLOURS[name] for name in SEVERITIES)]
+                ),
+                legend=alt.Legend(orient="bottom", columns=3, symbolStrokeWidth=0),
+            ),
+            tooltip=["site:N", "devices:Q", alt.Tooltip("alerts:Q", title="active alerts"), "state:N"],
+        )
+    )
+    names = (
+        alt.Chart(sites)
+        .mark_text(dy=-16, fontSize=12, fontWeight="bold", color=_GREY)
+        .encode(longitude="longitude:Q", latitude="latitude:Q", text="site:N")
+    )
+    (west, east), (south, north) = _extent(sites["longitude"]), _extent(sites["latitude"])
+    # As wide as on a phone: where there is more room, more of the world is seen.
+    scale = 0.75 * min(300 / math.radians(east - west), height / (_mercator(north) - _mercator(south)))
+    middle = math.degrees(2 * math.atan(math.exp((_mercator(south) + _mercator(north)) / 2)) - math.pi / 2)
+    return (
+        alt.layer(land, spots, names)
+        .project(
+            type="mercator",
+            center=[(west + east) / 2, middle],
+            scale=scale,
+            translate={"expr": "[width / 2, height / 2]"},  # type: ignore[arg-type]
+        )
+        .properties(height=height)
+    )
+
+
+def _extent(degrees: pd.Series) -> tuple[float, float]:
+    """The smallest and the largest, at least three degrees apart: a fleet of one site has a country around it."""
+    low, high = float(degrees.min()), float(degrees.max())
+    room = max(0.0, 3 - (high - low)) / 2
+    return low - room, high + room
+
+
+def _mercator(latitude: float) -> float:
+    """How far up the map a latitude (degrees) is, in radians of longitude; the poles are cut at 80 degrees."""
+    return math.asinh(math.tan(math.radians(min(max(latitude, -80.0), 80.0))))
+
+
+def bars_of_severity(frame: pd.DataFrame, by: str) -> alt.Chart:
+    """Alerts (``alerts``) by the column ``by`` and ``severity``: horizontal bars, the longest first."""
+    return (
+        alt.Chart(frame, height=_rows(frame, by))
+        .mark_bar()
+        .encode(
+            alt.X("sum(alerts):Q", title="alerts fired", axis=alt.Axis(tickMinStep=1)),
+            alt.Y(f"{by}:N", title=by, sort="-x"),
+            alt.Color("severity:N", scale=_SEVERITY, title=None, legend=None),
+            tooltip=[f"{by}:N", "severity:N", alt.Tooltip("sum(alerts):Q", title="alerts")],
+        )
+    )
+
+
+def points(frame: pd.DataFrame, x: str, y: str) -> alt.Chart:
+    """A point for each ``what`` of a row ``y``; ``x`` as ``column|title with its unit``."""
+    value, title = x.split("|")
+    return (
+        alt.Chart(frame, height=_rows(frame, y))
+        .mark_point(filled=True, size=110)
+        .encode(
+            alt.X(f"{value}:Q", title=title),
+            alt.Y(f"{y}:N", title=None),
+            alt.Color("what:N", title=None, legend=alt.Legend(orient="top", labelLimit=260)),
+            alt.Shape("what:N", title=None),
+            tooltip=[f"{y}:N", "what:N", alt.Tooltip(f"{value}:Q", format=",.2f")],
+        )
+    )

@@ -1,0 +1,75 @@
+"""What the pages show, fetched and kept for a while, so that ten viewers cost what one does.
+
+What changes by the second is kept for seconds (DynamoDB, CloudWatch), what a run of the curation changes for a minute.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import streamlit as st
+
+from dashboards.app import measures
+from dashboards.app.measures import Alarm, Measure
+from dashboards.app.pipeline_in_use import Source, deployed, session
+from pipeline import alerts, athena
+from pipeline.alerts import Standing
+from telemetry.rules import RuleSet
+
+_SECONDS = 10
+_MINUTE = 60
+
+#: What is kept of each kind: as many questions, whoever asked them.
+_ENTRIES = 200
+
+#: The columns of answers that are times; the local AWS gives some of them as text.
+_TIMES = ("arrived", "hour_start", "last_seen", "newest_reading", "ts")
+
+
+@st.cache_data(ttl=_MINUTE, max_entries=_ENTRIES, show_spinner="Asking Athena …")
+def table(chosen: Source, sql: str) -> pd.DataFrame:
+    """The answer to a question: numbers are floats, texts never null, times UTC.
+
+    Raises :class:`~pipeline.errors.PipelineError`.
+    """
+    frame = athena.query(session(), deployed(chosen), sql)
+    for column in frame.columns:
+        kind = str(frame[column].dtype)
+        if column in _TIMES:
+            frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601")
+        elif kind.startswith("string"):
+            frame[column] = frame[column].astype(object).where(frame[column].notna(), "")
+        elif kind in ("Int64", "Float64"):
+            frame[column] = frame[column].astype("float64")
+    return frame
+
+
+@st.cache_data(ttl=_SECONDS, max_entries=_ENTRIES, show_spinner=False)
+def metrics(wanted: tuple[Measure, ...], hours: float, period: int) -> pd.DataFrame:
+    """Metrics of the last ``hours``, by periods of so many seconds."""
+    end = dt.datetime.now(dt.UTC)
+    return measures.fetch(session(), wanted, end - dt.timedelta(hours=hours), end, period)
+
+
+@st.cache_data(ttl=_SECONDS, max_entries=1, show_spinner=False)
+def alarms(chosen: Source) -> list[Alarm]:
+    """The pipeline's own alarms."""
+    return measures.alarms(session(), chosen.stage)
+
+
+@st.cache_resource(ttl=_MINUTE, show_spinner=False)
+def rules(chosen: Source) -> RuleSet:
+    """The rules in use."""
+    return alerts.rules_in_use(session(), deployed(chosen))
+
+
+@st.cache_data(ttl=_SECONDS, show_spinner=False)
+def standings(chosen: Source) -> list[Standing]:
+    """Active alerts and holds, the most severe first; reads the whole state table, but not for each viewer."""
+    return alerts.standings(session(), deployed(chosen), rules(chosen))
+
+
+def forget_standings() -> None:
+    """After an order: what is shown next is the state after it."""
+    standings.clear()

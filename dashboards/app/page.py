@@ -1,0 +1,119 @@
+"""What all pages share: the title, the time zone, and what is shown where there is nothing to show."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import zoneinfo
+from collections.abc import Callable
+from typing import NoReturn
+
+import pandas as pd
+import streamlit as st
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
+
+from dashboards.app.pipeline_in_use import Source, source
+from local.endpoint import LocalError
+from pipeline.errors import PipelineError
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException")
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId")
+
+
+def shown(title: str, what: str) -> Callable[[Callable[[Source], None]], Callable[[], None]]:
+    """A page with its heading. What goes wrong is said, with what to do about it, and never with a stack trace."""
+
+    def decorate(draw: Callable[[Source], None]) -> Callable[[], None]:
+        @functools.wraps(draw)
+        def page() -> None:
+            st.title(title)
+            st.caption(what)
+            guarded(lambda: draw(source()))
+
+        return page
+
+    return decorate
+
+
+def guarded(draw: Callable[[], None]) -> None:
+    """Draw, or say what is in the way."""
+    try:
+        draw()
+    except (PipelineError, LocalError) as error:
+        st.error(str(error), icon=":material/error:")
+    except (NoConnection, HTTPClientError):
+        st.error(
+            "AWS does not answer. If this is the local AWS, start it again: **make demo**, or **iot up** and "
+            "**iot deploy**; the page goes on by itself.",
+            icon=":material/cloud_off:",
+        )
+    except ClientError as error:
+        st.error(_of_client(error), icon=":material/error:")
+    except BotoCoreError as error:
+        st.error(f"{error} Sign in to AWS, and start the page again.", icon=":material/key:")
+
+
+def _of_client(error: ClientError) -> str:
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    if code in _DENIED:
+        return f"Your credentials may not do that: {message}. docs/dashboard.md lists what the page needs."
+    if code in _EXPIRED:
+        return f"Your credentials are no longer valid ({message}): sign in to AWS, and start the page again."
+    return f"AWS refused a request: {message} ({code})"
+
+
+def nothing_yet(what: str, todo: str) -> None:
+    """Where there is nothing: what is missing, and how it comes about."""
+    st.info(f"{what} {todo}", icon=":material/hourglass_empty:")
+
+
+def stop(what: str, todo: str) -> NoReturn:
+    """As :func:`nothing_yet`, where the rest of the page would be empty too."""
+    nothing_yet(what, todo)
+    st.stop()
+
+
+def choose_time_zone() -> None:
+    """In the sidebar: the zone of all times on the page; the browser's own at first."""
+    zones = sorted(zoneinfo.available_timezones())
+    mine = st.context.timezone or "UTC"
+    st.sidebar.selectbox(
+        "Time zone",
+        zones,
+        index=zones.index(mine) if mine in zones else zones.index("UTC"),
+        key="zone",
+        help="Of every time on these pages. Days (dt) of tables are days in UTC.",
+    )
+
+
+def zone() -> zoneinfo.ZoneInfo:
+    """The chosen time zone."""
+    return zoneinfo.ZoneInfo(st.session_state.get("zone") or "UTC")
+
+
+def wall(times: pd.Series) -> pd.Series:
+    """Times (UTC) as the clock on the wall in the chosen zone shows them.
+
+    They are said to be UTC once more, which is what charts and tables then show as it is, wherever the browser stands.
+    """
+    return times.dt.tz_convert(zone()).dt.tz_localize(None).dt.tz_localize("UTC")
+
+
+def clock(moment: dt.datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """A time in the chosen zone; nothing for None."""
+    return f"{moment.astimezone(zone()):{form}}" if moment else ""
+
+
+def ago(moment: dt.datetime) -> str:
+    """How long ago a time is, in its largest unit."""
+    seconds = (dt.datetime.now(dt.UTC) - moment).total_seconds()
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if abs(seconds) >= length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def today() -> dt.date:
+    """The date in UTC, which days of tables are in."""
+    return dt.datetime.now(dt.UTC).date()

@@ -1,0 +1,52 @@
+"""Which pipeline the page shows: that of ``--stage``, on the local AWS or, with ``--aws``, in the viewer's account."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import NamedTuple
+
+import boto3
+import streamlit as st
+
+from local.endpoint import require_loopback
+from pipeline import deployment
+from pipeline.deployment import Deployment
+from pipeline.errors import PipelineError
+
+
+class Source(NamedTuple):
+    """The stage, and whether it is in an AWS account (or on the local AWS)."""
+
+    stage: str
+    aws: bool
+
+
+def source() -> Source:
+    """What the arguments after ``streamlit run main.py --`` chose.
+
+    Raises :class:`PipelineError` or :class:`~local.endpoint.LocalError` where neither ``--aws`` nor an endpoint on the
+    loopback interface is given: nobody looks at an account by accident.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--stage", default="dev")
+    parser.add_argument("--aws", action="store_true")
+    given = parser.parse_args(sys.argv[1:])
+    if not given.aws:
+        url = os.environ.get("AWS_ENDPOINT_URL", "")
+        if not url:
+            raise PipelineError("no AWS was chosen: start the page with 'iot dashboard', or 'iot --aws dashboard'")
+        require_loopback(url)
+    return Source(given.stage, given.aws)
+
+
+def session() -> boto3.Session:
+    """A session of this thread: boto3 lets no two threads make clients of one."""
+    return boto3.Session()
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def deployed(chosen: Source) -> Deployment:
+    """The chosen deployment; raises :class:`PipelineError` where there is none."""
+    return deployment.find(session(), chosen.stage)

@@ -1,0 +1,159 @@
+"""A device's metric over time, with the spans of its alerts and the thresholds of the rules that watch it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+import altair as alt
+import pandas as pd
+
+from dashboards.app.charts import SEVERITY_COLOURS, by_time, time_tooltip
+from dashboards.app.page import wall
+from telemetry.conditions import Comparison, Window, leaves
+from telemetry.rules import SEVERITIES, RuleSet
+
+_LINE = "#159A9C"
+_SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
+
+
+class Threshold(NamedTuple):
+    """A number that a rule compares a metric with; ``when`` is the comparison as the rule has it."""
+
+    rule: str
+    severity: str
+    metric: str
+    value: float
+    when: str
+
+
+class Span(NamedTuple):
+    """An alert of a device from firing to its end, or to ``now`` where it has none (UTC)."""
+
+    rule: str
+    severity: str
+    start: dt.datetime
+    end: dt.datetime
+    summary: str
+
+
+def thresholds_of(rules: RuleSet, device: str, site: str) -> list[Threshold]:
+    """What the rules in use compare with at a device, of windows' statistics in the metric's unit too."""
+    return [
+        Threshold(rule.name, rule.severity, metric, leaf.threshold, str(leaf))
+        for rule in rules.watching(device, site).rules
+        for leaf in leaves(rule.when)
+        if isinstance(leaf, Comparison) and (metric := _metric_of(leaf))
+    ]
+
+
+def _metric_of(leaf: Comparison) -> str:
+    """The metric on whose axis the threshold is: none for a rate and a deviation, which have units of their own."""
+    if isinstance(leaf.subject, Window):
+        return leaf.subject.metric if leaf.subject.function in ("avg", "min", "max") else ""
+    return leaf.subject.name
+
+
+def spans_of(changes: pd.DataFrame, now: dt.datetime) -> list[Span]:
+    """The alerts in a device's changes: the columns of :func:`dashboards.app.sql.changes`."""
+    spans = []
+    for _, alert in changes[changes["alert_id"] != ""].groupby("alert_id", sort=False):
+        ordered = alert.sort_values("sequence")
+        fired = ordered[ordered["change"].isin(["firing", "flapping"])]
+        if fired.empty:
+            continue
+        ended = ordered[ordered["change"] == "resolved"]
+        spans.append(
+            Span(
+                rule=fired.iloc[0]["rule"],
+                severity=ordered.iloc[-1]["severity"],
+                start=dt.datetime.fromisoformat(fired.iloc[0]["changed_at"]),
+                end=dt.datetime.fromisoformat(ended.iloc[-1]["changed_at"]) if len(ended) else now,
+                summary=fired.iloc[0]["summary"],
+            )
+        )
+    return sorted(spans, key=lambda span: span.start)
+
+
+def near(thresholds: list[Threshold], low: float, high: float) -> list[Threshold]:
+    """Those among the values from ``low`` to ``high``, and the next one above and below: a freezer's chart would be a
+    flat line if 40 °C were on it."""
+    above = min((one.value for one in thresholds if one.value > high), default=high)
+    below = max((one.value for one in thresholds if one.value < low), default=low)
+    return [one for one in thresholds if below <= one.value <= above]
+
+
+def chart(
+    readings: pd.DataFrame, metric: str, unit: str, thresholds: list[Threshold], spans: list[Span]
+) -> alt.LayerChart | alt.FacetChart:
+    """The readings' ``metric`` over ``ts`` (UTC), its extremes by the hour where there are some."""
+    frame = readings.assign(at=wall(readings["ts"]))
+    first, last = readings["ts"].min(), readings["ts"].max()
+    layers: list[alt.Chart] = []
+    visible = [span for span in spans if span.end >= first and span.start <= last]
+    if visible:
+        layers.append(_shaded(visible, first, last))
+    base = alt.Chart(frame)
+    value = alt.Y(f"{metric}:Q", title=f"{metric}, {unit}" if unit else metric, scale=alt.Scale(zero=False))
+    if f"{metric}_min" in frame.columns:
+        layers.append(
+            base.mark_area(color=_LINE, opacity=0.2).encode(
+                by_time(frame["at"]), alt.Y(f"{metric}_min:Q"), alt.Y2(f"{metric}_max:Q")
+            )
+        )
+    layers.append(
+        base.mark_line(
+            color=_LINE, point=alt.OverlayMarkDef(size=14, color=_LINE) if len(frame) <= 400 else False
+        ).encode(
+            by_time(frame["at"]),
+            value,
+            tooltip=[time_tooltip(), alt.Tooltip(f"{metric}:Q", format=".2f", title=f"{metric}, {unit}")],
+        )
+    )
+    extremes = [column for column in (f"{metric}_min", metric, f"{metric}_max") if column in frame.columns]
+    low, high = float(frame[extremes].min().min()), float(frame[extremes].max().max())
+    lines = near([threshold for threshold in thresholds if threshold.metric == metric], low, high)
+    if lines:
+        layers += _ruled(lines)
+    return alt.layer(*layers).properties(height=240)
+
+
+def _shaded(spans: list[Span], first: dt.datetime, last: dt.datetime) -> alt.Chart:
+    frame = pd.DataFrame(
+        {
+            "at": wall(pd.Series([max(span.start, first) for span in spans])),
+            "until": wall(pd.Series([min(span.end, last) for span in spans])),
+            "rule": [span.rule for span in spans],
+            "severity": [span.severity for span in spans],
+            "summary": [span.summary for span in spans],
+        }
+    )
+    return (
+        alt.Chart(frame)
+        .mark_rect(opacity=0.25)
+        .encode(
+            by_time(frame["at"]),
+            alt.X2("until:T"),
+            alt.Color("severity:N", scale=_SEVERITY, title=None, legend=None),
+            tooltip=["rule:N", "severity:N", "summary:N"],
+        )
+    )
+
+
+def _ruled(thresholds: list[Threshold]) -> list[alt.Chart]:
+    frame = pd.DataFrame(
+        {
+            "value": [threshold.value for threshold in thresholds],
+            "severity": [threshold.severity for threshold in thresholds],
+            "words": [f"{threshold.rule}: {threshold.when}" for threshold in thresholds],
+        }
+    )
+    base = alt.Chart(frame).encode(
+        alt.Y("value:Q"), alt.Color("severity:N", scale=_SEVERITY, title=None, legend=None), tooltip=["words:N"]
+    )
+    return [
+        base.mark_rule(strokeDash=[6, 4], strokeWidth=1.5),
+        base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, fontSize=11).encode(
+            x=alt.value(0), text="words:N"
+        ),
+    ]

@@ -1,0 +1,3 @@
+"""The units of a reading's metrics, as the page writes them."""
+
+UNITS = {"temperature": "°C", "humidity": "%RH", "battery": "V"}

@@ -1,0 +1,1 @@
+"""The pages: each fetches what it shows, and draws it."""

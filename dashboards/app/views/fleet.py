@@ -1,0 +1,109 @@
+"""Fleet: how complete the devices' readings are, how their batteries do; by site and model."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import streamlit as st
+
+from dashboards.app import charts, fetching, sql
+from dashboards.app.page import shown, stop, today, wall
+from dashboards.app.pipeline_in_use import Source
+
+_DAYS_BACK = 30
+
+
+@shown("Fleet", "How the devices did on a day (UTC), from the tables: what came, what is missing, and their batteries.")
+def fleet(chosen: Source) -> None:
+    """Draw the page."""
+    days = fetching.table(chosen, sql.days_with_devices(today() - dt.timedelta(days=_DAYS_BACK)))
+    if days.empty:
+        stop(
+            f"No device is in the tables of the last {_DAYS_BACK} days.",
+            "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
+        )
+    day = dt.date.fromisoformat(st.selectbox("Day (UTC)", days["dt"].tolist(), key="day"))
+    groups = fetching.table(chosen, sql.fleet(day))
+    left, right = st.columns(2)
+    sites = left.multiselect("Sites", sorted(groups["site"].unique()), placeholder="all sites", key="sites")
+    models = right.multiselect("Models", sorted(groups["model"].unique()), placeholder="all models", key="models")
+    kept = groups
+    if sites:
+        kept = kept[kept["site"].isin(sites)]
+    if models:
+        kept = kept[kept["model"].isin(models)]
+    if kept.empty:
+        stop("No device is of these sites and models.", "Take one of them away.")
+    _figures(kept)
+    _by_group(kept)
+    _devices(fetching.table(chosen, sql.devices(day, tuple(sites), tuple(models))), int(kept["devices"].sum()))
+
+
+def _figures(groups: pd.DataFrame) -> None:
+    columns = st.columns(4)
+    total, expected = groups["received"].sum(), groups["expected"].sum()
+    columns[0].metric("Devices", f"{groups['devices'].sum():,.0f}", border=True, height="stretch")
+    columns[1].metric(
+        "Complete",
+        f"{min(100.0, 100 * total / expected):.2f} %" if expected else "unknown",
+        help="Readings received of those that should be there between each device's first and last.",
+        border=True,
+        height="stretch",
+    )
+    columns[2].metric(
+        "Devices under 95 %", f"{groups['incomplete'].sum():,.0f}", help="Of the expected readings.", border=True
+    )
+    columns[3].metric("Batteries at 2.4 V or less", f"{groups['low'].sum():,.0f}", border=True, height="stretch")
+
+
+def _by_group(groups: pd.DataFrame) -> None:
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Readings missing")
+        missing = groups.assign(
+            missing=(100 * (1 - groups["received"] / groups["expected"])).clip(lower=0),
+            group=groups["site"] + ", " + groups["model"],
+        )
+        st.altair_chart(
+            charts.bars(
+                missing.nlargest(12, "missing")[["group", "missing", "devices", "gaps", "lost"]],
+                "missing|missing, % of expected",
+                "group|",
+            ),
+            alt="Bars: percent of expected readings that are missing, by site and model",
+        )
+    with right:
+        st.subheader("Devices")
+        st.altair_chart(
+            charts.bars(groups[["site", "model", "devices"]], "devices|devices", "site|", colour="model"),
+            alt="Bars: devices by site and model",
+        )
+
+
+def _devices(devices: pd.DataFrame, total: int) -> None:
+    st.subheader("Devices, the least complete first")
+    if total > len(devices):
+        st.caption(f"{len(devices):,} of {total:,}: choose a site or model to see others.")
+    picked = st.dataframe(
+        devices.assign(last_seen=wall(devices["last_seen"])),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="picked",
+        height=420,
+        alt="Devices with completeness, gaps and battery",
+        column_config={
+            "device_id": st.column_config.TextColumn("device", pinned=True),
+            "last_seen": st.column_config.DatetimeColumn("last seen", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"),
+            "completeness": st.column_config.ProgressColumn("complete", format="percent", min_value=0, max_value=1),
+            "received": st.column_config.NumberColumn("readings", format="localized"),
+            "lateness_p95": st.column_config.NumberColumn("late (p95) s", format="%.0f"),
+            "battery_last": st.column_config.NumberColumn("battery V", format="%.2f"),
+            "battery_trend": st.column_config.NumberColumn("trend V a day", format="%.3f"),
+        },
+    )
+    rows = picked["selection"]["rows"]
+    if rows:
+        name = devices.iloc[rows[0]]["device_id"]
+        st.link_button(f"Readings of {name}", f"device?device={name}", icon=":material/device_thermostat:")

@@ -1,0 +1,169 @@
+"""Live: readings a second, alerts as they fire, where, and the newest values of each site."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import streamlit as st
+
+from dashboards.app import charts, fetching, measures, sql
+from dashboards.app.page import ago, clock, guarded, nothing_yet, shown, today, wall
+from dashboards.app.pipeline_in_use import Source
+from pipeline.alerts import Standing
+from telemetry.rules import SEVERITIES
+
+_REFRESH = "10s"
+_MINUTE = 60
+_ALERTS_SHOWN = 12
+
+
+@shown("Live", "The last hour by the minute. The figures and alerts here refresh by themselves.")
+def live(chosen: Source) -> None:
+    """Draw the page."""
+    _moving(chosen)
+    _sites(chosen)
+
+
+@st.fragment(run_every=_REFRESH)
+def _moving(chosen: Source) -> None:
+    guarded(lambda: _now(chosen))
+
+
+def _now(chosen: Source) -> None:
+    flow = fetching.metrics(measures.flow(chosen.stage), 1, _MINUTE)
+    firing = [standing for standing in fetching.standings(chosen) if standing.status == "firing"]
+    _figures(flow, firing)
+    left, right = st.columns([5, 4])
+    with left:
+        st.subheader("Readings a second")
+        if flow["readings"].dropna().empty:
+            nothing_yet(
+                "No reading was seen in the last hour.",
+                "Send some: **iot simulate --scenario demo --speed 60 --sink kinesis**",
+            )
+        else:
+            rate = flow[["at", "readings"]].assign(readings=flow["readings"] / _MINUTE)
+            st.altair_chart(
+                charts.lines(rate.rename(columns={"readings": "readings a second"}), "readings/s"),
+                alt="Line chart of readings a second over the last hour",
+            )
+    with right:
+        st.subheader("Firing now")
+        _feed(firing)
+
+
+def _figures(flow: pd.DataFrame, firing: list[Standing]) -> None:
+    seen = flow.dropna(subset=["readings"])
+    newest = seen.iloc[-1] if len(seen) else None
+    columns = st.columns(4)
+    columns[0].metric(
+        "Readings a second",
+        "none" if newest is None else f"{newest['readings'] / _MINUTE:,.1f}",
+        help="Of the newest minute with readings.",
+        border=True,
+        height="stretch",
+    )
+    total, rejected = float(flow["readings"].sum()), float(flow["rejected"].sum())
+    columns[1].metric(
+        "Rejected lines",
+        f"{100 * rejected / (total + rejected):.2f} %" if total + rejected else "none",
+        help="Lines of the last hour that do not decode or break a bound. They are in quarantine.",
+        border=True,
+        height="stretch",
+    )
+    columns[2].metric(
+        "From reading to evaluation",
+        "unknown" if newest is None or pd.isna(newest["p95"]) else f"{newest['p95']:,.1f} s",
+        help="95th percentile of the newest minute, by the devices' clocks.",
+        border=True,
+        height="stretch",
+    )
+    worst = max((standing.severity for standing in firing), key=SEVERITIES.index, default="")
+    columns[3].metric(
+        "Alerts firing",
+        f"{len(firing)}",
+        delta=f"worst: {worst}" if worst else None,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+
+
+def _feed(firing: list[Standing]) -> None:
+    if not firing:
+        st.success("No alert is firing.", icon=":material/check_circle:")
+        return
+    newest = sorted(firing, key=lambda standing: standing.fired_at or dt.datetime.min.replace(tzinfo=dt.UTC))[::-1]
+    rows = pd.DataFrame(
+        {
+            "severity": [standing.severity for standing in newest[:_ALERTS_SHOWN]],
+            "since": [clock(standing.fired_at, "%H:%M") for standing in newest[:_ALERTS_SHOWN]],
+            "where": [standing.where for standing in newest[:_ALERTS_SHOWN]],
+            "rule": [standing.rule for standing in newest[:_ALERTS_SHOWN]],
+        }
+    )
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="The newest alerts that are firing",
+    )
+    more = f"The newest {_ALERTS_SHOWN} of {len(newest)}. " if len(newest) > _ALERTS_SHOWN else ""
+    st.caption(f"{more}What is done about them is said on the page [Alerts](alerts).")
+
+
+def _sites(chosen: Source) -> None:
+    newest = fetching.table(chosen, sql.newest_hours(today() - dt.timedelta(days=1)))
+    st.subheader("Sites")
+    if newest.empty:
+        nothing_yet(
+            "There is nothing in the tables since yesterday.",
+            "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
+        )
+        return
+    left, right = st.columns([2, 3])
+    with left:
+        _map(chosen)
+    with right:
+        began = ago(newest["hour_start"].max())
+        st.caption(f"The newest hour that the curation has left in the tables; it began {began}.")
+        st.dataframe(
+            newest.assign(hour_start=wall(newest["hour_start"])),
+            hide_index=True,
+            alt="Newest values of each site",
+            column_config={
+                "site": st.column_config.TextColumn("site"),
+                "hour_start": st.column_config.DatetimeColumn("hour from", format="YYYY-MM-DD HH:mm", timezone="UTC"),
+                "devices": st.column_config.NumberColumn("devices", format="localized"),
+                "received": st.column_config.NumberColumn("readings", format="localized"),
+                "temperature": st.column_config.NumberColumn("mean °C", format="%.1f"),
+                "temperature_min": st.column_config.NumberColumn("min °C", format="%.1f"),
+                "temperature_max": st.column_config.NumberColumn("max °C", format="%.1f"),
+                "humidity": st.column_config.NumberColumn("mean %RH", format="%.0f"),
+                "battery_min": st.column_config.NumberColumn("lowest battery V", format="%.2f"),
+            },
+        )
+
+
+def _map(chosen: Source) -> None:
+    places = fetching.table(chosen, sql.places())
+    if places.empty:
+        nothing_yet(
+            "No device says where it stands.", "Put a registry there: **iot registry apply registry/devices.csv**"
+        )
+        return
+    active = pd.DataFrame(
+        [
+            (standing.site, SEVERITIES.index(standing.severity))
+            for standing in fetching.standings(chosen)
+            if standing.status == "firing"
+        ],
+        columns=["site", "rank"],
+    )
+    by_site = active.groupby("site").agg(alerts=("rank", "size"), rank=("rank", "max")).reset_index()
+    sites = places.merge(by_site, on="site", how="left").fillna({"alerts": 0})
+    sites["state"] = [SEVERITIES[int(rank)] if pd.notna(rank) else "no alert" for rank in sites["rank"]]
+    st.altair_chart(
+        charts.site_map(sites.drop(columns="rank")), alt="Map of the sites, coloured by their worst active alert"
+    )

@@ -1,0 +1,124 @@
+"""Pipeline: whether the system itself is healthy, how far behind it is, and what it has cost so far."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import streamlit as st
+
+from dashboards.app import charts, fetching, measures, sql
+from dashboards.app.page import ago, clock, guarded, nothing_yet, shown, today, wall
+from dashboards.app.pipeline_in_use import Source, deployed
+
+_REFRESH = "30s"
+_FIVE_MINUTES = 300
+_HOUR = 3600
+
+
+@shown("Pipeline", "Alarms of the pipeline itself, how far behind each of its parts is, and what it costs.")
+def pipeline(chosen: Source) -> None:
+    """Draw the page."""
+    _moving(chosen)
+    _freshness(chosen)
+
+
+@st.fragment(run_every=_REFRESH)
+def _moving(chosen: Source) -> None:
+    guarded(lambda: _now(chosen))
+
+
+def _now(chosen: Source) -> None:
+    flow = fetching.metrics(measures.flow(chosen.stage), 3, _FIVE_MINUTES)
+    told = fetching.metrics(measures.notification(chosen.stage), 3, _FIVE_MINUTES)
+    runs = fetching.metrics(measures.curation(chosen.stage), 24, _HOUR)
+    service = fetching.metrics(measures.service(deployed(chosen)), 3, _FIVE_MINUTES)
+    alarms = fetching.alarms(chosen)
+    off = [alarm for alarm in alarms if alarm.state == "ALARM"]
+    columns = st.columns(4)
+    columns[0].metric("Alarms", f"{len(off)} of {len(alarms)}", border=True, height="stretch")
+    columns[1].metric(
+        "Behind the stream",
+        _newest(service, "behind", "{:,.1f} s"),
+        help="Lambda's IteratorAge of the detector, the largest of five minutes. The local AWS does not measure it.",
+        border=True,
+        height="stretch",
+    )
+    columns[2].metric(
+        "From reading to evaluation",
+        _newest(flow, "p95", "{:,.1f} s"),
+        help="95th percentile of five minutes.",
+        border=True,
+    )
+    columns[3].metric(
+        "Newest reading curated",
+        _newest(runs, "newest", "{:,.0f} min old"),
+        help="At the last run of the curation.",
+        border=True,
+        height="stretch",
+    )
+    _alarms(alarms)
+    left, right = st.columns(2)
+    with left:
+        st.subheader("From a reading to its evaluation")
+        _lines(flow[["at", "p50", "p95"]], "seconds", "Send some readings: **iot simulate --sink kinesis**")
+    with right:
+        st.subheader("From a change to its notification")
+        _lines(
+            told[["at", "p50", "p95"]],
+            "seconds, group_wait included",
+            "It takes an alert: **iot simulate --scenario demo**",
+        )
+
+
+def _newest(frame: pd.DataFrame, column: str, form: str) -> str:
+    values = frame[column].dropna()
+    return form.format(values.iloc[-1]) if len(values) else "not measured"
+
+
+def _lines(frame: pd.DataFrame, unit: str, todo: str) -> None:
+    if frame.drop(columns="at").dropna(how="all").empty:
+        nothing_yet("Nothing was measured in the last three hours.", todo)
+    else:
+        st.altair_chart(charts.lines(frame, unit), alt=f"Line chart over three hours, {unit}")
+
+
+def _alarms(alarms: list[measures.Alarm]) -> None:
+    off = [alarm for alarm in alarms if alarm.state == "ALARM"]
+    for alarm in off:
+        st.error(f"**{alarm.name}** since {clock(alarm.since)}: {alarm.meaning}", icon=":material/warning:")
+    if not off and alarms:
+        st.success("No alarm is on.", icon=":material/check_circle:")
+    with st.expander(f"All {len(alarms)} alarms"):
+        st.dataframe(
+            pd.DataFrame(
+                [(one.name, one.state.replace("_", " ").lower(), clock(one.since), one.meaning) for one in alarms],
+                columns=["alarm", "state", "since", "meaning and runbook"],
+            ),
+            hide_index=True,
+            alt="All alarms of the pipeline",
+        )
+
+
+def _freshness(chosen: Source) -> None:
+    st.subheader("How fresh the tables are")
+    sites = fetching.table(chosen, sql.freshness(today() - dt.timedelta(days=7)))
+    if sites.empty:
+        nothing_yet(
+            "Nothing is in the tables of the last 7 days.",
+            "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
+        )
+        return
+    st.dataframe(
+        sites.assign(
+            newest_reading=wall(sites["newest_reading"]), age=[ago(moment) for moment in sites["newest_reading"]]
+        ),
+        hide_index=True,
+        alt="Newest reading of each site in the tables",
+        column_config={
+            "newest_reading": st.column_config.DatetimeColumn(
+                "newest reading", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"
+            ),
+            "age": st.column_config.TextColumn("how old"),
+        },
+    )
