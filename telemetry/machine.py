@@ -292,8 +292,8 @@ class Machine:
         changes: tuple[dt.datetime, ...],
     ) -> None:
         status: Literal["resolved", "inactive"] = "resolved" if alert.status == "firing" else "inactive"
-        if alert.fired_at and moment.ts < alert.fired_at:  # fired by the clock, ended by a reading taken before that
-            moment = moment._replace(ts=alert.fired_at)
+        # Fired by the clock and ended by a reading taken before that; or begun by a device whose clock is ahead of ours.
+        moment = moment._replace(ts=max(moment.ts, alert.fired_at or alert.active_at))
         self._tell(device, name, alert, status, status=status, words=words, moment=moment)
         self.alerts = _without(self.alerts, device, name)
         self.past = _with(self.past, device, name, PastAlert(alert.changed_at, alert.changed_seq, changes))

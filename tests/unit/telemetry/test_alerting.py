@@ -308,6 +308,14 @@ def test_should_resolve_what_a_rule_that_is_gone_left_behind() -> None:
     assert gateway.state.alerts == {}
 
 
+def test_should_end_nothing_before_it_began_where_a_devices_clock_is_ahead() -> None:
+    gateway = Gateway("rules: [{name: too-hot, when: temperature > 40, for: 10s}]")
+    gateway.sends(reading(30, 41), arrived=0)
+    gateway.rules = parse_rules("rules: []")
+    (gone,) = gateway.waits_until(25)
+    assert (gone.change, gone.active_at, gone.changed_at) == ("inactive", at(30), at(30))
+
+
 def test_should_judge_by_the_state_of_a_status_and_by_compound_conditions() -> None:
     gateway = Gateway("""
 rules:
