@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import msgspec
 from botocore.exceptions import ClientError
 
+from pipeline import prices
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
 
 #: How often to ask whether a query has ended.
 _POLL_SECONDS = 0.2
-
-#: What a query costs in us-east-1 and most other regions: by the data it scans, rounded up to megabytes, and for that
-#: of at least 10 of them; statements that define something cost nothing. https://aws.amazon.com/athena/pricing/
-#: Whether its TB has 10^12 bytes or a tenth more, the page does not say: the smaller one makes the higher price.
-USD_PER_TB = 5.0
-MEGABYTES_AT_LEAST = 10
-_BYTES_PER_MEGABYTE = 1_000_000
-_MEGABYTES_PER_TB = 1_000_000
 
 
 class Statistics(msgspec.Struct, frozen=True):
@@ -79,9 +72,9 @@ def statistics_of(execution: QueryExecutionTypeDef) -> Statistics:
 
 
 def price(scanned_bytes: int) -> float:
-    """US dollars for a query that scans so many bytes."""
-    megabytes = max(-(-scanned_bytes // _BYTES_PER_MEGABYTE), MEGABYTES_AT_LEAST)
-    return megabytes * USD_PER_TB / _MEGABYTES_PER_TB
+    """US dollars for a query that scans so many bytes; statements that define something cost nothing."""
+    megabytes = max(prices.blocks(scanned_bytes, prices.ATHENA_BYTES_A_MEGABYTE), prices.ATHENA_MEGABYTES_AT_LEAST)
+    return prices.ATHENA_TB.of(megabytes / prices.ATHENA_MEGABYTES_A_TB)
 
 
 def _execute(session: boto3.Session, deployment: Deployment, sql: str) -> QueryExecutionTypeDef:
