@@ -1,0 +1,48 @@
+"""What the bill is made of, hour by hour."""
+
+from __future__ import annotations
+
+from dashboards.grafana.frame import Panels
+from dashboards.grafana.panels import graph
+from dashboards.grafana.queries import FUNCTIONS, HOUR, PREFIX, Metric, of_delivery, of_function, of_stream
+
+
+def costs() -> Panels:
+    """Graphs of what AWS charges for by use; the prices differ by region."""
+    return (
+        graph(
+            "Bytes through the stream and Firehose",
+            "By the hour: into the stream, and through each delivery stream. Firehose counts a record as 5 KB or more",
+            [
+                of_stream("IncomingBytes", "stream", period=HOUR),
+                of_delivery("raw", "DataReadFromKinesisStream.Bytes", "to the raw zone", period=HOUR),
+                of_delivery("alerts", "IncomingBytes", "to the table of alerts", period=HOUR),
+            ],
+            unit="decbytes",
+        ),
+        graph(
+            "Invocations of Lambda",
+            "By the hour",
+            [of_function(name, "Invocations", name, period=HOUR) for name in FUNCTIONS],
+        ),
+        graph(
+            "Run time of Lambda",
+            "By the hour; times the memory it is what is paid for",
+            [of_function(name, "Duration", name, period=HOUR) for name in FUNCTIONS],
+            unit="ms",
+        ),
+        graph(
+            "Bytes scanned by Athena",
+            "By the hour, in the stage's workgroup, by kind of query and how it ended; these dashboards' own too",
+            [
+                Metric(
+                    "${PROP('Dim.QueryType')} ${PROP('Dim.QueryState')}",
+                    "AWS/Athena",
+                    "ProcessedBytes",
+                    {"WorkGroup": PREFIX, "QueryType": "*", "QueryState": "*"},
+                    period=HOUR,
+                )
+            ],
+            unit="decbytes",
+        ),
+    )

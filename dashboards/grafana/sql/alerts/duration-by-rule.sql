@@ -1,0 +1,28 @@
+-- Of the alerts that resolved in the time that is shown.
+WITH resolved AS (
+    SELECT DISTINCT
+        alert_id,
+        rule,
+        CAST(substr(replace(CAST(changed_at AS varchar), 'T', ' '), 1, 19) AS timestamp) AS changed,
+        date_diff(
+            'second',
+            CAST(substr(replace(CAST(fired_at AS varchar), 'T', ' '), 1, 19) AS timestamp),
+            CAST(substr(replace(CAST(changed_at AS varchar), 'T', ' '), 1, 19) AS timestamp)
+        ) AS seconds
+    FROM alerts
+    WHERE
+        dt >= $__rawTimeFrom('yyyy-MM-dd')
+        AND change = 'resolved'
+        AND fired_at IS NOT NULL
+        AND site IN (${site:singlequote})
+)
+SELECT
+    rule,
+    count(*) AS resolved,
+    approx_percentile(seconds, 0.5) AS median,
+    approx_percentile(seconds, 0.95) AS p95,
+    max(seconds) AS longest
+FROM resolved
+WHERE $__timeFilter(changed)
+GROUP BY rule
+ORDER BY resolved DESC, rule

@@ -1,0 +1,3 @@
+SELECT count(*) AS registered
+FROM devices
+WHERE site IN (${site:singlequote})
