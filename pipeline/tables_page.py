@@ -20,9 +20,10 @@ PAGE = Path(__file__).parent.parent / "docs" / "tables.md"
 #: All of them, those that most questions are about first.
 TABLES = (*CURATED, DEVICES, ALERTS, GROUND_TRUTH, RAW)
 
-_METRIC_UNITS = {"temperature": "°C", "humidity": "%RH", "battery": "V"}
+#: The units of what a device measures, as they are written everywhere.
+METRIC_UNITS = {"temperature": "°C", "humidity": "%RH", "battery": "V"}
 _UNITS = {
-    **_METRIC_UNITS,
+    **METRIC_UNITS,
     "temperature_raw": "°C",
     "calibration_offset": "°C",
     "latitude": "° north",
@@ -107,7 +108,7 @@ The usual questions, ready to be asked: `iot query --name hottest-devices`. Thei
 def unit_of(column: Column) -> str:
     """The unit of a column's values; empty for counts, names and texts."""
     if statistic := _STATISTIC.fullmatch(column.name):
-        return _METRIC_UNITS[statistic["metric"]]
+        return METRIC_UNITS[statistic["metric"]]
     if column.type == "timestamp":
         return "UTC"
     if column.type == "string" and _TEXT_TIME.fullmatch(column.name):

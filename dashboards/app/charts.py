@@ -98,7 +98,9 @@ def site_map(sites: pd.DataFrame, *, height: int = 360) -> alt.LayerChart | alt.
         values=json.loads(_WORLD.read_text()),
         format=alt.TopoDataFormat(type="topojson", feature="countries"),
     )
-    land = alt.Chart(world).mark_geoshape(fill="#8A8F98", fillOpacity=0.25, stroke="#8A8F98", strokeWidth=0.6)
+    land = alt.Chart(world).mark_geoshape(
+        fill="#8A8F98", fillOpacity=0.25, stroke="#8A8F98", strokeWidth=0.6, aria=False
+    )
     spots = (
         alt.Chart(sites)
         .mark_circle(opacity=0.85, stroke="white", strokeWidth=1)

@@ -15,10 +15,12 @@ from dashboards.app.measures import Alarm, Measure
 from dashboards.app.pipeline_in_use import Source, deployed, session
 from pipeline import alerts, athena
 from pipeline.alerts import Standing
+from pipeline.plan import Item, cost_so_far
 from telemetry.rules import RuleSet
 
 _SECONDS = 10
 _MINUTE = 60
+_DAY = 86_400
 
 #: What is kept of each kind: as many questions, whoever asked them.
 _ENTRIES = 200
@@ -50,6 +52,19 @@ def metrics(wanted: tuple[Measure, ...], hours: float, period: int) -> pd.DataFr
     """Metrics of the last ``hours``, by periods of so many seconds."""
     end = dt.datetime.now(dt.UTC)
     return measures.fetch(session(), wanted, end - dt.timedelta(hours=hours), end, period)
+
+
+@st.cache_data(ttl=10 * _MINUTE, max_entries=_ENTRIES, show_spinner=False)
+def spent(chosen: Source) -> list[Item]:
+    """What this month (UTC) has cost until now, as far as CloudWatch counts it; empty where it counted nothing."""
+    now = dt.datetime.now(dt.UTC)
+    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    found = deployed(chosen)
+    counted = measures.fetch(session(), measures.spent(found), start, now, _DAY)
+    if counted.empty:
+        return []
+    hours = (now - start).total_seconds() / 3600
+    return cost_so_far(measures.usage(counted, hours, measures.shards(session(), found)))
 
 
 @st.cache_data(ttl=_SECONDS, max_entries=1, show_spinner=False)

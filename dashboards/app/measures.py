@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from pipeline.plan import Usage
+from pipeline.plan_services import MEMORY_GB
+
 if TYPE_CHECKING:
     import boto3
 
@@ -86,6 +89,58 @@ def service(deployed: Deployment) -> tuple[Measure, ...]:
             (("DeliveryStreamName", deployed.delivery_stream_name),),
         ),
     )
+
+
+#: What Athena tells apart: of queries that answer with rows, those that succeeded are billed, and so are a few others.
+_BILLED_QUERIES = (("QueryState", "SUCCEEDED"), ("QueryType", "DML"))
+
+
+def spent(deployed: Deployment) -> tuple[Measure, ...]:
+    """What is billed by its amount: the stream's records and bytes, functions, tables, and what queries read."""
+    stream = (("StreamName", deployed.stream_name),)
+    workgroup = (*_BILLED_QUERIES, ("WorkGroup", deployed.work_group_name))
+    functions = (deployed.detector_function_name, deployed.watchdog_function_name, deployed.notifier_function_name)
+    tables = (deployed.state_table_name, deployed.group_table_name)
+    return (
+        Measure("records", "AWS/Kinesis", "IncomingRecords", "Sum", stream),
+        Measure("bytes", "AWS/Kinesis", "IncomingBytes", "Sum", stream),
+        Measure("scanned_bytes", "AWS/Athena", "ProcessedBytes", "Sum", workgroup),
+        *(
+            Measure(f"{key} {name}", "AWS/Lambda", metric, "Sum", (("FunctionName", name),), scale)
+            for name in functions
+            for key, metric, scale in (
+                ("invocations", "Invocations", 1.0),
+                ("gb_seconds", "Duration", MEMORY_GB / 1000),
+            )
+        ),
+        *(
+            Measure(f"{key} {name}", "AWS/DynamoDB", metric, "Sum", (("TableName", name),))
+            for name in tables
+            for key, metric in (
+                ("write_units", "ConsumedWriteCapacityUnits"),
+                ("read_units", "ConsumedReadCapacityUnits"),
+            )
+        ),
+    )
+
+
+def usage(counted: pd.DataFrame, hours: float, shards: int) -> Usage:
+    """The sums of what :func:`spent` asked for; ``shards`` is 0 for a stream on demand."""
+    sums = counted.drop(columns="at").sum()
+    kinds = ("records", "bytes", "scanned_bytes", "invocations", "gb_seconds", "write_units", "read_units")
+    return Usage(
+        hours=hours,
+        shards=shards,
+        **{kind: float(sums[[name for name in sums.index if name.split(" ")[0] == kind]].sum()) for kind in kinds},
+    )
+
+
+def shards(session: boto3.Session, deployed: Deployment) -> int:
+    """How many shards are billed: 0 for a stream on demand."""
+    found = session.client("kinesis").describe_stream_summary(StreamName=deployed.stream_name)
+    summary = found["StreamDescriptionSummary"]
+    on_demand = summary.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND"
+    return 0 if on_demand else int(summary["OpenShardCount"])
 
 
 def fetch(

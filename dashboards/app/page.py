@@ -13,7 +13,7 @@ import streamlit as st
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from dashboards.app.pipeline_in_use import Source, source
+from dashboards.app.pipeline_in_use import Source, deployed, source
 from local.endpoint import LocalError
 from pipeline.errors import PipelineError
 
@@ -29,11 +29,17 @@ def shown(title: str, what: str) -> Callable[[Callable[[Source], None]], Callabl
         def page() -> None:
             st.title(title)
             st.caption(what)
-            guarded(lambda: draw(source()))
+            guarded(lambda: _draw(draw))
 
         return page
 
     return decorate
+
+
+def _draw(draw: Callable[[Source], None]) -> None:
+    chosen = source()
+    deployed(chosen)  # what is not there is said once, and not by each part of the page
+    draw(chosen)
 
 
 def guarded(draw: Callable[[], None]) -> None:

@@ -53,6 +53,8 @@ PUBLISHED = {
     ("AWS/SNS", "TopicName"): {"NumberOfNotificationsFailed"},
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
     ("AWS/Events", "RuleName"): {"Invocations"},
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+    ("AWS/DynamoDB", "TableName"): {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
     # https://docs.aws.amazon.com/athena/latest/ug/query-metrics-viewing.html
     ("AWS/Athena", "QueryState", "QueryType", "WorkGroup"): {"ProcessedBytes"},
 }

@@ -11,7 +11,7 @@ from dashboards.app import fetching, sql
 from dashboards.app.page import ago, clock, nothing_yet, shown, stop, today
 from dashboards.app.pipeline_in_use import Source
 from dashboards.app.series import Span, chart, spans_of, thresholds_of
-from dashboards.app.units import UNITS
+from pipeline.tables_page import METRIC_UNITS
 from telemetry.fields import METRICS
 
 _HOURS = {"1 hour": 1, "6 hours": 6, "24 hours": 24, "7 days": 168, "30 days": 720}
@@ -52,7 +52,7 @@ def device(chosen: Source) -> None:
     for metric in METRICS:
         if readings[metric].notna().any():
             st.altair_chart(
-                chart(readings, metric, UNITS.get(metric, ""), thresholds, spans),
+                chart(readings, metric, METRIC_UNITS.get(metric, ""), thresholds, spans),
                 alt=f"{metric} of {name} over time with its alerts and thresholds",
             )
     if thresholds:

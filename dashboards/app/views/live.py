@@ -110,7 +110,7 @@ def _feed(firing: list[Standing]) -> None:
         alt="The newest alerts that are firing",
     )
     more = f"The newest {_ALERTS_SHOWN} of {len(newest)}. " if len(newest) > _ALERTS_SHOWN else ""
-    st.caption(f"{more}What is done about them is said on the page [Alerts](alerts).")
+    st.markdown(f"{more}[Acknowledge and snooze them](alerts).")
 
 
 def _sites(chosen: Source) -> None:

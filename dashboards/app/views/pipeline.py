@@ -21,6 +21,7 @@ def pipeline(chosen: Source) -> None:
     """Draw the page."""
     _moving(chosen)
     _freshness(chosen)
+    _costs(chosen)
 
 
 @st.fragment(run_every=_REFRESH)
@@ -121,4 +122,33 @@ def _freshness(chosen: Source) -> None:
             ),
             "age": st.column_config.TextColumn("how old"),
         },
+    )
+
+
+def _costs(chosen: Source) -> None:
+    st.subheader("What this month has cost so far")
+    items = fetching.spent(chosen)
+    if not items:
+        nothing_yet(
+            "Nothing that AWS bills was counted this month; the local AWS counts nothing and bills nothing.",
+            "What a fleet would cost: **iot plan --devices 10000 --interval 10s**",
+        )
+        return
+    rows = pd.DataFrame(
+        [(one.service, one.what, one.quantity, one.unit, one.usd_per_month) for one in items],
+        columns=["service", "what", "quantity", "unit", "usd"],
+    )
+    st.metric("US dollars since the first of the month (UTC)", f"{rows['usd'].sum():,.2f}", border=True)
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="Costs of this month by service",
+        column_config={
+            "quantity": st.column_config.NumberColumn("quantity", format="localized"),
+            "usd": st.column_config.NumberColumn("USD", format="%.2f"),
+        },
+    )
+    st.caption(
+        "By CloudWatch's counts and list prices of us-east-1, without storage, Glue and taxes: the trend is right, "
+        "the bill is in Cost Explorer."
     )

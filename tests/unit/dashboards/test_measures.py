@@ -1,0 +1,100 @@
+"""Metrics as a table, and what they say was spent."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, cast
+
+import boto3
+import pandas as pd
+import pytest
+from moto import mock_aws
+
+from dashboards.app import measures
+
+START = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+END = START + dt.timedelta(minutes=5)
+
+
+class CloudWatch:
+    """Answers in two pages, the second metric with a gap."""
+
+    def client(self, name: str) -> CloudWatch:
+        assert name == "cloudwatch"
+        return self
+
+    def get_paginator(self, name: str) -> CloudWatch:
+        assert name == "get_metric_data"
+        return self
+
+    def paginate(self, **asked: Any) -> list[dict[str, Any]]:
+        self.asked = asked["MetricDataQueries"]
+        minute = dt.timedelta(minutes=1)
+        return [
+            {
+                "MetricDataResults": [
+                    {"Id": "m0", "Timestamps": [START, START + minute], "Values": [60.0, 120.0]},
+                    {"Id": "m2", "Timestamps": [START + minute], "Values": [1500.0]},
+                ]
+            },
+            {"MetricDataResults": [{"Id": "m0", "Timestamps": [START + 2 * minute], "Values": [180.0]}]},
+        ]
+
+
+def fetched(session: object, wanted: tuple[measures.Measure, ...]) -> pd.DataFrame:
+    return measures.fetch(cast("boto3.Session", session), wanted, START, END, 60)
+
+
+def test_should_put_each_measure_in_a_column_and_each_period_in_a_row() -> None:
+    cloudwatch = CloudWatch()
+    frame = fetched(cloudwatch, measures.flow("dev"))
+    assert list(frame.columns) == ["at", "readings", "rejected", "p50", "p95"]
+    assert frame["readings"].tolist() == [60, 120, 180]
+    assert frame["p50"].dropna().tolist() == [1.5]  # seconds
+    assert frame["rejected"].isna().all()
+    assert frame["at"].iloc[0] == START
+    assert cloudwatch.asked[0]["MetricStat"]["Metric"]["Dimensions"] == [
+        {"Name": "service", "Value": "detector"},
+        {"Name": "stage", "Value": "dev"},
+    ]
+
+
+def test_should_give_an_empty_table_where_nothing_was_measured() -> None:
+    with mock_aws():
+        frame = fetched(boto3.Session(region_name="us-east-1"), measures.flow("dev"))
+    assert frame.empty
+    assert str(frame["at"].dtype).startswith("datetime64[ns, UTC")
+
+
+def test_should_add_up_what_functions_and_tables_took() -> None:
+    counted = pd.DataFrame(
+        {
+            "at": [START, END],
+            "records": [100.0, 50.0],
+            "bytes": [1e6, None],
+            "scanned_bytes": [None, 5e6],
+            "invocations a": [10.0, 1.0],
+            "invocations b": [5.0, None],
+            "gb_seconds a": [0.5, 0.5],
+            "write_units t": [3.0, 4.0],
+            "read_units t": [1.0, 1.0],
+        }
+    )
+    used = measures.usage(counted, 24.0, 2)
+    assert (used.hours, used.shards, used.records, used.bytes, used.scanned_bytes) == (24, 2, 150, 1e6, 5e6)
+    assert (used.invocations, used.gb_seconds, used.write_units, used.read_units) == (16, 1, 7, 2)
+
+
+@pytest.mark.parametrize(("mode", "billed"), [("PROVISIONED", 3), ("ON_DEMAND", 0)])
+def test_should_count_the_shards_that_are_billed(mode: str, billed: int) -> None:
+    class Kinesis:
+        def client(self, _name: str) -> Kinesis:
+            return self
+
+        def describe_stream_summary(self, **_: str) -> dict[str, Any]:
+            return {"StreamDescriptionSummary": {"StreamModeDetails": {"StreamMode": mode}, "OpenShardCount": 3}}
+
+    class Deployed:
+        stream_name = "stream"
+
+    assert measures.shards(cast("Any", Kinesis()), cast("Any", Deployed())) == billed
