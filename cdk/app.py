@@ -57,6 +57,8 @@ def build(app: App, settings: Settings, target: Target) -> None:
         names=names,
         target=target,
         stream=ingest.stream,
+        raw_bucket=ingest.raw_bucket,
+        lake_bucket=lake.bucket,
         alerts=alerts,
     )
     Tags.of(app).add("project", "iot-pipeline")

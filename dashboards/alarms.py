@@ -6,17 +6,14 @@ They are about symptoms and end-to-end freshness rather than every cause. Each n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_sns as sns
-from aws_cdk.aws_cloudwatch import ComparisonOperator, IMetric, TreatMissingData
-from constructs import Construct
+from aws_cdk.aws_cloudwatch import IMetric, TreatMissingData
 
 from dashboards import metrics
 from dashboards.metrics import FIVE_MINUTES, MINUTE, Watched
+
+Severity = Literal["warning", "critical"]
 
 #: Of all lines; a device's bad line now and then stays below it.
 _REJECTED_PERCENT = 1.0
@@ -42,7 +39,7 @@ class AlarmSpec(NamedTuple):
     """
 
     name: str
-    severity: Literal["warning", "critical"]
+    severity: Severity
     meaning: str
     metric: IMetric
     threshold: float
@@ -243,29 +240,3 @@ def _stale(watched: Watched) -> list[AlarmSpec]:
             missing=TreatMissingData.BREACHING,
         )
     ]
-
-
-def create_alarms(
-    scope: Construct, specs: Sequence[AlarmSpec], *, topic: sns.ITopic, name: Callable[[str], str]
-) -> list[cloudwatch.Alarm]:
-    """Make the alarms; each tells ``topic`` when it goes off and when it is over."""
-    alarms = []
-    for spec in specs:
-        alarm = cloudwatch.Alarm(
-            scope,
-            "".join(word.capitalize() for word in spec.name.split("-")),
-            alarm_name=name(spec.name),
-            alarm_description=f"[{spec.severity}] {spec.meaning}. Runbook: docs/runbooks/{spec.name}.md",
-            metric=spec.metric,
-            threshold=spec.threshold,
-            comparison_operator=ComparisonOperator.LESS_THAN_THRESHOLD
-            if spec.below
-            else ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            datapoints_to_alarm=spec.datapoints,
-            evaluation_periods=spec.periods,
-            treat_missing_data=spec.missing,
-        )
-        alarm.add_alarm_action(actions.SnsAction(topic))
-        alarm.add_ok_action(actions.SnsAction(topic))
-        alarms.append(alarm)
-    return alarms

@@ -1,4 +1,4 @@
-"""The CloudWatch dashboard: alarms first, then a row for each part of a reading's way."""
+"""The CloudWatch dashboard: alarms, what the fleet says, then each part of a reading's way, and what it costs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from typing import get_args
 
 from aws_cdk import Duration
 from aws_cdk.aws_cloudwatch import (
-    Alarm,
     AlarmStatusWidget,
     Dashboard,
     GraphWidget,
+    IAlarm,
+    IMetric,
     IWidget,
+    MathExpression,
     Metric,
     TextWidget,
 )
 from constructs import Construct
 
+from dashboards import costs
 from dashboards.metrics import (
     FIVE_MINUTES,
+    HOUR,
     MINUTE,
     Watched,
     age_of_oldest,
+    by_site,
     curate_failures,
     from_curate,
     from_function,
@@ -37,20 +42,34 @@ from telemetry.rules import Severity
 _WIDTH = 24
 
 
-def create_dashboard(scope: Construct, watched: Watched, alarms: Sequence[Alarm], *, name: str) -> Dashboard:
+def create_dashboard(scope: Construct, watched: Watched, alarms: Sequence[IAlarm], *, name: str) -> Dashboard:
     """Make the dashboard over what is watched."""
     rows: list[list[IWidget]] = [[AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_WIDTH, height=4)]]
     for title, graphs in (
+        ("Fleet: what the readings say, and whether they are all there", _fleet(watched)),
         ("Ingest: from the gateways to the stream and the raw zone", _ingest(watched)),
         ("Detection: from the stream to an alert", _detection(watched)),
         ("Notification: from an alert's change to those who are told", _notification(watched)),
         ("Clock: what is due without a reading", _clock(watched)),
-        ("Alerts", _alerts(watched)),
         ("Quality: lines that are no readings", _quality(watched)),
         ("Lake: from raw lines to tables", _lake(watched)),
+        ("Cost: what is charged for, by the hour", _costs(watched)),
     ):
         rows += [[TextWidget(markdown=f"## {title}", width=_WIDTH, height=1)], graphs]
     return Dashboard(scope, "Dashboard", dashboard_name=name, default_interval=Duration.hours(3), widgets=rows)
+
+
+def _fleet(watched: Watched) -> list[IWidget]:
+    return [
+        _graph("Alerts fired, by severity", **_by_severity(watched, "AlertsFiring")),
+        _searched("Alerts fired, by site", by_site(watched)),
+        _graph("Alerts resolved, by severity", **_by_severity(watched, "AlertsResolved")),
+        _graph("Readings that came (%)", of_expected=from_curate(watched, "Completeness", statistic="Minimum")),
+    ]
+
+
+def _by_severity(watched: Watched, name: str) -> dict[str, Metric]:
+    return {s: from_function(watched, "notifier", name, severity=s) for s in get_args(Severity)}
 
 
 def _ingest(watched: Watched) -> list[IWidget]:
@@ -135,23 +154,11 @@ def _clock(watched: Watched) -> list[IWidget]:
             errors=watchdog.metric_errors(period=FIVE_MINUTES),
             throttles=watchdog.metric_throttles(period=FIVE_MINUTES),
         ),
-        _graph("Oldest change not in the table of alerts yet (s)", age=of_delivery(watched.alerts_delivery)),
-    ]
-
-
-def _alerts(watched: Watched) -> list[IWidget]:
-    def by_severity(name: str) -> dict[str, Metric]:
-        return {s: from_function(watched, "notifier", name, severity=s) for s in get_args(Severity)}
-
-    return [
-        _graph("Fired", **by_severity("AlertsFiring")),
-        _graph("Resolved", **by_severity("AlertsResolved")),
         _graph(
-            "Changes of all kinds",
+            "Changes of alerts",
             by_readings=from_function(watched, "detector", "Transitions"),
             by_the_clock=from_function(watched, "watchdog", "Transitions"),
         ),
-        _graph("Rules refused", refused=from_function(watched, "watchdog", "RulesRejected", statistic="Maximum")),
     ]
 
 
@@ -162,8 +169,12 @@ def _quality(watched: Watched) -> list[IWidget]:
             "By reason",
             **{r: from_function(watched, "detector", "RejectedReadings", reason=r) for r in get_args(Reason)},
         ),
-        _graph("Quarantined by the curation", lines=from_curate(watched, "QuarantinedLines")),
-        _graph("Duplicates removed by the curation", duplicates=from_curate(watched, "DuplicateReadings")),
+        _graph(
+            "Found by the curation",
+            quarantined_lines=from_curate(watched, "QuarantinedLines"),
+            duplicates_removed=from_curate(watched, "DuplicateReadings"),
+        ),
+        _graph("Rules refused", refused=from_function(watched, "watchdog", "RulesRejected", statistic="Maximum")),
     ]
 
 
@@ -174,9 +185,36 @@ def _lake(watched: Watched) -> list[IWidget]:
         _graph(
             "Age of the newest curated reading (s)", age=from_curate(watched, "NewestReadingAge", statistic="Minimum")
         ),
+        _graph("Oldest change not in the table of alerts yet (s)", age=of_delivery(watched.alerts_delivery)),
     ]
 
 
-def _graph(title: str, **series: Metric) -> GraphWidget:
+def _costs(watched: Watched) -> list[IWidget]:
+    return [
+        _graph(
+            "Bytes through the stream and Firehose",
+            into_the_stream=of_stream(watched, "IncomingBytes").with_(period=HOUR),
+            to_the_raw_zone=costs.bytes_from_stream(watched),
+            to_the_table_of_alerts=costs.bytes_of_alerts(watched),
+        ),
+        _graph("Records into the stream", records=of_stream(watched, "IncomingRecords").with_(period=HOUR)),
+        _graph("Lambda (GB-seconds)", **costs.gb_seconds(watched)),
+        _searched("Bytes scanned by queries", costs.bytes_scanned(watched)),
+        _searched("DynamoDB write units", *costs.units(watched, "ConsumedWriteCapacityUnits")),
+        _searched("DynamoDB read units", *costs.units(watched, "ConsumedReadCapacityUnits")),
+        *(
+            # A value a day: none in the last hours.
+            _searched(f"Bytes in {name}, by the day", costs.bucket_size(bucket), start="-P28D")
+            for name, bucket in watched.buckets.items()
+        ),
+    ]
+
+
+def _searched(title: str, *searches: IMetric, start: str | None = None) -> GraphWidget:
+    """A graph whose lines CloudWatch finds and names."""
+    return GraphWidget(title=title, left=list(searches), width=_WIDTH // 4, start=start)
+
+
+def _graph(title: str, **series: Metric | MathExpression) -> GraphWidget:
     lines = [metric.with_(label=label) for label, metric in series.items()]
     return GraphWidget(title=title, left=lines, width=_WIDTH // 4)

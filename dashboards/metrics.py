@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aws_cdk import Duration
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.aws_cloudwatch import IMetric, MathExpression, Metric
@@ -27,7 +29,8 @@ class Watched(NamedTuple):
 
     The deliveries are names of Firehose delivery streams; ``curate_failures_rule`` is the name of the EventBridge
     rule that sees the job fail. ``curate_wait_hours`` is the longest time between two of its scheduled runs, None where
-    there are days without one.
+    there are days without one. ``tables`` are those of alerts and groups, ``buckets`` the raw zone's and the lake's, by
+    what the dashboard calls them; ``workgroup`` is Athena's, by name.
     """
 
     stage: str
@@ -38,12 +41,16 @@ class Watched(NamedTuple):
     detector_timeout: Duration
     watchdog: lambda_.IFunction
     notifier: lambda_.IFunction
+    function_memory_mb: int
     failure_queue: sqs.IQueue
     transitions: sqs.IQueue
     transitions_failures: sqs.IQueue
     alerts_topic: sns.ITopic
     curate_failures_rule: str
     curate_wait_hours: int | None
+    tables: dict[str, dynamodb.ITable]
+    buckets: dict[str, s3.IBucket]
+    workgroup: str
 
 
 def of_stream(watched: Watched, name: str) -> Metric:
@@ -70,6 +77,29 @@ def from_function(watched: Watched, service: str, name: str, *, statistic: str =
         dimensions_map={"service": service, "stage": watched.stage, **dimension},
         statistic=statistic,
         period=FIVE_MINUTES,
+    )
+
+
+def by_site(watched: Watched) -> MathExpression:
+    """The alerts that fired at each site. Which there are, the readings say: a site has a metric from its first on."""
+    return search(_NAMESPACE, "AlertsFiring", FIVE_MINUTES, "site", service="notifier", stage=watched.stage)
+
+
+def search(
+    namespace: str, name: str, period: Duration, *variable: str, statistic: str = "Sum", **fixed: str
+) -> MathExpression:
+    """All metrics of that name with these dimensions: any value of the ``variable`` ones, those of the ``fixed`` ones.
+
+    For dashboards alone: no alarm takes a search.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html
+    """
+    schema = ",".join((namespace, *sorted((*variable, *fixed))))
+    exactly = " ".join(f'{dimension}="{value}"' for dimension, value in fixed.items())
+    return MathExpression(
+        expression=f"SEARCH('{{{schema}}} MetricName=\"{name}\" {exactly}', '{statistic}', {period.to_seconds():.0f})",
+        using_metrics={},
+        period=period,
+        label="",
     )
 
 

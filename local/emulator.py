@@ -1,7 +1,8 @@
 """Starts, finds, resets and stops the embedded AWS: MiniStack, in an environment and processes of its own.
 
 Everything an instance has lies in one folder, its home, so that each clone of the repository has its own.
-Data lives in memory and only as long as the instance runs.
+Data lives in memory and only as long as the instance runs. With it runs an agent that makes metrics of the functions'
+logs: see :mod:`local.metrics_agent`.
 
 ``instance.json`` in the home names the process and the port. The instance holds a lock on that file for as
 long as it lives: the kernel releases it with the process, so that a file left over from a crash or a reboot

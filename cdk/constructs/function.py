@@ -22,6 +22,8 @@ from cdk.target import Target
 
 _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
+MEMORY_MB = 512
+
 
 class Shared(NamedTuple):
     """What every function of the stack gets."""
@@ -90,7 +92,7 @@ class Function(Construct):
             architecture=_ARCHITECTURES[lambda_architecture(shared.target)],
             handler=f"lambdas.{service}.handler.handler",
             code=shared.code,
-            memory_size=512,
+            memory_size=MEMORY_MB,
             timeout=timeout,
             role=role.fixed,
             log_group=log,

@@ -51,8 +51,10 @@ class AlertsStack(Stack):
             key=self.key,
             emails=settings.alert_emails,
         )
-        state_table = AlertTable(self, "State", partition_key="gateway", sort_key="part", removal=settings.data_removal)
-        group_table = AlertTable(self, "Groups", partition_key="group", removal=settings.data_removal)
+        self.state_table = AlertTable(
+            self, "State", partition_key="gateway", sort_key="part", removal=settings.data_removal
+        )
+        self.group_table = AlertTable(self, "Groups", partition_key="group", removal=settings.data_removal)
         self.config_bucket = Bucket(
             self,
             "Config",
@@ -89,22 +91,24 @@ class AlertsStack(Stack):
             "Detector",
             shared=shared,
             stream=stream,
-            state_table=state_table,
+            state_table=self.state_table,
             failure_queue=self.failure_queue,
         )
-        self.watchdog = Watchdog(self, "Watchdog", shared=shared, state_table=state_table, group_table=group_table)
+        self.watchdog = Watchdog(
+            self, "Watchdog", shared=shared, state_table=self.state_table, group_table=self.group_table
+        )
         self.notifier = Notifier(
             self,
             "Notifier",
             shared=shared,
-            group_table=group_table,
+            group_table=self.group_table,
             alerts_topic=self.topic,
             topic_key=self.key,
             delivery_stream=delivery.delivery_stream,
         )
         CfnOutput(self, "AlertsTopicArn", value=self.topic.topic_arn)
-        CfnOutput(self, "StateTableName", value=state_table.table_name)
-        CfnOutput(self, "GroupTableName", value=group_table.table_name)
+        CfnOutput(self, "StateTableName", value=self.state_table.table_name)
+        CfnOutput(self, "GroupTableName", value=self.group_table.table_name)
         CfnOutput(self, "ConfigBucketName", value=self.config_bucket.bucket_name)
         CfnOutput(self, "RulesKey", value=RULES_KEY)
         CfnOutput(self, "RegistryKey", value=REGISTRY_KEY)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aws_cdk import Annotations, CfnOutput, Stack
 from aws_cdk import aws_kinesis as kinesis
-from aws_cdk.aws_cloudwatch import Metric
+from aws_cdk import aws_s3 as s3
+from aws_cdk.aws_cloudwatch import IAlarm, Metric
 from constructs import Construct
 
 from cdk.constructs.detector import TIMEOUT
+from cdk.constructs.function import MEMORY_MB
 from cdk.constructs.job_failures import JobFailures
 from cdk.constructs.notifications import NotificationTopic
 from cdk.limits import supports
@@ -15,7 +17,8 @@ from cdk.naming import Names
 from cdk.settings import Settings
 from cdk.stacks.alerts import AlertsStack
 from cdk.target import Target
-from dashboards.alarms import alarm_specs, create_alarms
+from dashboards.alarm_constructs import create_alarms, create_composite
+from dashboards.alarms import alarm_specs
 from dashboards.cloudwatch import create_dashboard
 from dashboards.metrics import Watched
 
@@ -31,6 +34,8 @@ class MonitoringStack(Stack):
         names: Names,
         target: Target,
         stream: kinesis.IStream,
+        raw_bucket: s3.IBucket,
+        lake_bucket: s3.IBucket,
         alerts: AlertsStack,
     ) -> None:
         super().__init__(scope, names.stack("monitoring"), description="IoT pipeline: alarms and dashboard")
@@ -60,12 +65,16 @@ class MonitoringStack(Stack):
             detector_timeout=TIMEOUT,
             watchdog=alerts.watchdog.function,
             notifier=alerts.notifier.function,
+            function_memory_mb=MEMORY_MB,
             failure_queue=alerts.failure_queue,
             transitions=alerts.transitions,
             transitions_failures=alerts.transitions_failures,
             alerts_topic=alerts.topic,
             curate_failures_rule=names.curate_failures_rule,
             curate_wait_hours=settings.schedule.longest_wait_hours,
+            tables={"alerts": alerts.state_table, "groups": alerts.group_table},
+            buckets={"the raw zone": raw_bucket, "the lake": lake_bucket},
+            workgroup=names.workgroup,
         )
         if watched.curate_wait_hours is None:
             Annotations.of(self).add_info(
@@ -75,5 +84,8 @@ class MonitoringStack(Stack):
         if not supports(self, target, "alarms on metric math"):
             specs = [spec for spec in specs if isinstance(spec.metric, Metric)]
         alarms = create_alarms(self, specs, topic=operations, name=names.alarm)
-        create_dashboard(self, watched, alarms, name=names.dashboard)
+        every: list[IAlarm] = [*alarms]
+        if supports(self, target, "AWS::CloudWatch::CompositeAlarm"):
+            every.insert(0, create_composite(self, specs, alarms, topic=operations, name=names.alarm))
+        create_dashboard(self, watched, every, name=names.dashboard)
         CfnOutput(self, "DashboardName", value=names.dashboard)

@@ -17,7 +17,7 @@ from glue_jobs.curate import batch as batches
 from glue_jobs.curate.arguments import Arguments
 from glue_jobs.curate.batch import Batch, Bench, Outcome, curate_batch, is_closed, is_expired, is_scattered
 from glue_jobs.curate.devices_file import write_devices
-from glue_jobs.curate.engine import Engine
+from glue_jobs.curate.engine import Engine, Share
 from glue_jobs.curate.errors import doing
 from glue_jobs.curate.index import Index
 from glue_jobs.curate.lake import Lake
@@ -86,6 +86,7 @@ class _Run:
         )
         self._summary = Summary(run_id=run_id, dry_run=arguments.dry_run)
         self._batches = 0
+        self._days: dict[str, Share] = {}
 
     def run(self) -> Summary:
         self._bench.reporter.phase("listing")
@@ -94,6 +95,9 @@ class _Run:
         else:
             self._curate()
         self._summary.lines = self._bench.reporter.rows
+        expected = sum(day.expected for day in self._days.values())
+        if expected:
+            self._summary.completeness = 100 * sum(day.received for day in self._days.values()) / expected
         self._bench.reporter.end(msgspec.json.encode(self._summary).decode())
         return self._summary
 
@@ -212,6 +216,7 @@ class _Run:
         summary.readings += counts.readings
         summary.duplicates += counts.duplicates
         summary.quarantined += counts.quarantined
+        self._days |= counts.days
         newest = [moment for moment in (summary.newest_reading, counts.newest) if moment]
         summary.newest_reading = max(newest, default=None)
         return outcome

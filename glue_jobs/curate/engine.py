@@ -19,13 +19,24 @@ class Touched(NamedTuple):
     readings: int
 
 
+class Share(NamedTuple):
+    """Of the readings that a day's devices sent by their numbers or their intervals, those that are there."""
+
+    received: int
+    expected: int
+
+
 class Counts(NamedTuple):
-    """Readings of the hours computed anew, copies removed from them, lines quarantined, and the newest ``ts``."""
+    """Readings of the hours computed anew, copies removed from them, lines quarantined, and the newest ``ts``.
+
+    ``days`` are those that were built and have readings.
+    """
 
     readings: int
     duplicates: int
     quarantined: int
     newest: Optional[dt.datetime]
+    days: dict[str, Share]
 
 
 class Engine(Protocol):

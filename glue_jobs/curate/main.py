@@ -55,7 +55,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], make_engine: MakeEngin
 
 
 def publish(cloudwatch: CloudWatchClient, stage: str, summary: Summary, now: dt.datetime) -> None:
-    """Put the run's metrics; the age of the newest reading only where there is one."""
+    """Put the run's metrics; the age of the newest reading and the completeness only where there is a reading."""
     values: dict[str, float] = {
         "CuratedReadings": summary.readings,
         "DuplicateReadings": summary.duplicates,
@@ -68,6 +68,8 @@ def publish(cloudwatch: CloudWatchClient, stage: str, summary: Summary, now: dt.
     if summary.newest_reading:
         age = (now - summary.newest_reading).total_seconds()
         data.append({"MetricName": "NewestReadingAge", "Value": age, "Unit": "Seconds"})
+    if summary.completeness is not None:
+        data.append({"MetricName": "Completeness", "Value": summary.completeness, "Unit": "Percent"})
     for datum in data:
         datum["Dimensions"] = [{"Name": "stage", "Value": stage}, {"Name": "service", "Value": "curate"}]
         datum["Timestamp"] = now

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
 
 from glue_jobs.curate import layout, spark_workers
-from glue_jobs.curate.engine import Counts, Touched
+from glue_jobs.curate.engine import Counts, Share, Touched
 from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.lake import Lake
 from glue_jobs.curate.layout import DayFile, Plan
@@ -72,6 +72,7 @@ class SparkEngine:
         self._contradicting: list[DataFrame] = []
         self._quarantined = self._frame([], QUARANTINE.columns)
         self._readings = self._duplicates = 0
+        self._days: dict[str, Share] = {}
         self._frame(registry, DEVICES.columns).createOrReplaceTempView("registry")
 
     def read_whole(self, objects: Sequence[RawObject]) -> list[Touched]:
@@ -110,7 +111,11 @@ class SparkEngine:
             self._write(lake, SITE_DAILY, day, self._sites(hours_of_day), "site")
             readings = self._files(lake, READINGS, plan.copied).unionByName(rows.drop("hour_start"))
             readings.createOrReplaceTempView("readings_of_day")
-            self._write(lake, DEVICE_HEALTH, day, self._spark.sql(spark_sql("device_health")), "device_id")
+            health = self._keep(self._spark.sql(spark_sql("device_health")))
+            health.createOrReplaceTempView("health")
+            (sums,) = _collected(self._spark.sql(spark_sql("completeness")))
+            self._days[day] = Share(*map(int, sums))
+            self._write(lake, DEVICE_HEALTH, day, health, "device_id")
             return True
 
     def collect_quarantine(self) -> None:
@@ -152,7 +157,7 @@ class SparkEngine:
         ((newest,),) = _collected(self._accepted().select(f.max(f.unix_micros("ts"))))
         ((quarantined,),) = _collected(self._quarantined.select(f.count("*")))
         moment = None if newest is None else _moment(newest)
-        return Counts(self._readings, self._duplicates, quarantined, moment)
+        return Counts(self._readings, self._duplicates, quarantined, moment, self._days)
 
     def close(self) -> None:
         """Let go of the memory and the files."""

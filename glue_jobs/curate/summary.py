@@ -29,8 +29,9 @@ class Summary(msgspec.Struct, kw_only=True):
 
     ``readings`` and ``duplicates`` are those of all the hours it computed anew, ``expired_readings`` those that arrived
     for hours whose raw objects may have expired, which stay as they are. ``merged`` are days whose files were merged.
-    ``would_change`` is what a dry run found; nothing else is counted then but ``objects``, ``lines``,
-    ``expired_readings`` and ``quarantined``.
+    ``completeness`` is, in percent, how many of the readings that the table ``device_health`` expects have come, of the
+    days it wrote; None where it wrote none. ``would_change`` is what a dry run found; nothing else is counted then but
+    ``objects``, ``lines``, ``expired_readings`` and ``quarantined``.
     """
 
     run_id: str
@@ -46,4 +47,5 @@ class Summary(msgspec.Struct, kw_only=True):
     merged: int = 0
     watermark: Optional[dt.datetime] = None
     newest_reading: Optional[dt.datetime] = None
+    completeness: Optional[float] = None
     would_change: list[Touch] = []

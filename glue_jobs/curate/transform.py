@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from glue_jobs.curate import layout
 from glue_jobs.curate.devices_file import REGISTRY
-from glue_jobs.curate.engine import Counts, Touched
+from glue_jobs.curate.engine import Counts, Share, Touched
 from glue_jobs.curate.quotes import Contradiction, quotes
 from glue_jobs.curate.raw import Content, RawObject
 from glue_jobs.curate.staging import Staging, insert, naive
@@ -79,6 +79,7 @@ class Transform:
         self._staging = Staging(self._db)
         insert(self._db, "registry", registry, REGISTRY)
         self._readings = self._duplicates = 0
+        self._days: dict[str, Share] = {}
         self._files = 0
 
     def close(self) -> None:
@@ -131,7 +132,7 @@ class Transform:
             *made,
             self._write(READINGS_HOURLY, "SELECT * FROM hours_of_day ORDER BY hour_start, device_id"),
             self._write(SITE_DAILY, "SELECT * FROM sites ORDER BY site"),
-            self._write_health([*previous.kept, *(file.path for file in made)]),
+            self._write_health(day, [*previous.kept, *(file.path for file in made)]),
         ]
 
     def contradicting(self) -> list[RawObject]:
@@ -196,7 +197,8 @@ class Transform:
         """What was built."""
         ((quarantined,),) = self._db.execute("SELECT count(*) FROM quarantined").fetchall()
         ((newest,),) = self._db.execute("SELECT max(ts) FROM accepted").fetchall()
-        return Counts(self._readings, self._duplicates, quarantined, newest and newest.replace(tzinfo=dt.timezone.utc))
+        moment = newest and newest.replace(tzinfo=dt.timezone.utc)
+        return Counts(self._readings, self._duplicates, quarantined, moment, self._days)
 
     def _rows_by_hour(self, day: str, old: str) -> dict[int, int]:
         return dict(
@@ -241,7 +243,7 @@ class Transform:
             )
         return self._write(READINGS, rows, group)
 
-    def _write_health(self, readings: Sequence[Path]) -> Made:
+    def _write_health(self, day: str, readings: Sequence[Path]) -> Made:
         """The health of the devices, some of them at a time."""
         everything = _parquet(READINGS, readings, "TRUE")
         ((rows,),) = self._db.execute(f"SELECT count(*) FROM ({everything})").fetchall()
@@ -253,6 +255,7 @@ class Transform:
             )
             into = "INSERT INTO health" if part else "CREATE OR REPLACE TABLE health AS"
             self._db.execute(f"{into} {sql('device_health')}")
+        self._days[day] = Share(*map(int, self._db.execute(sql("completeness")).fetchall()[0]))
         return self._write(DEVICE_HEALTH, "SELECT * FROM health ORDER BY device_id")
 
     def _write(self, table: Table, rows: str, hours: Sequence[int] = ()) -> Made:

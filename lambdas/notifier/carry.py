@@ -41,9 +41,13 @@ logger = Logger(child=True)
 
 
 class Tally(msgspec.Struct):
-    """What one invocation did. ``delays``: for each notification, seconds from its oldest change to its publishing."""
+    """What one invocation did: alerts by severity, and those that fired by site.
+
+    ``delays``: for each notification, seconds from its oldest change to its publishing.
+    """
 
     firing: Counter[str] = msgspec.field(default_factory=Counter)
+    firing_at: Counter[str] = msgspec.field(default_factory=Counter)
     resolved: Counter[str] = msgspec.field(default_factory=Counter)
     published: int = 0
     delays: list[float] = []
@@ -195,5 +199,6 @@ class Carrier:
         for transition in fresh:
             if transition.change in ("firing", "flapping"):
                 self.tally.firing[transition.severity] += 1
+                self.tally.firing_at[transition.site] += 1
             elif transition.change == "resolved":
                 self.tally.resolved[transition.severity] += 1

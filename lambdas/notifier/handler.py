@@ -99,3 +99,18 @@ def _emit(tally: Tally, failed: int) -> None:
             with single_metric(name=name, unit=MetricUnit.Count, value=count) as metric:
                 metric.add_dimension(name="stage", value=settings.stage)
                 metric.add_dimension(name="severity", value=severity)
+    # A site costs as much as any metric, 0.30 USD a month, by the hour and only in hours in which alerts fire there:
+    # https://aws.amazon.com/cloudwatch/pricing/
+    for site, count in tally.firing_at.items():
+        with single_metric(name="AlertsFiring", unit=MetricUnit.Count, value=count) as metric:
+            metric.add_dimension(name="stage", value=settings.stage)
+            metric.add_dimension(name="site", value=_dimension_value(site))
+
+
+def _dimension_value(site: str) -> str:
+    """The site's name as CloudWatch takes it: printable ASCII that is not blank, 1,024 characters at most.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html
+    """
+    printable = ascii(site)[1:-1]
+    return printable[:1024] if printable.strip() else "(blank)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 OURS = "IoTPipeline"
 NOW = dt.datetime(2026, 11, 23, 13, 7, tzinfo=dt.UTC)
+
+
+#: A search for metrics of ours: the names of the dimensions, and the values that are given.
+_SEARCH = re.compile(rf"SEARCH\('{{{OURS},([^}}]*)}} ([^']*)'")
+_TERM = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Series(NamedTuple):
@@ -98,11 +104,14 @@ def emitted_by_detector(emitted_by: Callable[..., set[Series]]) -> set[Series]:
 
 @pytest.fixture
 def emitted_by_notifier(emitted_by: Callable[..., set[Series]]) -> set[Series]:
-    """What the handler writes for a batch with every severity."""
+    """What the handler writes for a batch with every severity, at one site."""
 
     def emit(handler: ModuleType) -> None:
         severities = Counter[str](get_args(Severity))
-        handler._emit(NotifierTally(firing=severities, resolved=severities, published=1, delays=[1.0]), 1)
+        tally = NotifierTally(
+            firing=severities, firing_at=Counter(some=1), resolved=severities, published=1, delays=[1.0]
+        )
+        handler._emit(tally, 1)
         handler.metrics.flush_metrics()
 
     return emitted_by("notifier", NotifierSettings, emit)
@@ -128,7 +137,7 @@ def emitted_by_watchdog(emitted_by: Callable[..., set[Series]], monkeypatch: pyt
 def emitted_by_curation() -> set[Series]:
     """What a run of the job puts."""
     cloudwatch = RecordingCloudWatch()
-    summary = Summary(run_id="run", readings=1, duplicates=1, quarantined=1, newest_reading=NOW)
+    summary = Summary(run_id="run", readings=1, duplicates=1, quarantined=1, newest_reading=NOW, completeness=99.0)
     publish(cast("CloudWatchClient", cloudwatch), "dev", summary, NOW)
     return cloudwatch.series
 
@@ -140,10 +149,14 @@ def _watched(properties: dict[str, Any]) -> Iterator[Series]:
         pieces = properties["DashboardBody"]["Fn::Join"][1]
         body = json.loads("".join(piece if isinstance(piece, str) else "deployed" for piece in pieces))
         for widget in body["widgets"]:
-            for namespace, *words in widget["properties"].get("metrics", []):
-                if namespace == OURS:
+            for first, *words in widget["properties"].get("metrics", []):
+                if first == OURS:
                     name, *dimensions, _rendering = words
                     yield Series(name, frozenset(zip(dimensions[::2], dimensions[1::2], strict=True)))
+                elif isinstance(first, dict) and (found := _SEARCH.match(first["expression"])):
+                    names, terms = found[1].split(","), dict(_TERM.findall(found[2]))
+                    name = terms.pop("MetricName")
+                    yield Series(name, frozenset((dimension, terms.get(dimension, "some")) for dimension in names))
         return
     stats = [query["MetricStat"]["Metric"] for query in properties.get("Metrics", []) if "MetricStat" in query]
     for metric in stats or [properties]:
@@ -165,6 +178,13 @@ def test_should_watch_only_metrics_that_the_programs_emit(
         for series in _watched(resource["Properties"])
     }
 
-    assert {series.name for series in watched} >= {"RulesRejected", "AlertsFiring", "NewestReadingAge", "CurateRuns"}
+    assert {series.name for series in watched} >= {
+        "RulesRejected",
+        "AlertsFiring",
+        "NewestReadingAge",
+        "CurateRuns",
+        "Completeness",
+    }
+    assert ("site", "some") in {dimension for series in watched for dimension in series.dimensions}
     emitted = emitted_by_detector | emitted_by_watchdog | emitted_by_notifier | emitted_by_curation
     assert watched - emitted == set()

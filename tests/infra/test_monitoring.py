@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Template
 
 from lambdas.notifier.carry import LONGEST_WAKE_SECONDS
-from tests.infra.conftest import ROOT, app_for, resources, templates_for
+from tests.infra.conftest import ROOT, app_for, only, resources, templates_for
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
@@ -18,6 +19,11 @@ SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
 def alarms(templates: dict[str, Template]) -> dict[str, dict[str, Any]]:
     found = resources(templates["monitoring"], "AWS::CloudWatch::Alarm").values()
     return {alarm["Properties"]["AlarmName"].removeprefix("iot-dev-"): alarm["Properties"] for alarm in found}
+
+
+@pytest.fixture(scope="module")
+def composite(templates: dict[str, Template]) -> dict[str, Any]:
+    return only(templates["monitoring"], "AWS::CloudWatch::CompositeAlarm")
 
 
 def test_should_alarm_on_every_part_of_a_readings_way(alarms: dict[str, dict[str, Any]]) -> None:
@@ -46,11 +52,52 @@ def test_should_alarm_on_every_part_of_a_readings_way(alarms: dict[str, dict[str
 
 
 def test_should_tell_operations_when_an_alarm_starts_and_ends(
-    templates: dict[str, Template], alarms: dict[str, dict[str, Any]]
+    templates: dict[str, Template], alarms: dict[str, dict[str, Any]], composite: dict[str, Any]
 ) -> None:
     (topic,) = resources(templates["monitoring"], "AWS::SNS::Topic")
 
-    assert all(alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}] for alarm in alarms.values())
+    every = [*alarms.values(), composite]
+    assert all(alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}] for alarm in every)
+
+
+def test_should_give_one_sign_for_all_critical_alarms_and_none_for_warnings(
+    templates: dict[str, Template], composite: dict[str, Any]
+) -> None:
+    pieces = composite["AlarmRule"]["Fn::Join"][1]
+    children = {piece["Fn::GetAtt"][0] for piece in pieces if isinstance(piece, dict)}
+    between = {piece for piece in pieces if isinstance(piece, str)}
+
+    critical = {
+        key
+        for key, alarm in resources(templates["monitoring"], "AWS::CloudWatch::Alarm").items()
+        if alarm["Properties"]["AlarmDescription"].startswith("[critical]")
+    }
+    assert composite["AlarmName"] == "iot-dev-pipeline-unhealthy"
+    assert children == critical
+    assert len(critical) > 1
+    assert between == {'(ALARM("', '") OR ALARM("', '"))'}
+
+
+def test_should_search_for_what_is_not_known_when_it_is_deployed(templates: dict[str, Template]) -> None:
+    body = only(templates["monitoring"], "AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
+    text = "".join(piece if isinstance(piece, str) else "deployed" for piece in body)
+
+    searched = [
+        expression
+        for widget in json.loads(text)["widgets"]
+        for (first, *_) in widget["properties"].get("metrics", [])
+        if isinstance(first, dict) and "SEARCH" in (expression := first["expression"])
+    ]
+    assert (
+        'SEARCH(\'{IoTPipeline,service,site,stage} MetricName="AlertsFiring" service="notifier" '
+        "stage=\"dev\"', 'Sum', 300)"
+    ) in searched
+    assert {expression.split("{")[1].split(",")[0] for expression in searched} == {
+        "IoTPipeline",
+        "AWS/Athena",
+        "AWS/DynamoDB",
+        "AWS/S3",
+    }
 
 
 def test_should_let_alarms_and_failed_runs_reach_the_encrypted_topic(templates: dict[str, Template]) -> None:
@@ -68,10 +115,11 @@ def test_should_let_alarms_and_failed_runs_reach_the_encrypted_topic(templates: 
 
 
 def test_should_have_a_runbook_for_every_alarm_and_an_alarm_for_every_runbook(
-    alarms: dict[str, dict[str, Any]],
+    alarms: dict[str, dict[str, Any]], composite: dict[str, Any]
 ) -> None:
-    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(alarms)
-    for name, alarm in alarms.items():
+    every = {**alarms, composite["AlarmName"].removeprefix("iot-dev-"): composite}
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(every)
+    for name, alarm in every.items():
         assert alarm["AlarmDescription"].endswith(f"Runbook: docs/runbooks/{name}.md")
         text = (RUNBOOKS / f"{name}.md").read_text()
         assert text.startswith(f"# {name}\n")

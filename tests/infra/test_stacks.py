@@ -288,6 +288,7 @@ def test_should_leave_out_on_ministack_what_it_refuses_and_nothing_else(
         ("lake", "AWS::Athena::NamedQuery"),
         ("batch", "AWS::Glue::SecurityConfiguration"),
         ("batch", "AWS::KMS::Key"),
+        ("monitoring", "AWS::CloudWatch::CompositeAlarm"),
     }
     assert not [
         alarm
@@ -301,7 +302,8 @@ def test_should_note_at_synth_what_is_left_out() -> None:
 
     notes = [str(message.entry.data) for stack in assembly.stacks for message in stack.messages]
 
-    assert len(notes) == 3
+    assert len(notes) == 4
+    assert any("no alarm pipeline-unhealthy" in note for note in notes)
     assert any("MiniStack refuses AWS::Athena::NamedQuery" in note for note in notes)
     assert any("MiniStack refuses AWS::Glue::SecurityConfiguration" in note for note in notes)
     assert any("no alarms rejected-readings and watchdog-stopped" in note for note in notes)

@@ -120,7 +120,7 @@ def test_should_leave_no_process_when_stopped_while_busy(
     keep_busy: Callable[[boto3.Session, Path], None], instance: Instance, session: boto3.Session, home: Path
 ) -> None:
     keep_busy(session, home / "busy")
-    assert len(members(instance.pid)) == 3  # the first, the server, and the function or job
+    assert len(members(instance.pid)) == 4  # the first, the server, the metrics agent, and the function or job
     assert emulator.stop(home)
     assert members(instance.pid) == []
     assert emulator.running(home) is None
@@ -132,8 +132,8 @@ def test_should_leave_no_process_when_the_server_dies_while_busy(
     number: signal.Signals, instance: Instance, session: boto3.Session, home: Path
 ) -> None:
     keep_function_busy(session, home / "busy")
-    (server,) = (int(pid) for pid in Path(f"/proc/{instance.pid}/task/{instance.pid}/children").read_text().split())
-    os.kill(server, number)
+    server, _agent = Path(f"/proc/{instance.pid}/task/{instance.pid}/children").read_text().split()
+    os.kill(int(server), number)
     wait_for(lambda: not members(instance.pid))
     assert emulator.running(home) is None
 

@@ -45,10 +45,26 @@ def test_should_print_a_summary_and_publish_its_metrics(aws: Aws, capsys: pytest
             Period=7200,
             Statistics=["Sum"],
         )["Datapoints"][0]["Sum"]
-        for name in (*counts, "NewestReadingAge")
+        for name in (*counts, "NewestReadingAge", "Completeness")
     }
     assert values.pop("NewestReadingAge") >= 60
+    assert values.pop("Completeness") == 100
     assert values == counts
+
+
+def test_should_publish_neither_age_nor_completeness_where_no_reading_came(
+    aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.put(dt.datetime.now(dt.UTC), b"oops")
+    main([], ENVIRON, DuckDBEngine)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["completeness"] is None
+    listed = boto3.client("cloudwatch").list_metrics(Namespace="IoTPipeline")["Metrics"]
+    assert {metric["MetricName"] for metric in listed} == {
+        "CuratedReadings",
+        "CurateRuns",
+        "DuplicateReadings",
+        "QuarantinedLines",
+    }
 
 
 def test_should_ask_aws_where_it_is_told_to(

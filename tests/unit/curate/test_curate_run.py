@@ -327,6 +327,24 @@ def test_should_curate_though_a_device_is_expected_to_send_without_end(aws: Aws)
     assert row["expected"] == 9_200_000_000_000_000_000
 
 
+def test_should_say_how_many_of_the_readings_expected_of_the_days_it_wrote_have_come(aws: Aws) -> None:
+    aws.register("device,site,model,interval\nd1,s1,freezer,60\n")
+    # By its interval, three are expected of d1, and four came: that makes up for none of those that d2 lost.
+    aws.put(ARRIVED, *(at(ARRIVED - HOUR / 60 * minute, seq=seq) for minute, seq in ((3, 1), (2, 2), (1, 3), (1, 4))))
+    aws.put(ARRIVED, *(line(device_id="d2", seq=seq) for seq in (1, 5)), name="b")
+    assert aws.curate().completeness == 100 * (3 + 2) / (3 + 5)
+    aws.put(ARRIVED, *(at(ARRIVED - DAY, device_id="d3", seq=seq) for seq in (1, 4)), name="c")
+    assert aws.curate().completeness == 100 * 2 / 4
+    assert aws.curate().completeness is None
+
+
+def test_should_count_a_day_once_that_several_batches_wrote(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "BATCH_BYTES", 1)
+    for number in range(3):
+        aws.put(ARRIVED + number * HOUR, at(ARRIVED + number * HOUR, seq=2 * number))
+    assert aws.curate(now=ARRIVED + 3 * HOUR).completeness == 100 * 3 / 5
+
+
 def test_should_refuse_to_switch_anything_once_another_run_has_begun(aws: Aws) -> None:
     aws.put(ARRIVED, line(seq=1))
     overtaken = False

@@ -112,12 +112,12 @@ def delivered() -> list[Transition]:
 
 
 def metrics(output: str) -> dict[str, list[float]]:
-    """The metrics in the EMF lines of a function's output, by name and, where there is one, severity."""
+    """The metrics in the EMF lines of a function's output, by name and, where there is one, severity or site."""
     found: dict[str, list[float]] = {}
     for blob in (json.loads(text) for text in output.splitlines() if '"_aws"' in text):
         assert (blob["stage"], blob["service"]) == ("dev", "notifier")
         for definition in blob["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-            name = " ".join(filter(None, [definition["Name"], blob.get("severity")]))
+            name = " ".join(filter(None, [definition["Name"], blob.get("severity"), blob.get("site")]))
             found[name] = blob[definition["Name"]]
     return found
 
@@ -131,10 +131,32 @@ def test_should_notify_write_to_the_lake_and_report_nothing_to_retry(
     assert [alert.device for alert in told.alerts] == ["d1", "d2"]
     assert delivered() == [alert, firing("d2", severity="critical")]
     seen = metrics(capsys.readouterr().out)
-    assert seen["AlertsFiring"] == seen["AlertsFiring critical"] == [2]
+    assert seen["AlertsFiring"] == seen["AlertsFiring critical"] == seen["AlertsFiring s1"] == [2]
     assert seen["NotificationsPublished"] == [1]
     assert seen["AlertsResolved"] == seen["RulesRejected"] == [0]
     assert len(seen["NotificationDelay"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("site", "dimension"),
+    [
+        ("Zürich\n", "Z\\xfcrich\\n"),
+        (" ", "(blank)"),
+        ("north 1", "north 1"),
+        ("\N{FACTORY}" * 128, ("\\U0001f3ed" * 128)[:1024]),
+    ],
+)
+def test_should_count_alerts_at_sites_whatever_their_names(
+    site: str, dimension: str, deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(batch(firing(site=site)), batch(firing("d2", site="other")))
+    seen = metrics(capsys.readouterr().out)
+    assert seen["AlertsFiring"] == [2]
+    assert {name: value for name, value in seen.items() if name.startswith("AlertsFiring ")} == {
+        "AlertsFiring warning": [2],
+        f"AlertsFiring {dimension}": [1],
+        "AlertsFiring other": [1],
+    }
 
 
 def test_should_have_itself_woken_when_the_group_has_waited(deployed: Deployed) -> None:
