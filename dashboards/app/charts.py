@@ -18,23 +18,39 @@ SEVERITY_COLOURS = {"info": "#4C8BF5", "warning": "#C98300", "critical": "#D6454
 _SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
 _TEAL, _GREY = "#159A9C", "#8A8F98"
 
-#: Of a bar with its name, pixels.
-_ROW = 24
+#: Of a bar with its name, of an axis with its title, and of a legend: pixels.
+_ROW, _AXIS, _LEGEND = 24, 60, 75
+
+#: In days.
+_TEN_MINUTES = 10 / 1440
 
 #: Natural Earth's coasts and borders, 1:110 million, public domain, as the npm package world-atlas 2.0.2 has them
 #: (ISC licence): a map that needs no tiles from anybody, and tells nobody where the sensors are.
 _WORLD = Path(__file__).parent / "countries-110m.json"
 
 
-def by_time(times: pd.Series) -> alt.X:
-    """The axis of ``at``, whose ``times`` went through :func:`~dashboards.app.page.wall`."""
-    days = (times.max() - times.min()) / pd.Timedelta(days=1) if len(times) else 0
-    form = "%H:%M" if days <= 1 else "%d %b %H:%M" if days <= 3 else "%d %b"
+def by_time(times: pd.Series, *, hours: float = 0) -> alt.X:
+    """The axis of ``at``, whose ``times`` went through :func:`~dashboards.app.page.wall`.
+
+    It goes from the first to the last of them; with ``hours``, so far back from now.
+    """
+    first, last = times.min(), times.max()
+    if hours:
+        (last,) = wall(pd.Series([pd.Timestamp.now("UTC")]))
+        first = last - pd.Timedelta(hours=hours)
+    days = (last - first) / pd.Timedelta(days=1)
+    form = "%H:%M:%S" if days < _TEN_MINUTES else "%H:%M" if days <= 1 else "%d %b %H:%M" if days <= 3 else "%d %b"
     return alt.X(
         "at:T",
         title=f"time, {zone().key}",
-        scale=alt.Scale(type="utc"),
+        scale=alt.Scale(type="utc", domain=[_moment(first), _moment(last)]) if hours else alt.Scale(type="utc"),
         axis=alt.Axis(format=form, labelOverlap=True, labelSeparation=8, tickCount=8),
+    )
+
+
+def _moment(at: pd.Timestamp) -> alt.DateTime:
+    return alt.DateTime(
+        year=at.year, month=at.month, date=at.day, hours=at.hour, minutes=at.minute, seconds=at.second, utc=True
     )
 
 
@@ -43,14 +59,14 @@ def time_tooltip() -> alt.Tooltip:
     return alt.Tooltip("at:T", title="time", format="%Y-%m-%d %H:%M:%S")
 
 
-def lines(frame: pd.DataFrame, unit: str, *, height: int = 220) -> alt.Chart:
-    """A line a column but ``at`` (UTC): what was measured, over time."""
+def lines(frame: pd.DataFrame, unit: str, *, hours: float, height: int = 220) -> alt.Chart:
+    """A line a column but ``at`` (UTC): what was measured in the last ``hours``."""
     long = frame.assign(at=wall(frame["at"])).melt("at", var_name="what").dropna()
     return (
         alt.Chart(long, height=height)
         .mark_line(point=alt.OverlayMarkDef(size=18), interpolate="monotone")
         .encode(
-            by_time(long["at"]),
+            by_time(long["at"], hours=hours),
             alt.Y("value:Q", title=unit, scale=alt.Scale(zero=True)),
             alt.Color("what:N", title=None, legend=alt.Legend(orient="top") if frame.shape[1] > 2 else None),
             tooltip=["what:N", alt.Tooltip("value:Q", format=",.3~f", title=unit), time_tooltip()],
@@ -73,15 +89,15 @@ def bars_by_severity(frame: pd.DataFrame, *, height: int = 200) -> alt.Chart:
     )
 
 
-def _rows(frame: pd.DataFrame, name: str) -> int:
-    """Pixels for a row of each value of a column."""
-    return _ROW * max(int(frame[name].nunique()), 2)
+def _rows(frame: pd.DataFrame, name: str, *, legend: bool) -> int:
+    """Pixels of a chart with a row for each value of a column, its axis and its legend included."""
+    return _ROW * int(frame[name].nunique()) + _AXIS + (_LEGEND if legend else 0)
 
 
 def bars(frame: pd.DataFrame, x: str, y: str, *, colour: str | None = None) -> alt.Chart:
     """Horizontal bars; ``x`` and ``y`` as ``column|title with its unit``."""
     (value, value_title), (name, name_title) = x.split("|"), y.split("|")
-    chart = alt.Chart(frame, height=_rows(frame, name)).mark_bar(color=_TEAL)
+    chart = alt.Chart(frame, height=_rows(frame, name, legend=bool(colour))).mark_bar(color=_TEAL)
     encodings = {
         "x": alt.X(f"{value}:Q", title=value_title),
         "y": alt.Y(f"{name}:N", title=name_title or None, sort="-x"),
@@ -90,6 +106,32 @@ def bars(frame: pd.DataFrame, x: str, y: str, *, colour: str | None = None) -> a
     if colour:
         encodings["color"] = alt.Color(f"{colour}:N", title=None, legend=alt.Legend(orient="top"))
     return chart.encode(**encodings)
+
+
+def histogram(frame: pd.DataFrame, x: str, y: str, step: float, *, colour: str) -> alt.Chart:
+    """Bars from each ``x`` to ``step`` above it, as high as ``y`` together; both as ``column|title with its unit``."""
+    (value, value_title), (count, count_title) = x.split("|"), y.split("|")
+    return (
+        alt.Chart(frame.assign(upto=frame[value] + step), height=240)
+        .mark_bar()
+        .encode(
+            alt.X(
+                f"{value}:Q",
+                title=value_title,
+                bin="binned",
+                scale=alt.Scale(zero=False),
+                axis=alt.Axis(format=".1f", tickMinStep=step),
+            ),
+            alt.X2("upto:Q"),
+            alt.Y(f"sum({count}):Q", title=count_title),
+            alt.Color(f"{colour}:N", title=None, legend=alt.Legend(orient="top")),
+            tooltip=[
+                f"{colour}:N",
+                alt.Tooltip(f"{value}:Q", format=".1f"),
+                alt.Tooltip(f"sum({count}):Q", title=count_title),
+            ],
+        )
+    )
 
 
 def site_map(sites: pd.DataFrame, *, height: int = 360) -> alt.LayerChart | alt.FacetChart:
@@ -155,7 +197,7 @@ def _mercator(latitude: float) -> float:
 def bars_of_severity(frame: pd.DataFrame, by: str) -> alt.Chart:
     """Alerts (``alerts``) by the column ``by`` and ``severity``: horizontal bars, the longest first."""
     return (
-        alt.Chart(frame, height=_rows(frame, by))
+        alt.Chart(frame, height=_rows(frame, by, legend=False))
         .mark_bar()
         .encode(
             alt.X("sum(alerts):Q", title="alerts fired", axis=alt.Axis(tickMinStep=1)),
@@ -170,7 +212,7 @@ def points(frame: pd.DataFrame, x: str, y: str) -> alt.Chart:
     """A point for each ``what`` of a row ``y``; ``x`` as ``column|title with its unit``."""
     value, title = x.split("|")
     return (
-        alt.Chart(frame, height=_rows(frame, y))
+        alt.Chart(frame, height=_rows(frame, y, legend=True))
         .mark_point(filled=True, size=110)
         .encode(
             alt.X(f"{value}:Q", title=title),

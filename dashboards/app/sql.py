@@ -113,6 +113,20 @@ ORDER BY completeness, device_id
 LIMIT {MOST_DEVICES}"""
 
 
+def batteries(day: dt.date) -> str:
+    """How many devices of a site and model ended a day with a battery of so many ``volts``, rounded down to 0.1 V."""
+    return f"""
+SELECT
+    site,
+    coalesce(model, 'not registered') AS model,
+    floor(battery_last * 10e0) / 10e0 AS volts,
+    count(*) AS devices
+FROM device_health
+WHERE {_days(day, day)} AND battery_last IS NOT NULL
+GROUP BY 1, 2, 3
+ORDER BY 1, 2, 3"""
+
+
 def known_devices(since: dt.date) -> str:
     """A row a device that sent since then: its newest site, model and reading."""
     return f"""

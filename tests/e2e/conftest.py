@@ -32,6 +32,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 #: Where the screenshots go; ``SCREENSHOTS=docs/images/dashboard`` makes those of the documentation.
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", local.emulator.ROOT / "build" / "dashboard"))
 
+#: How many times as fast as it would really happen; in the pictures of the documentation it is real time.
+_SPEED = os.environ.get("SPEED", "120")
+
 _SCENARIO = Path(__file__).parent / "dashboard.yaml"
 _IOT = str(Path(sys.executable).with_name("iot"))
 
@@ -90,7 +93,7 @@ def filled(empty: Running, seen_empty: dict[str, str]) -> Running:
     """The same with twelve minutes of readings, alerts that are active, and tables."""
     registry = empty.home / "devices.csv"
     empty.iot(
-        *("simulate", "--scenario", str(_SCENARIO), "--speed", "120", "--sink", "kinesis", "--registry", str(registry))
+        *("simulate", "--scenario", str(_SCENARIO), "--speed", _SPEED, "--sink", "kinesis", "--registry", str(registry))
     )
     empty.iot("registry", "apply", str(registry))
     with empty.session() as session:

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboards.app import charts, fetching, sql
 from dashboards.app.page import shown, stop, today, wall
 from dashboards.app.pipeline_in_use import Source
+from dashboards.app.views import device
 
 _DAYS_BACK = 30
 
@@ -37,6 +38,7 @@ def fleet(chosen: Source) -> None:
         stop("No device is of these sites and models.", "Take one of them away.")
     _figures(kept)
     _by_group(kept)
+    _batteries(fetching.table(chosen, sql.batteries(day)), sites, models)
     _devices(fetching.table(chosen, sql.devices(day, tuple(sites), tuple(models))), int(kept["devices"].sum()))
 
 
@@ -81,6 +83,22 @@ def _by_group(groups: pd.DataFrame) -> None:
         )
 
 
+def _batteries(batteries: pd.DataFrame, sites: list[str], models: list[str]) -> None:
+    st.subheader("Batteries")
+    kept = batteries
+    if sites:
+        kept = kept[kept["site"].isin(sites)]
+    if models:
+        kept = kept[kept["model"].isin(models)]
+    if kept.empty:
+        st.caption("No device said anything of its battery.")
+        return
+    st.altair_chart(
+        charts.histogram(kept, "volts|last battery voltage of the day, V", "devices|devices", 0.1, colour="model"),
+        alt="Histogram: devices by the last voltage of their batteries",
+    )
+
+
 def _devices(devices: pd.DataFrame, total: int) -> None:
     st.subheader("Devices, the least complete first")
     if total > len(devices):
@@ -106,4 +124,6 @@ def _devices(devices: pd.DataFrame, total: int) -> None:
     rows = picked["selection"]["rows"]
     if rows:
         name = devices.iloc[rows[0]]["device_id"]
-        st.link_button(f"Readings of {name}", f"device?device={name}", icon=":material/device_thermostat:")
+        to_device = st.Page(device.device, title="Device", url_path="device")
+        label = f"Readings of {name}"
+        st.page_link(to_device, label=label, icon=":material/device_thermostat:", query_params={"device": name})

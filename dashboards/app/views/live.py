@@ -10,6 +10,7 @@ import streamlit as st
 from dashboards.app import charts, fetching, measures, sql
 from dashboards.app.page import ago, clock, guarded, nothing_yet, shown, today, wall
 from dashboards.app.pipeline_in_use import Source
+from dashboards.app.views import alerts
 from pipeline.alerts import Standing
 from telemetry.rules import SEVERITIES
 
@@ -45,7 +46,7 @@ def _now(chosen: Source) -> None:
         else:
             rate = flow[["at", "readings"]].assign(readings=flow["readings"] / _MINUTE)
             st.altair_chart(
-                charts.lines(rate.rename(columns={"readings": "readings a second"}), "readings/s"),
+                charts.lines(rate.rename(columns={"readings": "readings a second"}), "readings/s", hours=1),
                 alt="Line chart of readings a second over the last hour",
             )
     with right:
@@ -109,8 +110,11 @@ def _feed(firing: list[Standing]) -> None:
         hide_index=True,
         alt="The newest alerts that are firing",
     )
-    more = f"The newest {_ALERTS_SHOWN} of {len(newest)}. " if len(newest) > _ALERTS_SHOWN else ""
-    st.markdown(f"{more}[Acknowledge and snooze them](alerts).")
+    more = f"The newest {_ALERTS_SHOWN} of {len(newest)}." if len(newest) > _ALERTS_SHOWN else ""
+    if more:
+        st.caption(more)
+    to_alerts = st.Page(alerts.alerts, title="Alerts", url_path="alerts")
+    st.page_link(to_alerts, label="Acknowledge and snooze them", icon=":material/notifications:")
 
 
 def _sites(chosen: Source) -> None:

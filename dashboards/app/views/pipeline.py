@@ -14,6 +14,7 @@ from dashboards.app.pipeline_in_use import Source, deployed
 _REFRESH = "30s"
 _FIVE_MINUTES = 300
 _HOUR = 3600
+_HOURS = 3
 
 
 @shown("Pipeline", "Alarms of the pipeline itself, how far behind each of its parts is, and what it costs.")
@@ -30,10 +31,10 @@ def _moving(chosen: Source) -> None:
 
 
 def _now(chosen: Source) -> None:
-    flow = fetching.metrics(measures.flow(chosen.stage), 3, _FIVE_MINUTES)
-    told = fetching.metrics(measures.notification(chosen.stage), 3, _FIVE_MINUTES)
+    flow = fetching.metrics(measures.flow(chosen.stage), _HOURS, _FIVE_MINUTES)
+    told = fetching.metrics(measures.notification(chosen.stage), _HOURS, _FIVE_MINUTES)
     runs = fetching.metrics(measures.curation(chosen.stage), 24, _HOUR)
-    service = fetching.metrics(measures.service(deployed(chosen)), 3, _FIVE_MINUTES)
+    service = fetching.metrics(measures.service(deployed(chosen)), _HOURS, _FIVE_MINUTES)
     alarms = fetching.alarms(chosen)
     off = [alarm for alarm in alarms if alarm.state == "ALARM"]
     columns = st.columns(4)
@@ -81,7 +82,7 @@ def _lines(frame: pd.DataFrame, unit: str, todo: str) -> None:
     if frame.drop(columns="at").dropna(how="all").empty:
         nothing_yet("Nothing was measured in the last three hours.", todo)
     else:
-        st.altair_chart(charts.lines(frame, unit), alt=f"Line chart over three hours, {unit}")
+        st.altair_chart(charts.lines(frame, unit, hours=_HOURS), alt=f"Line chart over three hours, {unit}")
 
 
 def _alarms(alarms: list[measures.Alarm]) -> None:
