@@ -9,7 +9,7 @@ STARTED := $(shell date +%s)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The emulator's dummy credentials and endpoint are set by "iot" itself; nothing here talks to AWS.
 
-.PHONY: help setup demo test bench check lock down format clean
+.PHONY: help setup demo test bench report check lock down format clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench: setup .venv/.large ## Measure how fast the parts are, beside what people 
 	@python -m benchmarks.detector
 	@python -m benchmarks.curate
 	@python -m benchmarks.simulator
+
+report: setup .venv/.large ## Measure everything and write docs/report.md
+	@iot report
 
 check: setup .venv/.large ## Lint, types and import contracts, as CI runs them
 	@ruff check .

@@ -12,7 +12,21 @@ import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import alerts, audit, etl, quarantine, query, registry, rules, scenarios, score, target
+from cli import (
+    alerts,
+    audit,
+    dashboard,
+    etl,
+    plan,
+    quarantine,
+    query,
+    registry,
+    report,
+    rules,
+    scenarios,
+    score,
+    target,
+)
 from cli.options import Json
 from cli.target import Choice
 from local import demo, emulator, endpoint
@@ -143,6 +157,9 @@ app.command("replay")(replay)
 app.command("query")(query.query)
 app.command("audit")(audit.audit)
 app.command("score")(score.score)
+app.command("dashboard")(dashboard.dashboard)
+app.command("report")(report.report)
+app.command("plan")(plan.plan)
 
 
 @app.command("demo")

@@ -88,7 +88,8 @@ class Summary(msgspec.Struct):
     """What ``build/demo/summary.json`` holds.
 
     ``transitions`` are the alerts table's by change, ``alert_latency_ms`` goes from when the reading that made an alert
-    fire was sent to its notification in the inbox, its group's wait included, ``seconds`` are by phase.
+    fire was sent to its notification in the inbox, its group's wait included, ``alert_latencies_ms`` has each alert's,
+    in ascending order, and ``seconds`` are by phase.
     """
 
     sent: int
@@ -104,6 +105,7 @@ class Summary(msgspec.Struct):
     recall: float
     notifications_an_incident: float
     alert_latency_ms: Latency
+    alert_latencies_ms: list[float]
     transitions: dict[str, int]
     seconds: dict[str, float]
 
@@ -270,6 +272,7 @@ def _transitions(session: boto3.Session, deployed: Deployment) -> dict[str, int]
 
 def _summary(result: Audit, score: Score, ran: Ran, transitions: dict[str, int], seconds: dict[str, float]) -> Summary:
     totals = result.totals
+    latencies = _latencies(ran)
     return Summary(
         sent=totals.sent,
         raw=totals.raw,
@@ -283,20 +286,24 @@ def _summary(result: Audit, score: Score, ran: Ran, transitions: dict[str, int],
         precision=score.total.precision,
         recall=score.total.recall,
         notifications_an_incident=score.total.a_incident,
-        alert_latency_ms=_latency(ran),
+        alert_latency_ms=_latency(latencies),
+        alert_latencies_ms=latencies,
         transitions=transitions,
         seconds={name: round(value, 1) for name, value in seconds.items()},
     )
 
 
-def _latency(ran: Ran) -> Latency:
-    """From when the reading with which an alert fired was sent to the notification."""
+def _latencies(ran: Ran) -> list[float]:
+    """From when the reading with which an alert fired was sent to the notification, in ascending order."""
     clock = scoring.wall_clock(ran.manifest)
-    ordered = sorted(
+    return sorted(
         round((alert.told_at - sent).total_seconds() * 1000, 1)
         for alert in scoring.told(ran.received)
         if (sent := clock(alert.fired_at))
     )
+
+
+def _latency(ordered: list[float]) -> Latency:
     if not ordered:
         return Latency(None, None, None)
     return Latency(*(scoring.nearest_rank(ordered, q) for q in (0.5, 0.95, 1)))

@@ -21,7 +21,8 @@ from tests.waiting import wait_for
 
 SUMMARY_KEYS = [
     "sent", "raw", "curated", "duplicates", "quarantined", "lost", "incidents", "alerts", "notifications",
-    "precision", "recall", "notifications_an_incident", "alert_latency_ms", "transitions", "seconds",
+    "precision", "recall", "notifications_an_incident", "alert_latency_ms", "alert_latencies_ms", "transitions",
+    "seconds",
 ]  # fmt: skip
 
 
@@ -51,6 +52,10 @@ def test_should_account_for_every_line_and_alert(home: Path) -> None:
     summary = json.loads(demo.SUMMARY.read_text())
     assert list(summary) == SUMMARY_KEYS
     assert list(summary["alert_latency_ms"]) == ["p50", "p95", "max"]
+    latencies = summary["alert_latencies_ms"]
+    assert len(latencies) == summary["alerts"]
+    assert latencies == sorted(latencies)
+    assert latencies[-1] == summary["alert_latency_ms"]["max"]
     assert list(summary["seconds"]) == ["setup", "deploy", "simulate", "etl", "total"]
     assert summary["sent"] == summary["raw"] > 30_000
     assert summary["curated"] + summary["duplicates"] + summary["quarantined"] == summary["sent"]
