@@ -62,6 +62,8 @@ app = typer.Typer(
 
       iot query "SELECT count(*) FROM readings"
 
+      iot dashboard                              all of it in a browser
+
       iot down                                   stop it again
 
     Every command talks to the local AWS. To work with your own account, deploy with "cdk deploy"

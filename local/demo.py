@@ -327,7 +327,7 @@ def _print_next_steps(url: str, deployed: Deployment, console: Console) -> None:
 [bold]Still up[/] at {url}; "make down" stops it
   tables      database {deployed.database_name}: iot query --tables
               .venv/bin/iot query "{_EXAMPLE}"
-  dashboard   {deployed.dashboard_name}: stored here, drawn by CloudWatch on AWS
+  dashboard   .venv/bin/iot dashboard
   summary     {SUMMARY}
   commands    .venv/bin/iot --help"""
     )

@@ -146,7 +146,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no Chromium: apt-get install chromium")
     sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: make test installs it")
     with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()
