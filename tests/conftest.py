@@ -1,10 +1,17 @@
-"""What all tiers share: hypothesis profiles and the dummy AWS environment of everything local."""
+"""What all tiers share: hypothesis profiles, the dummy AWS environment of everything local, and a browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # No test may ever reach a real account: whatever credentials the shell has are not there.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -29,3 +36,20 @@ for profile, derandomize in (("ci", True), ("explore", False)):
         print_blob=True,
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's browser, without the calls home that a closed network refuses.
+
+    Of a module, not of the run: as long as it lives, nothing else in the thread can use asyncio.
+    """
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make test installs it")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()

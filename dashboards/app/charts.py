@@ -19,7 +19,7 @@ _SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for
 _TEAL, _GREY = "#159A9C", "#8A8F98"
 
 #: Of a bar with its name, of an axis with its title, and of a legend: pixels.
-_ROW, _AXIS, _LEGEND = 24, 60, 75
+_ROW, _AXIS, _LEGEND = 26, 75, 75
 
 #: In days.
 _TEN_MINUTES = 10 / 1440
@@ -74,14 +74,14 @@ def lines(frame: pd.DataFrame, unit: str, *, hours: float, height: int = 220) ->
     )
 
 
-def bars_by_severity(frame: pd.DataFrame, *, height: int = 200) -> alt.Chart:
-    """Alerts (``alerts``) by time (``at``, UTC) and ``severity``, stacked."""
+def bars_by_severity(frame: pd.DataFrame, *, hours: float, height: int = 260) -> alt.Chart:
+    """Alerts (``alerts``) of the last ``hours`` by time (``at``, UTC) and ``severity``, stacked."""
     shown = frame.assign(at=wall(frame["at"]))
     return (
         alt.Chart(shown, height=height)
         .mark_bar(size=12)
         .encode(
-            by_time(shown["at"]),
+            by_time(shown["at"], hours=hours),
             alt.Y("sum(alerts):Q", title="alerts fired an hour", axis=alt.Axis(tickMinStep=1)),
             alt.Color("severity:N", scale=_SEVERITY, title=None, legend=alt.Legend(orient="top")),
             tooltip=["severity:N", alt.Tooltip("sum(alerts):Q", title="alerts"), time_tooltip()],

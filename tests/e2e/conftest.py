@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,8 +25,6 @@ from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 #: Where the screenshots go; ``SCREENSHOTS=docs/images/dashboard`` makes those of the documentation.
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", local.emulator.ROOT / "build" / "dashboard"))
@@ -68,7 +65,7 @@ class Running:
             yield boto3.Session()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The stacks without any reading. Whoever needs them empty has to look before :func:`filled`."""
     home = tmp_path_factory.mktemp("dashboard")
@@ -81,14 +78,14 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         local.emulator.stop(home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def seen_empty(empty: Running, chromium: Browser) -> dict[str, str]:
     """What each page says before there is any reading."""
     with page_of(empty.environment) as address, watched(chromium, address) as watch:
         return {name: watch.visit(name).inner_text() for name in Watched.PAGES}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def filled(empty: Running, seen_empty: dict[str, str]) -> Running:
     """The same with twelve minutes of readings, alerts that are active, and tables."""
     registry = empty.home / "devices.csv"
@@ -108,7 +105,7 @@ def filled(empty: Running, seen_empty: dict[str, str]) -> Running:
     return empty
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dashboard(filled: Running) -> Iterator[str]:
     """The address of the page of the filled pipeline."""
     with page_of(filled.environment) as address:
@@ -137,19 +134,6 @@ def _answers(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's browser, without the calls home that this machine's network refuses."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: make test installs it")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -28,8 +28,9 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", Watched.PAGES)
-def test_should_show_each_page_of_a_filled_pipeline(window: Watched, name: str) -> None:
-    content = window.visit(name)
+def test_should_show_each_page_of_a_filled_pipeline(window: Watched, filled: Running, name: str) -> None:
+    hot = _active(filled, "too-hot")[0]["device"]
+    content = window.open(f"device?device={hot}", name) if name == "Device" else window.visit(name)
     for words in SHOWN[name]:
         wait_for_text(content, words)
     window.picture(SCREENSHOTS / f"{name.lower()}.png")

@@ -160,7 +160,9 @@ def _history(chosen: Source) -> None:
         nothing_yet("No alert fired in this time.", "One that fires is in its table a minute or two later.")
         return
     by_hour = fired.assign(at=pd.to_datetime(fired["hour"] + ":00:00Z", utc=True))
-    st.altair_chart(charts.bars_by_severity(by_hour), alt="Alerts fired by the hour and severity")
+    st.altair_chart(
+        charts.bars_by_severity(by_hour, hours=24 * _DAYS[span]), alt="Alerts fired by the hour and severity"
+    )
     left, right = st.columns(2)
     for column, by in ((left, "site"), (right, "rule")):
         with column:
