@@ -61,7 +61,7 @@ down: setup ## Stop the local AWS
 	@iot down
 
 test: setup .venv/.large $(KAFKA) ## Run every test tier
-	@pytest
+	@pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 bench: setup .venv/.large ## Measure how fast the parts are, beside what people use today
 	@python -m benchmarks.detector

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,19 @@ for profile, derandomize in (("ci", True), ("explore", False)):
         print_blob=True,
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+#: What shares an emulator, a deployment or the templates runs in one process, so that they are made once.
+_TOGETHER = {"integration": "emulator", "e2e": "emulator", "infra": "templates", "contract": "templates"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where two processes share the tests: what belongs together, and what takes longest first."""
+    for item in items:
+        tier = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(pytest.mark.xdist_group(_TOGETHER.get(tier, item.path.stem)))
+    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in ("integration", "e2e"))
 
 
 @pytest.fixture(scope="module")
