@@ -292,7 +292,7 @@ class Machine:
         changes: tuple[dt.datetime, ...],
     ) -> None:
         status: Literal["resolved", "inactive"] = "resolved" if alert.status == "firing" else "inactive"
-        # Fired by the clock and ended by a reading taken before that; or begun by a device whose clock is ahead of ours.
+        # Fired by the clock and ended by a reading taken before; or begun by a device whose clock is ahead of ours.
         moment = moment._replace(ts=max(moment.ts, alert.fired_at or alert.active_at))
         self._tell(device, name, alert, status, status=status, words=words, moment=moment)
         self.alerts = _without(self.alerts, device, name)
