@@ -114,7 +114,8 @@ def _to_lake(context: typer.Context, sent: Manifest, incidents: list[Incident]) 
 @app.command()
 def up(
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The port on 127.0.0.1; a free one by default.")
+        int | None,
+        typer.Option(min=1, max=65535, help="The port on 127.0.0.1; by default the last one, or one that is free."),
     ] = None,
     *,
     as_json: Json = False,

@@ -52,8 +52,8 @@ class Instance(NamedTuple):
 def start(port: int | None = None, home: Path = HOME) -> Instance:
     """The instance of ``home``, started unless it runs, answering requests.
 
-    ``port`` is a free one by default. Raises :class:`LocalError` if the port is in use, if the instance
-    runs on another one, or if it does not come up; no process is left then.
+    ``port`` is by default the former one, or one that is free. Raises :class:`LocalError` if the port is in use, if the
+    instance runs on another one, or if it does not come up; no process is left then.
     """
     if not PYTHON.exists():
         raise LocalError(f"the emulator is not installed ({PYTHON} is missing): run 'make setup'")
@@ -167,7 +167,7 @@ def _try_lock(home: Path, kind: int = fcntl.LOCK_EX) -> Iterator[IO[bytes] | Non
 def _launch(lock: IO[bytes], port: int | None, home: Path, deadline: float) -> Instance:
     """Start a process that takes over the lock, and wait until it answers."""
     if port is None:
-        port = free_port()
+        port = _former_port(home) or free_port()
     else:
         _require_free(port)
     lock.truncate(0)
@@ -195,6 +195,16 @@ def _launch(lock: IO[bytes], port: int | None, home: Path, deadline: float) -> I
         _end(process.pid, home)
         raise
     return instance
+
+
+def _former_port(home: Path) -> int | None:
+    """The port of the instance before this one, if it is free: whatever was turned to that goes on."""
+    try:
+        port = int(json.loads(_instance_file(home).read_text())["port"])
+        _require_free(port)
+    except (LocalError, ValueError, KeyError):
+        return None
+    return port
 
 
 def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: float) -> None:

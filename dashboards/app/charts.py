@@ -8,18 +8,22 @@ from pathlib import Path
 
 import altair as alt
 import pandas as pd
+import streamlit as st
 
 from dashboards.app.page import wall, zone
 from telemetry.rules import SEVERITIES
 
-#: Of a severity, wherever it is shown: legible on white and on near-black.
+#: Of a severity, wherever it is shown: of marks, not of words, which need more contrast.
 SEVERITY_COLOURS = {"info": "#4C8BF5", "warning": "#C98300", "critical": "#D64545", "page": "#9B5DE5"}
 
 _SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
-_TEAL, _GREY = "#159A9C", "#8A8F98"
+_TEAL = "#159A9C"
 
 #: Of a bar with its name, of an axis with its title, and of a legend: pixels.
 _ROW, _AXIS, _LEGEND = 26, 75, 75
+
+#: Of numbers on axes: no trailing zeros.
+NUMBER = ",.4~f"
 
 #: In days.
 _TEN_MINUTES = 10 / 1440
@@ -59,22 +63,33 @@ def time_tooltip() -> alt.Tooltip:
     return alt.Tooltip("at:T", title="time", format="%Y-%m-%d %H:%M:%S")
 
 
-def lines(frame: pd.DataFrame, unit: str, *, hours: float, height: int = 220) -> alt.Chart:
-    """A line a column but ``at`` (UTC): what was measured in the last ``hours``."""
-    long = frame.assign(at=wall(frame["at"])).melt("at", var_name="what").dropna()
+def ink() -> str:
+    """The colour of words on charts: 7:1 and more against the page, in light and dark."""
+    return "#E6E8EA" if st.context.theme.type == "dark" else "#3A3F45"
+
+
+def draw(chart: alt.Chart | alt.LayerChart | alt.FacetChart, what: str) -> None:
+    """Put a chart on the page; ``what`` it shows, for those who do not see it."""
+    axis = chart.configure_axis(labelColor=ink(), titleColor=ink())
+    st.altair_chart(axis.configure_legend(labelColor=ink(), titleColor=ink()), alt=what)
+
+
+def lines(frame: pd.DataFrame, unit: str, *, hours: float, height: int = 280) -> alt.Chart:
+    """A line a column but ``at`` (UTC): what was measured in the last ``hours``; broken where nothing was."""
+    long = frame.assign(at=wall(frame["at"])).melt("at", var_name="what")
     return (
         alt.Chart(long, height=height)
-        .mark_line(point=alt.OverlayMarkDef(size=18), interpolate="monotone")
+        .mark_line(point=alt.OverlayMarkDef(size=18), interpolate="linear")
         .encode(
             by_time(long["at"], hours=hours),
-            alt.Y("value:Q", title=unit, scale=alt.Scale(zero=True)),
+            alt.Y("value:Q", title=unit, scale=alt.Scale(zero=True), axis=alt.Axis(format=NUMBER)),
             alt.Color("what:N", title=None, legend=alt.Legend(orient="top") if frame.shape[1] > 2 else None),
             tooltip=["what:N", alt.Tooltip("value:Q", format=",.3~f", title=unit), time_tooltip()],
         )
     )
 
 
-def bars_by_severity(frame: pd.DataFrame, *, hours: float, height: int = 260) -> alt.Chart:
+def bars_by_severity(frame: pd.DataFrame, *, hours: float, height: int = 280) -> alt.Chart:
     """Alerts (``alerts``) of the last ``hours`` by time (``at``, UTC) and ``severity``, stacked."""
     shown = frame.assign(at=wall(frame["at"]))
     return (
@@ -99,7 +114,7 @@ def bars(frame: pd.DataFrame, x: str, y: str, *, colour: str | None = None) -> a
     (value, value_title), (name, name_title) = x.split("|"), y.split("|")
     chart = alt.Chart(frame, height=_rows(frame, name, legend=bool(colour))).mark_bar(color=_TEAL)
     encodings = {
-        "x": alt.X(f"{value}:Q", title=value_title),
+        "x": alt.X(f"{value}:Q", title=value_title, axis=alt.Axis(format=NUMBER, tickCount=6)),
         "y": alt.Y(f"{name}:N", title=name_title or None, sort="-x"),
         "tooltip": list(frame.columns),
     }
@@ -112,7 +127,7 @@ def histogram(frame: pd.DataFrame, x: str, y: str, step: float, *, colour: str) 
     """Bars from each ``x`` to ``step`` above it, as high as ``y`` together; both as ``column|title with its unit``."""
     (value, value_title), (count, count_title) = x.split("|"), y.split("|")
     return (
-        alt.Chart(frame.assign(upto=frame[value] + step), height=240)
+        alt.Chart(frame.assign(upto=frame[value] + step), height=280)
         .mark_bar()
         .encode(
             alt.X(
@@ -123,7 +138,7 @@ def histogram(frame: pd.DataFrame, x: str, y: str, step: float, *, colour: str) 
                 axis=alt.Axis(format=".1f", tickMinStep=step),
             ),
             alt.X2("upto:Q"),
-            alt.Y(f"sum({count}):Q", title=count_title),
+            alt.Y(f"sum({count}):Q", title=count_title, axis=alt.Axis(format=NUMBER, tickMinStep=1)),
             alt.Color(f"{colour}:N", title=None, legend=alt.Legend(orient="top")),
             tooltip=[
                 f"{colour}:N",
@@ -134,7 +149,7 @@ def histogram(frame: pd.DataFrame, x: str, y: str, step: float, *, colour: str) 
     )
 
 
-def site_map(sites: pd.DataFrame, *, height: int = 360) -> alt.LayerChart | alt.FacetChart:
+def site_map(sites: pd.DataFrame, *, height: int = 440) -> alt.LayerChart | alt.FacetChart:
     """Sites at ``longitude`` and ``latitude``: as large as their ``devices`` are many, coloured by ``state``."""
     world = alt.InlineData(
         values=json.loads(_WORLD.read_text()),
@@ -163,19 +178,20 @@ def site_map(sites: pd.DataFrame, *, height: int = 360) -> alt.LayerChart | alt.
     )
     names = (
         alt.Chart(sites)
-        .mark_text(dy=-16, fontSize=12, fontWeight="bold", color=_GREY)
+        .mark_text(dy=-22, fontSize=12, fontWeight="bold", color=ink())
         .encode(longitude="longitude:Q", latitude="latitude:Q", text="site:N")
     )
     (west, east), (south, north) = _extent(sites["longitude"]), _extent(sites["latitude"])
-    # As wide as on a phone: where there is more room, more of the world is seen.
-    scale = 0.75 * min(300 / math.radians(east - west), height / (_mercator(north) - _mercator(south)))
+    # Before the page is laid out, charts have no width.
+    wide = f"max(width, 300) / {math.radians(east - west):.6f}"
+    high = f"max(height, 200) / {_mercator(north) - _mercator(south):.6f}"
     middle = math.degrees(2 * math.atan(math.exp((_mercator(south) + _mercator(north)) / 2)) - math.pi / 2)
     return (
         alt.layer(land, spots, names)
         .project(
             type="mercator",
             center=[(west + east) / 2, middle],
-            scale=scale,
+            scale={"expr": f"0.7 * min({wide}, {high})"},  # type: ignore[arg-type]
             translate={"expr": "[width / 2, height / 2]"},  # type: ignore[arg-type]
         )
         .properties(height=height)

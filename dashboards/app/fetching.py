@@ -13,14 +13,14 @@ import streamlit as st
 from dashboards.app import measures
 from dashboards.app.measures import Alarm, Measure
 from dashboards.app.pipeline_in_use import Source, deployed, session
-from pipeline import alerts, athena
+from pipeline import alerts, athena, holds
 from pipeline.alerts import Standing
 from pipeline.plan import Item, cost_so_far
 from telemetry.rules import RuleSet
 
 _SECONDS = 10
 _MINUTE = 60
-_DAY = 86_400
+_HOUR = 3600
 
 #: What is kept of each kind: as many questions, whoever asked them.
 _ENTRIES = 200
@@ -58,13 +58,20 @@ def metrics(wanted: tuple[Measure, ...], hours: float, period: int) -> pd.DataFr
 def spent(chosen: Source) -> list[Item]:
     """What this month (UTC) has cost until now, as far as CloudWatch counts it; empty where it counted nothing."""
     now = dt.datetime.now(dt.UTC)
-    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     found = deployed(chosen)
-    counted = measures.fetch(session(), measures.spent(found), start, now, _DAY)
+    counted = measures.fetch(session(), measures.spent(found), first, now, _HOUR)
     if counted.empty:
         return []
-    hours = (now - start).total_seconds() / 3600
-    return cost_so_far(measures.usage(counted, hours, measures.shards(session(), found)))
+    shards, created = measures.stream(session(), found)
+    hours = (now - max(first, created)).total_seconds() / 3600
+    return cost_so_far(measures.usage(counted, hours, shards))
+
+
+@st.cache_data(ttl=10 * _MINUTE, max_entries=1, show_spinner=False)
+def caller() -> str:
+    """Who the credentials belong to."""
+    return holds.caller(session())
 
 
 @st.cache_data(ttl=_SECONDS, max_entries=1, show_spinner=False)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from lambdas.alerting.items import DUE_INDEX
 from pipeline.plan import Usage
 from pipeline.plan_services import MEMORY_GB
+from pipeline.prices import ATHENA_BYTES_A_MEGABYTE, ATHENA_MEGABYTES_AT_LEAST
 
 if TYPE_CHECKING:
     import boto3
@@ -43,68 +45,67 @@ def ours(key: str, service: str, stage: str, name: str, statistic: str, *, scale
 
 
 def flow(stage: str) -> tuple[Measure, ...]:
-    """What the detector sees and says: lines by the minute, and seconds from a reading to its evaluation."""
+    """What the detector sees: readings and bad lines, and seconds from a reading to its evaluation."""
     return (
         ours("readings", "detector", stage, "Readings", "Sum"),
         ours("rejected", "detector", stage, "RejectedReadings", "Sum"),
-        ours("p50", "detector", stage, "DetectionDelay", "p50", scale=0.001),
         ours("p95", "detector", stage, "DetectionDelay", "p95", scale=0.001),
     )
 
 
+def detection(stage: str) -> tuple[Measure, ...]:
+    """Seconds from a reading to its evaluation."""
+    return tuple(ours(p, "detector", stage, "DetectionDelay", p, scale=0.001) for p in ("p50", "p95"))
+
+
 def notification(stage: str) -> tuple[Measure, ...]:
-    """What the notifier tells, and seconds from a change to its publishing, ``group_wait`` included."""
-    return (
-        ours("published", "notifier", stage, "NotificationsPublished", "Sum"),
-        ours("p50", "notifier", stage, "NotificationDelay", "p50", scale=0.001),
-        ours("p95", "notifier", stage, "NotificationDelay", "p95", scale=0.001),
-    )
+    """Seconds from a change of an alert to its notification, ``group_wait`` included."""
+    return tuple(ours(p, "notifier", stage, "NotificationDelay", p, scale=0.001) for p in ("p50", "p95"))
 
 
 def curation(stage: str) -> tuple[Measure, ...]:
-    """What runs of the curation leave: lines, percent of the readings expected, and the newest one's age in minutes."""
+    """What runs of the curation leave: percent of the readings expected, and the newest one's age in minutes."""
     return (
-        ours("curated", "curate", stage, "CuratedReadings", "Sum"),
-        ours("quarantined", "curate", stage, "QuarantinedLines", "Sum"),
         ours("completeness", "curate", stage, "Completeness", "Average"),
         ours("newest", "curate", stage, "NewestReadingAge", "Minimum", scale=1 / 60),
     )
 
 
 def service(deployed: Deployment) -> tuple[Measure, ...]:
-    """What AWS itself measures, and the local AWS does not: lag in seconds, bytes, records, errors, throttling."""
+    """What AWS itself measures, and the local AWS does not: lags in seconds, errors, throttled writes."""
     stream = (("StreamName", deployed.stream_name),)
     detector = (("FunctionName", deployed.detector_function_name),)
+    delivery = (("DeliveryStreamName", deployed.delivery_stream_name),)
     return (
         Measure("behind", "AWS/Lambda", "IteratorAge", "Maximum", detector, 0.001),
         Measure("errors", "AWS/Lambda", "Errors", "Sum", detector),
-        Measure("records", "AWS/Kinesis", "IncomingRecords", "Sum", stream),
-        Measure("bytes", "AWS/Kinesis", "IncomingBytes", "Sum", stream),
         Measure("throttled", "AWS/Kinesis", "WriteProvisionedThroughputExceeded", "Sum", stream),
-        Measure(
-            "undelivered",
-            "AWS/Firehose",
-            "DeliveryToS3.DataFreshness",
-            "Maximum",
-            (("DeliveryStreamName", deployed.delivery_stream_name),),
-        ),
+        Measure("undelivered", "AWS/Firehose", "DeliveryToS3.DataFreshness", "Maximum", delivery),
     )
 
 
-#: What Athena tells apart: of queries that answer with rows, those that succeeded are billed, and so are a few others.
-_BILLED_QUERIES = (("QueryState", "SUCCEEDED"), ("QueryType", "DML"))
+#: Athena bills these of the queries that answer with rows: https://aws.amazon.com/athena/pricing/
+_BILLED = ("SUCCEEDED", "CANCELLED")
 
 
 def spent(deployed: Deployment) -> tuple[Measure, ...]:
-    """What is billed by its amount: the stream's records and bytes, functions, tables, and what queries read."""
+    """What is billed by its amount: the stream's records and bytes, functions, tables, and what queries read.
+
+    The first word of a key is a field of :class:`~pipeline.plan.Usage`, but for ``queries``.
+    """
     stream = (("StreamName", deployed.stream_name),)
-    workgroup = (*_BILLED_QUERIES, ("WorkGroup", deployed.work_group_name))
     functions = (deployed.detector_function_name, deployed.watchdog_function_name, deployed.notifier_function_name)
-    tables = (deployed.state_table_name, deployed.group_table_name)
+    tables = [(("TableName", name),) for name in (deployed.state_table_name, deployed.group_table_name)]
+    # An index has metrics of its own, of what is written to it.
+    indexes = [(("GlobalSecondaryIndexName", DUE_INDEX), *table) for table in tables]
     return (
         Measure("records", "AWS/Kinesis", "IncomingRecords", "Sum", stream),
         Measure("bytes", "AWS/Kinesis", "IncomingBytes", "Sum", stream),
-        Measure("scanned_bytes", "AWS/Athena", "ProcessedBytes", "Sum", workgroup),
+        *(
+            Measure(f"{key} {state}", "AWS/Athena", "ProcessedBytes", statistic, _queries(deployed, state))
+            for state in _BILLED
+            for key, statistic in (("scanned_bytes", "Sum"), ("queries", "SampleCount"))
+        ),
         *(
             Measure(f"{key} {name}", "AWS/Lambda", metric, "Sum", (("FunctionName", name),), scale)
             for name in functions
@@ -114,8 +115,8 @@ def spent(deployed: Deployment) -> tuple[Measure, ...]:
             )
         ),
         *(
-            Measure(f"{key} {name}", "AWS/DynamoDB", metric, "Sum", (("TableName", name),))
-            for name in tables
+            Measure(f"{key} {number}", "AWS/DynamoDB", metric, "Sum", dimensions)
+            for number, dimensions in enumerate((*tables, *indexes))
             for key, metric in (
                 ("write_units", "ConsumedWriteCapacityUnits"),
                 ("read_units", "ConsumedReadCapacityUnits"),
@@ -124,29 +125,37 @@ def spent(deployed: Deployment) -> tuple[Measure, ...]:
     )
 
 
+def _queries(deployed: Deployment, state: str) -> tuple[tuple[str, str], ...]:
+    return (("QueryState", state), ("QueryType", "DML"), ("WorkGroup", deployed.work_group_name))
+
+
 def usage(counted: pd.DataFrame, hours: float, shards: int) -> Usage:
-    """The sums of what :func:`spent` asked for; ``shards`` is 0 for a stream on demand."""
+    """The sums of what :func:`spent` asked for; ``shards`` is 0 for a stream on demand.
+
+    A query is billed for ten megabytes at least: of many, their sum is, or what they read, if that is more.
+    """
     sums = counted.drop(columns="at").sum()
-    kinds = ("records", "bytes", "scanned_bytes", "invocations", "gb_seconds", "write_units", "read_units")
-    return Usage(
-        hours=hours,
-        shards=shards,
-        **{kind: float(sums[[name for name in sums.index if name.split(" ")[0] == kind]].sum()) for kind in kinds},
-    )
+    by_kind = sums.groupby([str(name).split(" ")[0] for name in sums.index]).sum()
+    at_least = by_kind.pop("queries") * ATHENA_MEGABYTES_AT_LEAST * ATHENA_BYTES_A_MEGABYTE
+    by_kind["scanned_bytes"] = max(by_kind["scanned_bytes"], at_least)
+    return Usage(hours=hours, shards=shards, **{str(kind): float(value) for kind, value in by_kind.items()})
 
 
-def shards(session: boto3.Session, deployed: Deployment) -> int:
-    """How many shards are billed: 0 for a stream on demand."""
+def stream(session: boto3.Session, deployed: Deployment) -> tuple[int, dt.datetime]:
+    """How many shards are billed, 0 for a stream on demand, and since when there is the stream (UTC)."""
     found = session.client("kinesis").describe_stream_summary(StreamName=deployed.stream_name)
     summary = found["StreamDescriptionSummary"]
     on_demand = summary.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND"
-    return 0 if on_demand else int(summary["OpenShardCount"])
+    return 0 if on_demand else int(summary["OpenShardCount"]), summary["StreamCreationTimestamp"].astimezone(dt.UTC)
 
 
 def fetch(
     session: boto3.Session, measures: tuple[Measure, ...], start: dt.datetime, end: dt.datetime, period: int
 ) -> pd.DataFrame:
-    """A column ``at`` (UTC) and one a measure, by its key: a row for each period (seconds) with a value of any."""
+    """A column ``at`` (UTC) and one a measure, by its key: a row for each period (seconds) that is over.
+
+    Empty if none has any value. A sum without a value in a period, and with some in others, is 0: nothing happened.
+    """
     queries = [
         {
             "Id": f"m{number}",
@@ -183,7 +192,17 @@ def fetch(
             }
     frame = pd.DataFrame({key: pd.Series(values, dtype=float) for key, values in columns.items()})
     frame.index = pd.DatetimeIndex(pd.to_datetime(frame.index, utc=True), name="at")
-    return frame.sort_index().reset_index()
+    if len(frame):
+        length = pd.Timedelta(seconds=period)
+        last = pd.Timestamp(end).floor(f"{period}s") - length
+        # The period under way is not over; but what was all within it is better shown than nothing.
+        last = max(last, frame.index.min())
+        frame = frame.reindex(
+            pd.date_range(min(pd.Timestamp(start).ceil(f"{period}s"), last), last, freq=length, name="at")
+        )
+        summed = [one.key for one in measures if one.statistic == "Sum" and frame[one.key].notna().any()]
+        frame[summed] = frame[summed].fillna(0.0)
+    return frame.reset_index()
 
 
 class Alarm(NamedTuple):

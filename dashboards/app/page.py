@@ -4,21 +4,51 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 import zoneinfo
 from collections.abc import Callable
 from typing import NoReturn
 
 import pandas as pd
 import streamlit as st
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    SSOError,
+    TokenRetrievalError,
+)
 from botocore.exceptions import ConnectionError as NoConnection
 
 from dashboards.app.pipeline_in_use import Source, deployed, source
 from local.endpoint import LocalError
 from pipeline.errors import PipelineError
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException")
-_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId")
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException")
+_INVALID = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+
+_NO_ANSWER = (
+    "AWS does not answer. If this is the local AWS, start it again (**make demo**, or **iot up** and **iot deploy**): "
+    "the page goes on by itself if it has its old port, else start **iot dashboard** again."
+)
+
+#: What Markdown, and Streamlit's own additions to it, take for something else than text.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
+
+
+def plain(text: str) -> str:
+    """A text that nobody of us wrote (a device's name, a reason) as it is, where Streamlit would read Markdown."""
+    return _MARKUP.sub(r"\\\1", text)
 
 
 def shown(title: str, what: str) -> Callable[[Callable[[Source], None]], Callable[[], None]]:
@@ -46,27 +76,33 @@ def guarded(draw: Callable[[], None]) -> None:
     """Draw, or say what is in the way."""
     try:
         draw()
-    except (PipelineError, LocalError) as error:
-        st.error(str(error), icon=":material/error:")
-    except (NoConnection, HTTPClientError):
-        st.error(
-            "AWS does not answer. If this is the local AWS, start it again: **make demo**, or **iot up** and "
-            "**iot deploy**; the page goes on by itself.",
-            icon=":material/cloud_off:",
-        )
-    except ClientError as error:
-        st.error(_of_client(error), icon=":material/error:")
-    except BotoCoreError as error:
-        st.error(f"{error} Sign in to AWS, and start the page again.", icon=":material/key:")
+    except (PipelineError, LocalError, ClientError, BotoCoreError) as error:
+        deployed.clear()  # it may have changed
+        text, icon = _words(error)
+        st.error(text, icon=icon)
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    cause = error.__cause__ if isinstance(error, PipelineError) else error
+    if isinstance(cause, ClientError) and (words := _of_client(cause)):
+        return words, ":material/key:"
+    if isinstance(cause, NoConnection | HTTPClientError):
+        return _NO_ANSWER, ":material/cloud_off:"
+    if isinstance(cause, NoCredentialsError | CredentialRetrievalError | TokenRetrievalError | SSOError):
+        return f"{plain(str(cause))} Sign in to AWS, and start the page again.", ":material/key:"
+    if isinstance(cause, NoRegionError):
+        return "No AWS region is set: set AWS\\_REGION, and start the page again.", ":material/public:"
+    return plain(str(error)), ":material/error:"
 
 
 def _of_client(error: ClientError) -> str:
-    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    """What to do about what AWS refused; nothing for what a person cannot mend."""
+    code, message = error.response["Error"]["Code"], plain(error.response["Error"]["Message"])
     if code in _DENIED:
         return f"Your credentials may not do that: {message}. docs/dashboard.md lists what the page needs."
-    if code in _EXPIRED:
-        return f"Your credentials are no longer valid ({message}): sign in to AWS, and start the page again."
-    return f"AWS refused a request: {message} ({code})"
+    if code in _INVALID:
+        return f"Your credentials are not valid, or no longer ({message}): sign in to AWS, and start the page again."
+    return ""
 
 
 def nothing_yet(what: str, todo: str) -> None:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import boto3
 import streamlit as st
+from botocore.credentials import Credentials
+from botocore.session import get_session
 
 from local.endpoint import require_loopback
 from pipeline import deployment
@@ -42,8 +44,17 @@ def source() -> Source:
 
 
 def session() -> boto3.Session:
-    """A session of this thread: boto3 lets no two threads make clients of one."""
-    return boto3.Session()
+    """A session of this thread, since boto3 lets no two threads make clients of one; all with the same credentials."""
+    found = get_session()
+    # Or each would assume its role, and ask for a code, anew.
+    found._credentials = _credentials()  # type: ignore[attr-defined]  # noqa: SLF001
+    return boto3.Session(botocore_session=found)
+
+
+@st.cache_resource(show_spinner=False)
+def _credentials() -> Credentials | None:
+    """The viewer's; those of a role renew themselves."""
+    return get_session().get_credentials()
 
 
 @st.cache_data(ttl=60, show_spinner=False)

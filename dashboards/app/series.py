@@ -8,12 +8,15 @@ from typing import NamedTuple
 import altair as alt
 import pandas as pd
 
-from dashboards.app.charts import SEVERITY_COLOURS, by_time, time_tooltip
+from dashboards.app.charts import NUMBER, SEVERITY_COLOURS, by_time, ink, time_tooltip
 from dashboards.app.page import wall
 from telemetry.conditions import Comparison, Window, leaves
 from telemetry.rules import SEVERITIES, RuleSet
 
 _LINE = "#159A9C"
+
+#: So many times the usual time between two readings is a gap in the line.
+_SILENCE = 4
 _SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
 
 
@@ -28,12 +31,12 @@ class Threshold(NamedTuple):
 
 
 class Span(NamedTuple):
-    """An alert of a device from firing to its end, or to ``now`` where it has none (UTC)."""
+    """An alert of a device from firing to its end (UTC), None while it is active."""
 
     rule: str
     severity: str
     start: dt.datetime
-    end: dt.datetime
+    end: dt.datetime | None
     summary: str
 
 
@@ -54,7 +57,7 @@ def _metric_of(leaf: Comparison) -> str:
     return leaf.subject.name
 
 
-def spans_of(changes: pd.DataFrame, now: dt.datetime) -> list[Span]:
+def spans_of(changes: pd.DataFrame) -> list[Span]:
     """The alerts in a device's changes: the columns of :func:`dashboards.app.sql.changes`."""
     spans = []
     for _, alert in changes[changes["alert_id"] != ""].groupby("alert_id", sort=False):
@@ -68,7 +71,7 @@ def spans_of(changes: pd.DataFrame, now: dt.datetime) -> list[Span]:
                 rule=fired.iloc[0]["rule"],
                 severity=ordered.iloc[-1]["severity"],
                 start=dt.datetime.fromisoformat(fired.iloc[0]["changed_at"]),
-                end=dt.datetime.fromisoformat(ended.iloc[-1]["changed_at"]) if len(ended) else now,
+                end=dt.datetime.fromisoformat(ended.iloc[-1]["changed_at"]) if len(ended) else None,
                 summary=fired.iloc[0]["summary"],
             )
         )
@@ -87,14 +90,15 @@ def chart(
     readings: pd.DataFrame, metric: str, unit: str, thresholds: list[Threshold], spans: list[Span]
 ) -> alt.LayerChart | alt.FacetChart:
     """The readings' ``metric`` over ``ts`` (UTC), its extremes by the hour where there are some."""
-    frame = readings.assign(at=wall(readings["ts"]))
+    frame = _broken(readings)
     first, last = readings["ts"].min(), readings["ts"].max()
     layers: list[alt.Chart] = []
-    visible = [span for span in spans if span.end >= first and span.start <= last]
+    visible = [span for span in spans if (span.end is None or span.end >= first) and span.start <= last]
     if visible:
         layers.append(_shaded(visible, first, last))
     base = alt.Chart(frame)
-    value = alt.Y(f"{metric}:Q", title=f"{metric}, {unit}" if unit else metric, scale=alt.Scale(zero=False))
+    title = f"{metric}, {unit}" if unit else metric
+    value = alt.Y(f"{metric}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=NUMBER))
     if f"{metric}_min" in frame.columns:
         layers.append(
             base.mark_area(color=_LINE, opacity=0.2).encode(
@@ -107,7 +111,7 @@ def chart(
         ).encode(
             by_time(frame["at"]),
             value,
-            tooltip=[time_tooltip(), alt.Tooltip(f"{metric}:Q", format=".2f", title=f"{metric}, {unit}")],
+            tooltip=[time_tooltip(), alt.Tooltip(f"{metric}:Q", format=".2f", title=title)],
         )
     )
     extremes = [column for column in (f"{metric}_min", metric, f"{metric}_max") if column in frame.columns]
@@ -118,11 +122,20 @@ def chart(
     return alt.layer(*layers).properties(height=240)
 
 
+def _broken(readings: pd.DataFrame) -> pd.DataFrame:
+    """With ``at``, and a row of nothing where far more than the usual time passed: a silence is no straight line."""
+    gaps = readings["ts"].diff()
+    silent = readings[gaps > _SILENCE * gaps.median()]
+    nothing = pd.DataFrame({"ts": silent["ts"] - pd.Timedelta(milliseconds=1)})
+    frame = pd.concat([readings, nothing]).sort_values("ts") if len(silent) else readings
+    return frame.assign(at=wall(frame["ts"]))
+
+
 def _shaded(spans: list[Span], first: dt.datetime, last: dt.datetime) -> alt.Chart:
     frame = pd.DataFrame(
         {
             "at": wall(pd.Series([max(span.start, first) for span in spans])),
-            "until": wall(pd.Series([min(span.end, last) for span in spans])),
+            "until": wall(pd.Series([min(span.end or last, last) for span in spans])),
             "rule": [span.rule for span in spans],
             "severity": [span.severity for span in spans],
             "summary": [span.summary for span in spans],
@@ -153,7 +166,7 @@ def _ruled(thresholds: list[Threshold]) -> list[alt.Chart]:
     )
     return [
         base.mark_rule(strokeDash=[6, 4], strokeWidth=1.5),
-        base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, fontSize=11).encode(
-            x=alt.value(0), text="words:N"
+        base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, fontSize=11, color=ink()).encode(
+            x=alt.value(0), text="words:N", color=alt.value(ink())
         ),
     ]

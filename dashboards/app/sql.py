@@ -16,6 +16,7 @@ from telemetry.fields import METRICS
 MOST_DEVICES = 5_000
 MOST_READINGS = 20_000
 MOST_CHANGES = 2_000
+MOST_GROUPS = 5_000  # hours of 30 days by severity, and more
 MOST_LINES = 200
 
 
@@ -127,8 +128,9 @@ GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3"""
 
 
-def known_devices(since: dt.date) -> str:
-    """A row a device that sent since then: its newest site, model and reading."""
+def known_devices(since: dt.date, device: str = "") -> str:
+    """A row a device that sent since then, by name: its newest site, model and reading; or of one device alone."""
+    where = _since(since) + (f" AND device_id = {text(device)}" if device else "")
     return f"""
 SELECT
     device_id,
@@ -136,7 +138,7 @@ SELECT
     max_by(coalesce(model, 'not registered'), dt) AS model,
     max(last_seen) AS last_seen
 FROM device_health
-WHERE {_since(since)}
+WHERE {where}
 GROUP BY device_id
 ORDER BY device_id
 LIMIT {MOST_DEVICES}"""
@@ -170,7 +172,7 @@ LIMIT {MOST_READINGS}"""
 
 
 def _moment(when: dt.datetime) -> str:
-    return f"TIMESTAMP '{when.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}'"
+    return f"TIMESTAMP '{when.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S.%f}'"
 
 
 _CHANGES = (
@@ -179,25 +181,42 @@ _CHANGES = (
 )
 
 
-def changes(since: dt.date, *, device: str = "") -> str:
+def changes(since: dt.datetime, *, device: str = "") -> str:
     """What happened to alerts, newest first, each change once; with a device: only to its own.
 
     What never fired is left out. Times are text, RFC 3339.
     """
-    where = f"{_since(since)} AND change NOT IN ('pending', 'inactive')"
+    where = f"{_recorded(since)} AND change NOT IN ('pending', 'inactive')"
     where += f" AND device = {text(device)}" if device else ""
     return f"SELECT DISTINCT {_CHANGES} FROM alerts WHERE {where} ORDER BY recorded_at DESC LIMIT {MOST_CHANGES}"
 
 
-def fired(since: dt.date) -> str:
-    """How many alerts fired by hour of the event (``YYYY-MM-DDTHH``), severity, site and rule."""
+def _recorded(since: dt.datetime) -> str:
+    """By the clock, in RFC 3339 as the table has it; partitions are by arrival, which comes later."""
+    moment = since.astimezone(dt.UTC)
+    return f"{_since(moment.date())} AND recorded_at >= {text(f'{moment:%Y-%m-%dT%H:%M:%S}')}"
+
+
+def fired_by_hour(since: dt.datetime) -> str:
+    """How many alerts fired by hour (``YYYY-MM-DDTHH``, by the clock) and severity, newest first."""
     return f"""
-SELECT substr(changed_at, 1, 13) AS hour, severity, site, rule, count(DISTINCT alert_id) AS alerts
+SELECT substr(recorded_at, 1, 13) AS hour, severity, count(DISTINCT alert_id) AS alerts
 FROM alerts
-WHERE {_since(since)} AND change IN ('firing', 'flapping')
-GROUP BY 1, 2, 3, 4
-ORDER BY 1, 2, 3, 4
-LIMIT {MOST_CHANGES}"""
+WHERE {_recorded(since)} AND change IN ('firing', 'flapping')
+GROUP BY 1, 2
+ORDER BY 1 DESC, 2
+LIMIT {MOST_GROUPS}"""
+
+
+def fired_by_place(since: dt.datetime) -> str:
+    """How many alerts fired by site, rule and severity, the most first."""
+    return f"""
+SELECT site, rule, severity, count(DISTINCT alert_id) AS alerts
+FROM alerts
+WHERE {_recorded(since)} AND change IN ('firing', 'flapping')
+GROUP BY 1, 2, 3
+ORDER BY 4 DESC, 1, 2, 3
+LIMIT {MOST_GROUPS}"""
 
 
 def quarantined(since: dt.date) -> str:

@@ -146,6 +146,8 @@ def watched(
         color_scheme=scheme,
         timezone_id="Europe/Prague",
         locale="en-GB",
+        is_mobile=width < 600,
+        has_touch=width < 600,
     )
     try:
         watch = Watched(context.new_page(), address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -74,6 +75,43 @@ class Watched:
             """[...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(
                 chart => chart.offsetParent === null || chart.querySelector('svg, canvas'))"""
         )
+
+    def address_now(self) -> str:
+        """What stands in the address bar; ``page.url`` is what Playwright last heard."""
+        return str(self.page.evaluate("location.href"))
+
+    def choose(self, label: str, option: str) -> None:
+        """Add an option to a selection of several; by the keyboard, for a menu shuts when the page scrolls under it."""
+        box = self.page.get_by_role("combobox", name=label, exact=True)
+        box.focus()
+        self.page.keyboard.type(option)
+        self.page.get_by_role("option", name=option).wait_for()
+        self.page.keyboard.press("Enter")
+        self.page.keyboard.press("Escape")
+        self.settle()
+
+    def tick_first_row(self, table: Locator) -> None:
+        """Tick the box of a table's first row, which is drawn on a canvas and is no element."""
+        table.scroll_into_view_if_needed()
+        box = table.locator("canvas").first.bounding_box()
+        assert box is not None
+        self.page.mouse.click(box["x"] + 20, box["y"] + 35 + 17)
+
+    def next_refresh(self) -> Callable[[], bool]:
+        """Whether the page has refreshed by itself since the call."""
+        began: list[bool] = []
+        self.page.expose_function("refreshed", lambda: began.append(True))
+        self.page.evaluate(
+            """() => new MutationObserver(() => {
+                if (document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'running') refreshed()
+            }).observe(document.querySelector('[data-testid=stApp]'), {attributes: true})"""
+        )
+
+        def refreshed() -> bool:
+            self.page.wait_for_timeout(100)  # the browser's calls come while Playwright waits
+            return bool(began)
+
+        return refreshed
 
     def picture(self, file: Path) -> None:
         """The whole page as a picture, however long it is."""

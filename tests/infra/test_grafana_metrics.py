@@ -55,6 +55,10 @@ PUBLISHED = {
     ("AWS/Events", "RuleName"): {"Invocations"},
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
     ("AWS/DynamoDB", "TableName"): {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+    ("AWS/DynamoDB", "GlobalSecondaryIndexName", "TableName"): {
+        "ConsumedReadCapacityUnits",
+        "ConsumedWriteCapacityUnits",
+    },
     # https://docs.aws.amazon.com/athena/latest/ug/query-metrics-viewing.html
     ("AWS/Athena", "QueryState", "QueryType", "WorkGroup"): {"ProcessedBytes"},
 }

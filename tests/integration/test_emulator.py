@@ -197,6 +197,15 @@ def test_should_start_on_the_given_port(home: Path) -> None:
     assert emulator.start(port, home).endpoint == f"http://127.0.0.1:{port}"
 
 
+def test_should_come_back_on_its_former_port_or_on_another_where_that_is_taken(home: Path) -> None:
+    former = emulator.start(home=home).port
+    emulator.stop(home)
+    assert emulator.start(home=home).port == former
+    emulator.stop(home)
+    with socket.create_server(("127.0.0.1", former)):
+        assert emulator.start(home=home).port != former
+
+
 def test_should_run_side_by_side(instance: Instance, session: boto3.Session, tmp_path: Path) -> None:
     other = emulator.start(home=tmp_path / "other")
     try:

@@ -4,42 +4,56 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboards.app import charts, fetching, sql
-from dashboards.app.page import clock, guarded, nothing_yet, shown, today
+from dashboards.app.page import clock, guarded, nothing_yet, plain, shown
 from dashboards.app.pipeline_in_use import Source, deployed, session
 from pipeline import holds
 from pipeline.alerts import Place, Standing
+from pipeline.errors import PipelineError
 from telemetry.durations import parse_duration
 from telemetry.rules import SEVERITIES
 
+_REFRESH = "10s"
 _SNOOZES = ["30m", "1h", "2h", "8h", "1d", "7d"]
 _DAYS = {"24 hours": 1, "7 days": 7, "30 days": 30}
+
+Order = Literal["acknowledge", "snooze", "end snooze"]
 
 
 @shown("Alerts", "What is active now, by the state table; and what happened, by the table of alerts.")
 def alerts(chosen: Source) -> None:
     """Draw the page."""
-    if done := st.session_state.pop("done", ""):
-        st.toast(done, icon=":material/check:")
-    active, history = st.tabs(["Active", "History"])
-    with active:
-        guarded(lambda: _active(chosen))
-    with history:
+    part = st.segmented_control("Show", ["Active", "History"], default="Active", key="part") or "Active"
+    if part == "Active":
+        _moving(chosen)
+    else:
         guarded(lambda: _history(chosen))
+
+
+@st.fragment(run_every=_REFRESH)
+def _moving(chosen: Source) -> None:
+    for text, went_well in st.session_state.pop("done", []):
+        if went_well:
+            st.toast(text, icon=":material/check:")
+        else:
+            st.error(text, icon=":material/error:")
+    guarded(lambda: _active(chosen))
 
 
 def _active(chosen: Source) -> None:
     found = fetching.standings(chosen)
     left, middle, right = st.columns(3)
     severities = left.multiselect("Severity", SEVERITIES[::-1], placeholder="all severities", key="severities")
-    sites = middle.multiselect(
-        "Site", sorted({one.site for one in found if one.site}), placeholder="all sites", key="alert_sites"
-    )
-    names = right.multiselect("Rule", sorted({one.rule for one in found}), placeholder="all rules", key="rules")
+    there = sorted({one.site for one in found if one.site} | set(st.session_state.get("alert_sites", ())))
+    sites = middle.multiselect("Site", there, placeholder="all sites", key="alert_sites")
+    there = sorted({one.rule for one in found} | set(st.session_state.get("rules", ())))
+    names = right.multiselect("Rule", there, placeholder="all rules", key="rules")
     kept = [
         one
         for one in found
@@ -48,24 +62,35 @@ def _active(chosen: Source) -> None:
         and (not names or one.rule in names)
     ]
     if not kept:
-        st.success(
-            "No alert is active." if not found else "No active alert is like that.", icon=":material/check_circle:"
-        )
+        nothing = "No alert is active." if not found else "No active alert is like that."
+        st.success(nothing, icon=":material/check_circle:")
         return
     st.caption(
         f"{len(kept)} of {len(found)}. Choose some with the boxes on their left, and say what is done about them."
     )
+    _order(chosen, _picked(kept))
+
+
+def _picked(kept: list[Standing]) -> list[Standing]:
+    """Those with a tick. They are known by what they are: the row of an alert changes when others come and go."""
+    places = [_place(one) for one in kept]
+    before = st.session_state.get("picked", frozenset())
     picked = st.dataframe(
         _rows(kept),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key="active_alerts",
+        selection_default={"selection": {"rows": [row for row, place in enumerate(places) if place in before]}},
+        key=f"active {hash(tuple(places))}",
         alt="Active alerts",
-        column_config={"value": st.column_config.NumberColumn("value", format="%.2f")},
     )
-    chosen_rows = [kept[row] for row in picked["selection"]["rows"] if row < len(kept)]
-    _order(chosen, chosen_rows)
+    rows = picked["selection"]["rows"]
+    st.session_state["picked"] = frozenset(places[row] for row in rows)
+    return [kept[row] for row in rows]
+
+
+def _place(one: Standing) -> Place:
+    return Place(one.gateway, one.device, one.rule, one.alert_id)
 
 
 def _rows(found: list[Standing]) -> pd.DataFrame:
@@ -95,47 +120,32 @@ def _held(one: Standing) -> str:
 
 
 def _order(chosen: Source, picked: list[Standing]) -> None:
-    """What is being done about the chosen alerts: one form, as the command line has it."""
-    with st.form("order", border=True):
-        st.markdown(f"**{_named(picked)}**" if picked else "No alert is chosen.")
+    """What is being done about the chosen alerts: one form, as the command line has it.
+
+    A button gives its order on the alerts that the form named when it was drawn, whatever has come or gone since.
+    """
+    with st.form("order", border=True, enter_to_submit=False):
+        st.markdown(f"**{plain(_named(picked))}**" if picked else "No alert is chosen.")
         left, middle, right = st.columns([2, 3, 1])
-        who = left.text_input("Who", value=_me(chosen), key="who")
-        why = middle.text_input("Why", placeholder="for those who wonder later", key="why")
-        lasts = right.selectbox("Snooze for", _SNOOZES, index=2, key="lasts")
-        buttons = st.columns(3)
-        acknowledge = buttons[0].form_submit_button(
-            "Acknowledge",
-            type="primary",
-            disabled=not picked,
-            icon=":material/check:",
-            width="stretch",
-            help="Somebody is on it: no repetitions and no escalation until it ends.",
-        )
-        snooze = buttons[1].form_submit_button(
-            "Snooze", disabled=not picked, icon=":material/snooze:", width="stretch", help="Tell nobody for that long."
-        )
-        end = buttons[2].form_submit_button(
-            "End snooze", disabled=not picked, icon=":material/alarm_on:", width="stretch", help="Tell of it again."
-        )
-    if acknowledge or snooze or end:
-        if not who.strip() or (not why.strip() and not end):
-            st.warning("Say who you are and why: others will read it.", icon=":material/edit:")
-            return
-        orders = holds.open_orders(session(), deployed(chosen), fetching.rules(chosen), who=who.strip())
-        try:
-            for one in picked:
-                place = Place(one.gateway, one.device, one.rule, one.alert_id)
-                if end:
-                    orders.release(place, "snoozed", why.strip())
-                elif snooze:
-                    orders.hold(place, "snoozed", why.strip(), parse_duration(lasts))
-                else:
-                    orders.hold(place, "acknowledged", why.strip(), None)
-        finally:
-            fetching.forget_standings()
-        done = "No longer snoozed" if end else "Snoozed" if snooze else "Acknowledged"
-        st.session_state["done"] = f"{done}: {_named(picked)}"
-        st.rerun()
+        left.text_input("Who", value=_me(chosen), key="who")
+        middle.text_input("Why", placeholder="for those who wonder later", key="why")
+        right.selectbox("Snooze for", _SNOOZES, index=2, key="lasts")
+        labels: list[tuple[Order, str, str]] = [
+            ("acknowledge", ":material/check:", "Somebody is on it: no repetitions and no escalation until it ends."),
+            ("snooze", ":material/snooze:", "Tell nobody for that long."),
+            ("end snooze", ":material/alarm_on:", "Tell of it again."),
+        ]
+        for column, (order, icon, words) in zip(st.columns(3), labels, strict=True):
+            column.form_submit_button(
+                order.capitalize(),
+                type="primary" if order == "acknowledge" else "secondary",
+                disabled=not picked,
+                icon=icon,
+                width="stretch",
+                help=words,
+                on_click=_give,
+                args=(chosen, [(_place(one), _named([one])) for one in picked], order),
+            )
 
 
 def _named(picked: list[Standing]) -> str:
@@ -145,31 +155,71 @@ def _named(picked: list[Standing]) -> str:
 
 def _me(chosen: Source) -> str:
     if chosen.aws:
-        return holds.caller(session())
+        return fetching.caller()
     try:
         return getpass.getuser()
     except (OSError, KeyError):
         return ""
 
 
+def _give(chosen: Source, places: list[tuple[Place, str]], order: Order) -> None:
+    """Give an order on each of the places; one that cannot be done does not stop the others."""
+    who, why = st.session_state["who"].strip(), st.session_state["why"].strip()
+    if not who or (not why and order != "end snooze"):
+        st.session_state["done"] = [("Say who you are and why: others will read it.", False)]
+        return
+    done: list[str] = []
+    failed: list[str] = []
+    try:
+        orders = holds.open_orders(session(), deployed(chosen), fetching.rules(chosen), who=who)
+        for place, name in places:
+            try:
+                _one(orders, place, order, why)
+                done.append(name)
+            except PipelineError as error:
+                failed.append(f"{name}: {error}")
+    except (PipelineError, ClientError, BotoCoreError) as error:
+        failed.append(str(error))
+    fetching.forget_standings()
+    verb = {"acknowledge": "Acknowledged", "snooze": "Snoozed", "end snooze": "No longer snoozed"}[order]
+    said = [(f"{verb}: {plain(done[0] if len(done) == 1 else f'{len(done)} alerts')}", True)] if done else []
+    st.session_state["done"] = [*said, *((plain(text), False) for text in failed)]
+    if not failed:
+        st.session_state["why"] = ""
+
+
+def _one(orders: holds.Orders, place: Place, order: Order, why: str) -> None:
+    if order == "end snooze":
+        orders.release(place, "snoozed", why)
+    elif order == "snooze":
+        orders.hold(place, "snoozed", why, parse_duration(st.session_state["lasts"]))
+    else:
+        orders.hold(place, "acknowledged", why, None)
+
+
 def _history(chosen: Source) -> None:
     span = st.segmented_control("The last", list(_DAYS), default="24 hours", key="days") or "24 hours"
-    since = today() - dt.timedelta(days=_DAYS[span])
-    fired = fetching.table(chosen, sql.fired(since))
+    # By the hour, so that viewers ask the same.
+    since = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0) - dt.timedelta(days=_DAYS[span])
+    fired = fetching.table(chosen, sql.fired_by_hour(since))
     if fired.empty:
         nothing_yet("No alert fired in this time.", "One that fires is in its table a minute or two later.")
-        return
-    by_hour = fired.assign(at=pd.to_datetime(fired["hour"] + ":00:00Z", utc=True))
-    st.altair_chart(
-        charts.bars_by_severity(by_hour, hours=24 * _DAYS[span]), alt="Alerts fired by the hour and severity"
-    )
-    left, right = st.columns(2)
-    for column, by in ((left, "site"), (right, "rule")):
-        with column:
-            counted = fired.groupby([by, "severity"], as_index=False)[["alerts"]].sum()
-            st.altair_chart(charts.bars_of_severity(counted, by), alt=f"Alerts fired by {by} and severity")
-    changes = fetching.table(chosen, sql.changes(since))
+    else:
+        by_hour = fired.assign(at=pd.to_datetime(fired["hour"] + ":00:00Z", utc=True))
+        charts.draw(charts.bars_by_severity(by_hour, hours=24 * _DAYS[span]), "Alerts fired by the hour and severity")
+        places = fetching.table(chosen, sql.fired_by_place(since))
+        for column, by in zip(st.columns(2), ("site", "rule"), strict=True):
+            with column:
+                counted = places.groupby([by, "severity"], as_index=False)[["alerts"]].sum()
+                charts.draw(charts.bars_of_severity(counted, by), f"Alerts fired by {by} and severity")
+    _changes(fetching.table(chosen, sql.changes(since)))
+
+
+def _changes(changes: pd.DataFrame) -> None:
     st.subheader("What happened, newest first")
+    if changes.empty:
+        st.caption("Nothing.")
+        return
     if len(changes) == sql.MOST_CHANGES:
         st.caption(f"The newest {sql.MOST_CHANGES:,} changes; 'iot query' has all.")
     when = pd.to_datetime(changes["recorded_at"], utc=True, format="ISO8601")
@@ -178,6 +228,6 @@ def _history(chosen: Source) -> None:
             ["when", "change", "severity", "rule", "device", "site", "summary", "who", "why"]
         ],
         hide_index=True,
-        height=420,
+        height="auto" if len(changes) < 12 else 420,
         alt="Changes of alerts, newest first",
     )

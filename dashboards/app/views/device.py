@@ -7,8 +7,8 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboards.app import fetching, sql
-from dashboards.app.page import ago, clock, nothing_yet, shown, stop, today
+from dashboards.app import charts, fetching, sql
+from dashboards.app.page import ago, clock, plain, shown, stop, today
 from dashboards.app.pipeline_in_use import Source
 from dashboards.app.series import Span, chart, spans_of, thresholds_of
 from pipeline.tables_page import METRIC_UNITS
@@ -22,56 +22,79 @@ _DAYS_BACK = 30
 @shown("Device", "Readings as the tables have them, the spans of alerts, and the thresholds of the rules in use.")
 def device(chosen: Source) -> None:
     """Draw the page."""
-    known = fetching.table(chosen, sql.known_devices(today() - dt.timedelta(days=_DAYS_BACK)))
+    since = today() - dt.timedelta(days=_DAYS_BACK)
+    known = fetching.table(chosen, sql.known_devices(since))
     if known.empty:
         stop(
             f"No device is in the tables of the last {_DAYS_BACK} days.",
             "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
         )
-    names = known["device_id"].tolist()
-    asked = st.query_params.get("device", "")
-    if asked and asked not in names:
-        nothing_yet(f"{asked} sent nothing in the last {_DAYS_BACK} days.", "Here is another device.")
     left, right = st.columns([2, 3])
-    name = left.selectbox("Device", names, index=names.index(asked) if asked in names else 0)
-    st.query_params["device"] = name
+    with left:
+        name = _name(known["device_id"].tolist())
     hours = right.segmented_control("Until its newest reading, the last", list(_HOURS), default="1 hour") or "1 hour"
-    about = known[known["device_id"] == name].iloc[0]
-    end = about["last_seen"].to_pydatetime()
-    st.caption(f"{about['model']}, at {about['site']}; newest reading in the tables {clock(end)}, {ago(end)}")
-    start = end - dt.timedelta(hours=_HOURS[hours])
-    by_hour = _HOURS[hours] > _READINGS_UP_TO_HOURS
+    about = known[known["device_id"] == name]
+    if about.empty:
+        about = fetching.table(chosen, sql.known_devices(since, device=name))
+    if about.empty:
+        stop(f"{plain(name)} sent nothing in the last {_DAYS_BACK} days.", "Choose another device.")
+    model, site, end = about.iloc[0][["model", "site", "last_seen"]]
+    st.caption(f"{plain(model)}, at {plain(site)}; newest reading in the tables {clock(end)}, {ago(end)}")
+    _history(chosen, name, site, end - dt.timedelta(hours=_HOURS[hours]), end.to_pydatetime())
+
+
+def _name(names: list[str]) -> str:
+    """The device that was chosen, or that the address names, where that is the newer of the two."""
+    asked = st.query_params.get("device", "")
+    if asked != st.session_state.get("asked_device") or "device" not in st.session_state:
+        st.session_state["device"] = asked or st.session_state.get("last_device") or names[0]
+    if st.session_state["device"] not in names:
+        names = [st.session_state["device"], *names]
+    name: str = st.selectbox(
+        "Device",
+        names,
+        key="device",
+        accept_new_options=True,
+        help=f"The first {sql.MOST_DEVICES:,} by name; type the whole name of any other.",
+    )
+    st.query_params["device"] = st.session_state["asked_device"] = st.session_state["last_device"] = name
+    return name
+
+
+def _history(chosen: Source, name: str, site: str, start: dt.datetime, end: dt.datetime) -> None:
+    by_hour = end - start > dt.timedelta(hours=_READINGS_UP_TO_HOURS)
     question = sql.hours(name, start, end) if by_hour else sql.readings(name, start, end)
     readings = fetching.table(chosen, question)
     if readings.empty:
         stop("There is no reading in this time.", "Choose a longer one.")
-    spans = spans_of(
-        fetching.table(chosen, sql.changes(start.date() - dt.timedelta(days=1), device=name)), dt.datetime.now(dt.UTC)
-    )
-    thresholds = thresholds_of(fetching.rules(chosen), name, about["site"])
+    # An alert may have begun long before.
+    since = min(start, end - dt.timedelta(days=_DAYS_BACK))
+    spans = spans_of(fetching.table(chosen, sql.changes(since, device=name)))
+    thresholds = thresholds_of(fetching.rules(chosen), name, site)
     for metric in METRICS:
         if readings[metric].notna().any():
-            st.altair_chart(
-                chart(readings, metric, METRIC_UNITS.get(metric, ""), thresholds, spans),
-                alt=f"{metric} of {name} over time with its alerts and thresholds",
-            )
+            drawn = chart(readings, metric, METRIC_UNITS.get(metric, ""), thresholds, spans)
+            charts.draw(drawn, f"{metric} of {name} over time with its alerts and thresholds")
+        else:
+            st.caption(f"No value of {metric} in this time.")
     if thresholds:
-        words = ", ".join(dict.fromkeys(f"{one.rule} ({one.when})" for one in thresholds))
+        words = plain(", ".join(dict.fromkeys(f"{one.rule} ({one.when})" for one in thresholds)))
         st.caption(f"Rules that compare a value of this device: {words}. Drawn are the nearest. Shaded: an alert.")
     if by_hour:
         st.caption("By the hour: the line is the mean, the band goes from the smallest to the largest value.")
     elif len(readings) == sql.MOST_READINGS:
         st.caption(f"The newest {sql.MOST_READINGS:,} readings of this time.")
-    _alerts(spans, start)
+    _alerts([span for span in reversed(spans) if span.end is None or span.end >= start])
 
 
-def _alerts(spans: list[Span], start: dt.datetime) -> None:
+def _alerts(spans: list[Span]) -> None:
     st.subheader("Alerts in this time")
-    seen = [span for span in reversed(spans) if span.end >= start]
-    if not seen:
+    if not spans:
         st.caption("None. A minute or two may pass until an alert is in its table.")
         return
-    rows = [(span.severity, span.rule, clock(span.start), clock(span.end), span.summary) for span in seen]
+    rows = [
+        (span.severity, span.rule, clock(span.start), clock(span.end) or "still active", span.summary) for span in spans
+    ]
     st.dataframe(
         pd.DataFrame(rows, columns=["severity", "rule", "fired", "until", "summary"]),
         hide_index=True,

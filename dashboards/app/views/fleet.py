@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.app import charts, fetching, sql
-from dashboards.app.page import shown, stop, today, wall
+from dashboards.app.page import plain, shown, stop, today, wall
 from dashboards.app.pipeline_in_use import Source
 from dashboards.app.views import device
 
@@ -67,19 +67,19 @@ def _by_group(groups: pd.DataFrame) -> None:
             missing=(100 * (1 - groups["received"] / groups["expected"])).clip(lower=0),
             group=groups["site"] + ", " + groups["model"],
         )
-        st.altair_chart(
+        charts.draw(
             charts.bars(
                 missing.nlargest(12, "missing")[["group", "missing", "devices", "gaps", "lost"]],
                 "missing|missing, % of expected",
                 "group|",
             ),
-            alt="Bars: percent of expected readings that are missing, by site and model",
+            "Bars: percent of expected readings that are missing, by site and model",
         )
     with right:
         st.subheader("Devices")
-        st.altair_chart(
+        charts.draw(
             charts.bars(groups[["site", "model", "devices"]], "devices|devices", "site|", colour="model"),
-            alt="Bars: devices by site and model",
+            "Bars: devices by site and model",
         )
 
 
@@ -93,9 +93,9 @@ def _batteries(batteries: pd.DataFrame, sites: list[str], models: list[str]) -> 
     if kept.empty:
         st.caption("No device said anything of its battery.")
         return
-    st.altair_chart(
+    charts.draw(
         charts.histogram(kept, "volts|last battery voltage of the day, V", "devices|devices", 0.1, colour="model"),
-        alt="Histogram: devices by the last voltage of their batteries",
+        "Histogram: devices by the last voltage of their batteries",
     )
 
 
@@ -103,12 +103,13 @@ def _devices(devices: pd.DataFrame, total: int) -> None:
     st.subheader("Devices, the least complete first")
     if total > len(devices):
         st.caption(f"{len(devices):,} of {total:,}: choose a site or model to see others.")
+    identity = hash(tuple(devices["device_id"]))
     picked = st.dataframe(
         devices.assign(last_seen=wall(devices["last_seen"])),
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        key="picked",
+        key=f"devices {identity}",  # a row means a device of this list, not of the next one
         height=420,
         alt="Devices with completeness, gaps and battery",
         column_config={
@@ -125,5 +126,5 @@ def _devices(devices: pd.DataFrame, total: int) -> None:
     if rows:
         name = devices.iloc[rows[0]]["device_id"]
         to_device = st.Page(device.device, title="Device", url_path="device")
-        label = f"Readings of {name}"
+        label = f"Readings of {plain(name)}"
         st.page_link(to_device, label=label, icon=":material/device_thermostat:", query_params={"device": name})

@@ -16,14 +16,25 @@ from telemetry.rules import SEVERITIES
 
 _REFRESH = "10s"
 _MINUTE = 60
+_LENGTH = dt.timedelta(seconds=_MINUTE)
 _ALERTS_SHOWN = 12
+
+#: Without a reading for so long, the stream has stopped.
+_STOPPED = dt.timedelta(minutes=4)
 
 
 @shown("Live", "The last hour by the minute. The figures and alerts here refresh by themselves.")
 def live(chosen: Source) -> None:
     """Draw the page."""
     _moving(chosen)
+    st.subheader("Sites")
+    _on_the_map(chosen, fetching.table(chosen, sql.places()))
     _sites(chosen)
+
+
+@st.fragment(run_every=_REFRESH)
+def _on_the_map(chosen: Source, places: pd.DataFrame) -> None:
+    guarded(lambda: _map(chosen, places))
 
 
 @st.fragment(run_every=_REFRESH)
@@ -38,30 +49,31 @@ def _now(chosen: Source) -> None:
     left, right = st.columns([5, 4])
     with left:
         st.subheader("Readings a second")
-        if flow["readings"].dropna().empty:
+        if flow["readings"].sum() == 0:
             nothing_yet(
                 "No reading was seen in the last hour.",
                 "Send some: **iot simulate --scenario demo --speed 60 --sink kinesis**",
             )
         else:
-            rate = flow[["at", "readings"]].assign(readings=flow["readings"] / _MINUTE)
-            st.altair_chart(
-                charts.lines(rate.rename(columns={"readings": "readings a second"}), "readings/s", hours=1),
-                alt="Line chart of readings a second over the last hour",
-            )
+            rate = pd.DataFrame({"at": flow["at"], "readings a second": flow["readings"] / _MINUTE})
+            charts.draw(charts.lines(rate, "readings/s", hours=1), "Line chart of readings a second over the last hour")
     with right:
         st.subheader("Firing now")
         _feed(firing)
 
 
 def _figures(flow: pd.DataFrame, firing: list[Standing]) -> None:
-    seen = flow.dropna(subset=["readings"])
-    newest = seen.iloc[-1] if len(seen) else None
     columns = st.columns(4)
+    seen = flow[flow["readings"] > 0]
+    newest = seen.iloc[-1] if len(seen) else None
+    flows = newest is not None and dt.datetime.now(dt.UTC) - newest["at"] < _STOPPED
     columns[0].metric(
         "Readings a second",
-        "none" if newest is None else f"{newest['readings'] / _MINUTE:,.1f}",
-        help="Of the newest minute with readings.",
+        f"{newest['readings'] / _MINUTE:,.1f}" if newest is not None and flows else "none",
+        delta=None if flows or newest is None else f"since {clock(newest['at'] + _LENGTH, '%H:%M')}",
+        delta_color="off",
+        delta_arrow="off",
+        help="Of the last whole minute; CloudWatch itself may be a minute or two late.",
         border=True,
         height="stretch",
     )
@@ -119,39 +131,33 @@ def _feed(firing: list[Standing]) -> None:
 
 def _sites(chosen: Source) -> None:
     newest = fetching.table(chosen, sql.newest_hours(today() - dt.timedelta(days=1)))
-    st.subheader("Sites")
     if newest.empty:
         nothing_yet(
             "There is nothing in the tables since yesterday.",
             "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
         )
         return
-    left, right = st.columns([2, 3])
-    with left:
-        _map(chosen)
-    with right:
-        began = ago(newest["hour_start"].max())
-        st.caption(f"The newest hour that the curation has left in the tables; it began {began}.")
-        st.dataframe(
-            newest.assign(hour_start=wall(newest["hour_start"])),
-            hide_index=True,
-            alt="Newest values of each site",
-            column_config={
-                "site": st.column_config.TextColumn("site"),
-                "hour_start": st.column_config.DatetimeColumn("hour from", format="YYYY-MM-DD HH:mm", timezone="UTC"),
-                "devices": st.column_config.NumberColumn("devices", format="localized"),
-                "received": st.column_config.NumberColumn("readings", format="localized"),
-                "temperature": st.column_config.NumberColumn("mean °C", format="%.1f"),
-                "temperature_min": st.column_config.NumberColumn("min °C", format="%.1f"),
-                "temperature_max": st.column_config.NumberColumn("max °C", format="%.1f"),
-                "humidity": st.column_config.NumberColumn("mean %RH", format="%.0f"),
-                "battery_min": st.column_config.NumberColumn("lowest battery V", format="%.2f"),
-            },
-        )
+    began = ago(newest["hour_start"].max())
+    st.caption(f"The newest hour of each site that the curation has left in the tables; the newest began {began}.")
+    st.dataframe(
+        newest.assign(hour_start=wall(newest["hour_start"])),
+        hide_index=True,
+        alt="Newest values of each site",
+        column_config={
+            "site": st.column_config.TextColumn("site"),
+            "hour_start": st.column_config.DatetimeColumn("hour from", format="MM-DD HH:mm", timezone="UTC"),
+            "devices": st.column_config.NumberColumn("devices", format="localized"),
+            "received": st.column_config.NumberColumn("readings", format="localized"),
+            "temperature": st.column_config.NumberColumn("mean °C", format="%.1f"),
+            "temperature_min": st.column_config.NumberColumn("min °C", format="%.1f"),
+            "temperature_max": st.column_config.NumberColumn("max °C", format="%.1f"),
+            "humidity": st.column_config.NumberColumn("mean %RH", format="%.0f"),
+            "battery_min": st.column_config.NumberColumn("lowest battery V", format="%.2f"),
+        },
+    )
 
 
-def _map(chosen: Source) -> None:
-    places = fetching.table(chosen, sql.places())
+def _map(chosen: Source, places: pd.DataFrame) -> None:
     if places.empty:
         nothing_yet(
             "No device says where it stands.", "Put a registry there: **iot registry apply registry/devices.csv**"
@@ -168,6 +174,4 @@ def _map(chosen: Source) -> None:
     by_site = active.groupby("site").agg(alerts=("rank", "size"), rank=("rank", "max")).reset_index()
     sites = places.merge(by_site, on="site", how="left").fillna({"alerts": 0})
     sites["state"] = [SEVERITIES[int(rank)] if pd.notna(rank) else "no alert" for rank in sites["rank"]]
-    st.altair_chart(
-        charts.site_map(sites.drop(columns="rank")), alt="Map of the sites, coloured by their worst active alert"
-    )
+    charts.draw(charts.site_map(sites.drop(columns="rank")), "Map of the sites, coloured by their worst active alert")

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.app import charts, fetching, measures, sql
-from dashboards.app.page import ago, clock, guarded, nothing_yet, shown, today, wall
+from dashboards.app.page import ago, clock, guarded, nothing_yet, plain, shown, today, wall
 from dashboards.app.pipeline_in_use import Source, deployed
 
 _REFRESH = "30s"
@@ -31,46 +31,38 @@ def _moving(chosen: Source) -> None:
 
 
 def _now(chosen: Source) -> None:
-    flow = fetching.metrics(measures.flow(chosen.stage), _HOURS, _FIVE_MINUTES)
+    delays = fetching.metrics(measures.detection(chosen.stage), _HOURS, _FIVE_MINUTES)
     told = fetching.metrics(measures.notification(chosen.stage), _HOURS, _FIVE_MINUTES)
     runs = fetching.metrics(measures.curation(chosen.stage), 24, _HOUR)
     service = fetching.metrics(measures.service(deployed(chosen)), _HOURS, _FIVE_MINUTES)
     alarms = fetching.alarms(chosen)
     off = [alarm for alarm in alarms if alarm.state == "ALARM"]
-    columns = st.columns(4)
-    columns[0].metric("Alarms", f"{len(off)} of {len(alarms)}", border=True, height="stretch")
-    columns[1].metric(
-        "Behind the stream",
-        _newest(service, "behind", "{:,.1f} s"),
-        help="Lambda's IteratorAge of the detector, the largest of five minutes. The local AWS does not measure it.",
-        border=True,
-        height="stretch",
+    not_here = "The local AWS does not measure it."
+    figures = (
+        ("Alarms", f"{len(off)} of {len(alarms)}", "That are on."),
+        ("From reading to evaluation", _newest(delays, "p95", "{:,.1f} s"), "95th percentile of five minutes."),
+        ("Newest reading curated", _newest(runs, "newest", "{:,.0f} min old"), "At the last run of the curation."),
+        ("Complete", _newest(runs, "completeness", "{:.2f} %"), "Readings that came, of those that should have."),
+        ("Behind the stream", _newest(service, "behind", "{:,.1f} s"), f"The detector's IteratorAge. {not_here}"),
+        ("Raw zone behind", _newest(service, "undelivered", "{:,.0f} s"), f"Firehose's oldest record. {not_here}"),
+        ("Writes throttled", _total(service, "throttled"), f"By the stream, in three hours. {not_here}"),
+        ("Detector errors", _total(service, "errors"), f"In three hours. {not_here}"),
     )
-    columns[2].metric(
-        "From reading to evaluation",
-        _newest(flow, "p95", "{:,.1f} s"),
-        help="95th percentile of five minutes.",
-        border=True,
-    )
-    columns[3].metric(
-        "Newest reading curated",
-        _newest(runs, "newest", "{:,.0f} min old"),
-        help="At the last run of the curation.",
-        border=True,
-        height="stretch",
-    )
+    for four in (figures[:4], figures[4:]):
+        for column, (name, value, words) in zip(st.columns(4), four, strict=True):
+            column.metric(name, value, help=words, border=True, height="stretch")
     _alarms(alarms)
     left, right = st.columns(2)
     with left:
         st.subheader("From a reading to its evaluation")
-        _lines(flow[["at", "p50", "p95"]], "seconds", "Send some readings: **iot simulate --sink kinesis**")
+        _lines(delays, "seconds", "Send some readings: **iot simulate --sink kinesis**")
     with right:
         st.subheader("From a change to its notification")
-        _lines(
-            told[["at", "p50", "p95"]],
-            "seconds, group_wait included",
-            "It takes an alert: **iot simulate --scenario demo**",
-        )
+        _lines(told, "seconds, group_wait included", "It takes an alert: **iot simulate --scenario demo**")
+
+
+def _total(frame: pd.DataFrame, column: str) -> str:
+    return f"{frame[column].sum():,.0f}" if frame[column].notna().any() else "not measured"
 
 
 def _newest(frame: pd.DataFrame, column: str, form: str) -> str:
@@ -82,13 +74,13 @@ def _lines(frame: pd.DataFrame, unit: str, todo: str) -> None:
     if frame.drop(columns="at").dropna(how="all").empty:
         nothing_yet("Nothing was measured in the last three hours.", todo)
     else:
-        st.altair_chart(charts.lines(frame, unit, hours=_HOURS), alt=f"Line chart over three hours, {unit}")
+        charts.draw(charts.lines(frame, unit, hours=_HOURS), f"Line chart over three hours, {unit}")
 
 
 def _alarms(alarms: list[measures.Alarm]) -> None:
     off = [alarm for alarm in alarms if alarm.state == "ALARM"]
     for alarm in off:
-        st.error(f"**{alarm.name}** since {clock(alarm.since)}: {alarm.meaning}", icon=":material/warning:")
+        st.error(f"**{alarm.name}** since {clock(alarm.since)}: {plain(alarm.meaning)}", icon=":material/warning:")
     if not off and alarms:
         st.success("No alarm is on.", icon=":material/check_circle:")
     with st.expander(f"All {len(alarms)} alarms"):
@@ -118,6 +110,7 @@ def _freshness(chosen: Source) -> None:
         hide_index=True,
         alt="Newest reading of each site in the tables",
         column_config={
+            "devices": st.column_config.NumberColumn("devices", format="localized"),
             "newest_reading": st.column_config.DatetimeColumn(
                 "newest reading", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"
             ),
@@ -150,6 +143,7 @@ def _costs(chosen: Source) -> None:
         },
     )
     st.caption(
-        "By CloudWatch's counts and list prices of us-east-1, without storage, Glue and taxes: the trend is right, "
-        "the bill is in Cost Explorer."
+        "By CloudWatch's counts and list prices of us-east-1, since the first of the month or the stream's creation. "
+        "Left out are storage, Glue, logs, metrics and alarms, keys, queues and notifications, and taxes: the trend is "
+        "right, the bill is in Cost Explorer."
     )

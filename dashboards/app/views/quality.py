@@ -61,7 +61,7 @@ def _quarantine(chosen: Source, reasons: pd.DataFrame, since: dt.date) -> None:
     by_reason = reasons.groupby("reason", as_index=False)[["lines"]].sum().sort_values("lines", ascending=False)
     left, right = st.columns([2, 3])
     with left:
-        st.altair_chart(charts.bars(by_reason, "lines|lines", "reason|"), alt="Lines in quarantine by reason")
+        charts.draw(charts.bars(by_reason, "lines|lines", "reason|"), "Lines in quarantine by reason")
     with right:
         reason = st.selectbox("Newest lines of", by_reason["reason"].tolist(), key="reason")
         lines = fetching.table(chosen, sql.quarantined_lines(since, reason))
@@ -87,8 +87,8 @@ def _by_site(sites: pd.DataFrame) -> None:
         long = worst.rename(columns={"p50": "median, mean of devices", "p95": "95th percentile, worst device"}).melt(
             "site", var_name="what", value_name="seconds"
         )
-        st.altair_chart(
-            charts.points(long, "seconds|from a reading to its raw object, s", "site"), alt="Lateness by site, seconds"
+        charts.draw(
+            charts.points(long, "seconds|from a reading to its raw object, s", "site"), "Lateness by site, seconds"
         )
         st.caption("Firehose's buffering is in it: a minute or five.")
     with copies:
@@ -101,6 +101,4 @@ def _by_site(sites: pd.DataFrame) -> None:
         if long["percent"].sum() == 0:
             nothing_yet("No reading came twice, and none is missing.", "")
         else:
-            st.altair_chart(
-                charts.points(long, "percent|% of readings", "site"), alt="Copies and losses by site, percent"
-            )
+            charts.draw(charts.points(long, "percent|% of readings", "site"), "Copies and losses by site, percent")

@@ -13,7 +13,7 @@ from moto import mock_aws
 from dashboards.app import measures
 
 START = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
-END = START + dt.timedelta(minutes=5)
+END = START + dt.timedelta(minutes=4, seconds=30)
 
 
 class CloudWatch:
@@ -48,15 +48,19 @@ def fetched(session: object, wanted: tuple[measures.Measure, ...]) -> pd.DataFra
 def test_should_put_each_measure_in_a_column_and_each_period_in_a_row() -> None:
     cloudwatch = CloudWatch()
     frame = fetched(cloudwatch, measures.flow("dev"))
-    assert list(frame.columns) == ["at", "readings", "rejected", "p50", "p95"]
-    assert frame["readings"].tolist() == [60, 120, 180]
-    assert frame["p50"].dropna().tolist() == [1.5]  # seconds
-    assert frame["rejected"].isna().all()
+    assert list(frame.columns) == ["at", "readings", "rejected", "p95"]
     assert frame["at"].iloc[0] == START
+    assert frame["p95"].dropna().tolist() == [1.5]  # seconds
     assert cloudwatch.asked[0]["MetricStat"]["Metric"]["Dimensions"] == [
         {"Name": "service", "Value": "detector"},
         {"Name": "stage", "Value": "dev"},
     ]
+
+
+def test_should_count_nothing_where_nothing_came_and_leave_the_period_under_way_out() -> None:
+    frame = fetched(CloudWatch(), measures.flow("dev"))
+    assert frame["readings"].tolist() == [60, 120, 180, 0]
+    assert frame["rejected"].isna().all()  # never measured, which is not none
 
 
 def test_should_give_an_empty_table_where_nothing_was_measured() -> None:
@@ -72,7 +76,10 @@ def test_should_add_up_what_functions_and_tables_took() -> None:
             "at": [START, END],
             "records": [100.0, 50.0],
             "bytes": [1e6, None],
-            "scanned_bytes": [None, 5e6],
+            "scanned_bytes SUCCEEDED": [None, 5e6],
+            "queries SUCCEEDED": [None, 2.0],
+            "scanned_bytes CANCELLED": [None, 30e6],
+            "queries CANCELLED": [None, 1.0],
             "invocations a": [10.0, 1.0],
             "invocations b": [5.0, None],
             "gb_seconds a": [0.5, 0.5],
@@ -81,20 +88,26 @@ def test_should_add_up_what_functions_and_tables_took() -> None:
         }
     )
     used = measures.usage(counted, 24.0, 2)
-    assert (used.hours, used.shards, used.records, used.bytes, used.scanned_bytes) == (24, 2, 150, 1e6, 5e6)
+    assert (used.hours, used.shards, used.records, used.bytes, used.scanned_bytes) == (24, 2, 150, 1e6, 35e6)
     assert (used.invocations, used.gb_seconds, used.write_units, used.read_units) == (16, 1, 7, 2)
 
 
+def test_should_bill_a_query_for_ten_megabytes_at_least() -> None:
+    counted = pd.DataFrame({"at": [START], "scanned_bytes S": [5e6], "queries S": [3.0]})
+    assert measures.usage(counted, 1.0, 0).scanned_bytes == 30e6
+
+
 @pytest.mark.parametrize(("mode", "billed"), [("PROVISIONED", 3), ("ON_DEMAND", 0)])
-def test_should_count_the_shards_that_are_billed(mode: str, billed: int) -> None:
+def test_should_know_the_shards_that_are_billed_and_since_when(mode: str, billed: int) -> None:
     class Kinesis:
         def client(self, _name: str) -> Kinesis:
             return self
 
         def describe_stream_summary(self, **_: str) -> dict[str, Any]:
-            return {"StreamDescriptionSummary": {"StreamModeDetails": {"StreamMode": mode}, "OpenShardCount": 3}}
+            summary = {"StreamModeDetails": {"StreamMode": mode}, "OpenShardCount": 3}
+            return {"StreamDescriptionSummary": summary | {"StreamCreationTimestamp": START}}
 
     class Deployed:
         stream_name = "stream"
 
-    assert measures.shards(cast("Any", Kinesis()), cast("Any", Deployed())) == billed
+    assert measures.stream(cast("Any", Kinesis()), cast("Any", Deployed())) == (billed, START)

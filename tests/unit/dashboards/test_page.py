@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
 from dashboards.app import page
 from pipeline.errors import PipelineError
@@ -35,6 +35,25 @@ def refused(code: str) -> ClientError:
     return ClientError(response, "Scan")
 
 
+def of_query(cause: ClientError) -> PipelineError:
+    error = PipelineError("Athena refused the query")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("freezer-7", r"freezer\-7"),
+        ("![x](http://host/p.png)", r"\!\[x\]\(http\://host/p\.png\)"),
+        ("**bold** $x^2$ :red[r]", r"\*\*bold\*\* \$x^2\$ \:red\[r\]"),
+        ("naïve 日本 o'brien", "naïve 日本 o'brien"),
+    ],
+)
+def test_should_show_a_name_as_it_is_and_not_as_markdown(text: str, shown: str) -> None:
+    assert page.plain(text) == shown
+
+
 def test_should_show_a_time_as_the_clock_on_the_wall_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamlit.session_state", {"zone": "Europe/Prague"})
     assert page.clock(SUMMER) == "2026-07-02 00:30:00"
@@ -58,12 +77,15 @@ def test_should_say_how_long_ago_in_the_largest_unit(seconds: int, words: str) -
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (PipelineError("no stack iot-dev-* is deployed here"), "no stack iot-dev-* is deployed here"),
+        (PipelineError("no stack *x* here"), r"no stack \*x\* here"),
         (EndpointConnectionError(endpoint_url="http://127.0.0.1:1"), "make demo"),
         (refused("AccessDeniedException"), "docs/dashboard.md lists what the page needs"),
         (refused("ExpiredTokenException"), "sign in to AWS"),
-        (refused("InternalServerError"), "not you (InternalServerError)"),
+        (refused("UnrecognizedClientException"), "sign in to AWS"),
+        (refused("InternalServerError"), "not you"),
+        (of_query(refused("ExpiredTokenException")), "sign in to AWS"),
         (NoCredentialsError(), "Sign in to AWS"),
+        (NoRegionError(), "No AWS region is set"),
     ],
 )
 def test_should_say_what_to_do_about_what_is_in_the_way(said: list[str], error: Exception, words: str) -> None:
