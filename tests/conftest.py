@@ -43,13 +43,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 _TOGETHER = {"integration": "emulator", "e2e": "emulator", "infra": "templates", "contract": "templates"}
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes share the tests: what belongs together, and what takes longest first."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Where processes share the tests: what belongs together, before xdist asks, and what takes longest first."""
     for item in items:
-        tier = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group(_TOGETHER.get(tier, item.path.stem)))
-    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in ("integration", "e2e"))
+        item.add_marker(pytest.mark.xdist_group(_TOGETHER.get(_tier(item), item.path.stem)))
+    yield
+    items.sort(key=lambda item: _TOGETHER.get(_tier(item)) != "emulator")
+
+
+def _tier(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture(scope="module")

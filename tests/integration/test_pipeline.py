@@ -339,7 +339,8 @@ def test_should_use_edited_rules_without_a_deployment_and_keep_them_when_an_edit
         wait_for(reported, "the metric for broken rules", seconds=60)
         before = {alert.alert_id for alert in pipeline.told()}
         seq += 100
-        pipeline.put(reading(device, seq, humidity=71, ago=0) + reading(device, seq + 1, humidity=50, ago=0))
+        # Both of now, however often the value had to go up and down: a reading of far ahead would be none.
+        pipeline.put(reading(device, seq, humidity=71, ago=seq) + reading(device, seq + 1, humidity=50, ago=seq + 1))
         wait_for(
             lambda: any(alert.device == device and alert.alert_id not in before for alert in pipeline.told()),
             "an alert by the last good rules",
