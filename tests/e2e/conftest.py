@@ -32,6 +32,12 @@ SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", local.emulator.ROOT / "build" /
 #: How many times as fast as it would really happen; in the pictures of the documentation it is real time.
 _SPEED = os.environ.get("SPEED", "120")
 
+#: By its name the page knows a phone, and shuts the menu when a page was chosen.
+_PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 "
+    "Mobile/15E148 Safari/604.1"
+)
+
 _SCENARIO = Path(__file__).parent / "dashboard.yaml"
 _IOT = str(Path(sys.executable).with_name("iot"))
 
@@ -146,6 +152,7 @@ def watched(
         color_scheme=scheme,
         timezone_id="Europe/Prague",
         locale="en-GB",
+        user_agent=_PHONE if width < 600 else None,
         is_mobile=width < 600,
         has_touch=width < 600,
     )

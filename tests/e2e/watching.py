@@ -46,6 +46,8 @@ class Watched:
         """Go to a page by its link, wait until it is drawn, and give its content."""
         if self.page.url == "about:blank":
             self.page.goto(self.address)
+            if name == "Live":
+                return self.drawn(name)
             self.drawn("Live")
         links = self.page.get_by_test_id("stExpandSidebarButton")
         if links.is_visible():  # on a phone
