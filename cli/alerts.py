@@ -12,12 +12,11 @@ import msgspec
 import typer
 
 from cli import target
-from cli.options import Json
+from cli.options import Json, duration
 from pipeline import alerts, holds, show, show_alerts
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
 from pipeline.inbox import open_inbox
-from telemetry.durations import DurationError, parse_duration
 from telemetry.rules import Severity
 
 app = typer.Typer(no_args_is_help=True, help="Look at alerts, acknowledge and silence them.")
@@ -136,13 +135,10 @@ def snooze(
 
     iot alerts snooze --rule too-hot --device device-00258 --for 1d --why "the heater is being tested"
     """
-    try:
-        duration = parse_duration(lasts)
-    except DurationError as error:
-        raise PipelineError(f"--for: {error}") from error
-    if duration <= dt.timedelta(0):
+    snooze_for = duration("--for", lasts)
+    if snooze_for <= dt.timedelta(0):
         raise PipelineError(f"--for: a snooze of {lasts} would be over at once")
-    _hold(context, _Asked(ids, rule, device, gateway), "snoozed", _Said(who, why), duration)
+    _hold(context, _Asked(ids, rule, device, gateway), "snoozed", _Said(who, why), snooze_for)
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Annotated
 import typer
 
 from cli import target
-from local.emulator import free_port
+from local.emulator import free_port, require_free
 from pipeline import show
-from pipeline.errors import PipelineError
 
 _MAIN = Path(__file__).parent.parent / "dashboards" / "app" / "main.py"
 
@@ -36,7 +34,7 @@ def dashboard(
     choice: target.Choice = context.obj
     target.connect(aws=choice.aws)
     port = port or free_port()
-    _require_free(port)
+    require_free(port)
     show.err.print(f"the dashboard is at http://127.0.0.1:{port}; Ctrl-C ends it", markup=False, soft_wrap=True)
     command = [sys.executable, "-m", "streamlit", "run", str(_MAIN), "--server.address", "127.0.0.1"]
     command += ["--server.port", str(port), "--logger.level", "warning", "--logger.hideWelcomeMessage", "true"]
@@ -48,12 +46,3 @@ def dashboard(
         page.terminate()
         page.wait()
     raise typer.Exit(code)
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise PipelineError(f"port {port} cannot be used ({error.strerror}): choose another with --port") from error

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated
 
 import typer
 
-from cli.options import Json
+from cli.options import Json, duration
 from pipeline import plan as planning
 from pipeline import show, show_plan
-from pipeline.errors import PipelineError
 from pipeline.plan import Fleet
 from simulator.batches import MAX_RECORD_BYTES
-from telemetry.durations import DurationError, parse_duration
 
 #: A billion: as many as any fleet has, and more than the formulas were thought of for.
 _MOST = 1_000_000_000
@@ -54,11 +51,11 @@ def plan(
     """
     fleet = Fleet(
         devices=devices,
-        interval=_duration("--interval", interval),
+        interval=duration("--interval", interval),
         reading_bytes=size,
-        retention=_duration("--retention", retention),
+        retention=duration("--retention", retention),
         devices_per_gateway=devices_per_gateway,
-        collect=_duration("--collect", collect),
+        collect=duration("--collect", collect),
         alerts_per_day=alerts_per_day,
     )
     found = planning.plan(fleet)
@@ -66,10 +63,3 @@ def plan(
         show.print_json(show_plan.as_json(found))
     else:
         show_plan.print_plan(found)
-
-
-def _duration(option: str, text: str) -> dt.timedelta:
-    try:
-        return parse_duration(text)
-    except DurationError as error:
-        raise PipelineError(f"{option}: {error}") from error

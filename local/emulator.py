@@ -169,7 +169,7 @@ def _launch(lock: IO[bytes], port: int | None, home: Path, deadline: float) -> I
     if port is None:
         port = _former_port(home) or free_port()
     else:
-        _require_free(port)
+        require_free(port)
     lock.truncate(0)
     for folder in ("s3", "state", "tmp"):
         shutil.rmtree(home / folder, ignore_errors=True)
@@ -201,7 +201,7 @@ def _former_port(home: Path) -> int | None:
     """The port of the instance before this one, if it is free: whatever was turned to that goes on."""
     try:
         port = int(json.loads(_instance_file(home).read_text())["port"])
-        _require_free(port)
+        require_free(port)
     except (LocalError, ValueError, KeyError):
         return None
     return port
@@ -214,16 +214,15 @@ def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: fl
         raise LocalError(f"the emulator did not answer in {_START_SECONDS:.0f} s:\n{_last_lines(home)}")
 
 
-def _require_free(port: int) -> None:
+def require_free(port: int) -> None:
+    """Raise :class:`LocalError` for a port of this machine that nothing can listen on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise LocalError(
-                f"port {port} cannot be used ({reason}): choose another, or none for a free one"
-            ) from error
+            raise LocalError(f"port {port} cannot be used ({reason}): choose another with --port") from error
 
 
 def _last_lines(home: Path) -> str:

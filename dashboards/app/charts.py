@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from pathlib import Path
@@ -16,8 +17,10 @@ from telemetry.rules import SEVERITIES
 #: Of a severity, wherever it is shown: of marks, not of words, which need more contrast.
 SEVERITY_COLOURS = {"info": "#4C8BF5", "warning": "#C98300", "critical": "#D64545", "page": "#9B5DE5"}
 
-_SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
-_TEAL = "#159A9C"
+BY_SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
+
+#: Of all that has no severity.
+TEAL = "#159A9C"
 
 #: Of a bar with its name, of an axis with its title, and of a legend: pixels.
 _ROW, _AXIS, _LEGEND = 26, 75, 75
@@ -98,7 +101,7 @@ def bars_by_severity(frame: pd.DataFrame, *, hours: float, height: int = 280) ->
         .encode(
             by_time(shown["at"], hours=hours),
             alt.Y("sum(alerts):Q", title="alerts fired an hour", axis=alt.Axis(tickMinStep=1)),
-            alt.Color("severity:N", scale=_SEVERITY, title=None, legend=alt.Legend(orient="top")),
+            alt.Color("severity:N", scale=BY_SEVERITY, title=None, legend=alt.Legend(orient="top")),
             tooltip=["severity:N", alt.Tooltip("sum(alerts):Q", title="alerts"), time_tooltip()],
         )
     )
@@ -112,7 +115,7 @@ def _rows(frame: pd.DataFrame, name: str, *, legend: bool) -> int:
 def bars(frame: pd.DataFrame, x: str, y: str, *, colour: str | None = None) -> alt.Chart:
     """Horizontal bars; ``x`` and ``y`` as ``column|title with its unit``."""
     (value, value_title), (name, name_title) = x.split("|"), y.split("|")
-    chart = alt.Chart(frame, height=_rows(frame, name, legend=bool(colour))).mark_bar(color=_TEAL)
+    chart = alt.Chart(frame, height=_rows(frame, name, legend=bool(colour))).mark_bar(color=TEAL)
     encodings = {
         "x": alt.X(f"{value}:Q", title=value_title, axis=alt.Axis(format=NUMBER, tickCount=6)),
         "y": alt.Y(f"{name}:N", title=name_title or None, sort="-x"),
@@ -151,11 +154,7 @@ def histogram(frame: pd.DataFrame, x: str, y: str, step: float, *, colour: str) 
 
 def site_map(sites: pd.DataFrame, *, height: int = 440) -> alt.LayerChart | alt.FacetChart:
     """Sites at ``longitude`` and ``latitude``: as large as their ``devices`` are many, coloured by ``state``."""
-    world = alt.InlineData(
-        values=json.loads(_WORLD.read_text()),
-        format=alt.TopoDataFormat(type="topojson", feature="countries"),
-    )
-    land = alt.Chart(world).mark_geoshape(
+    land = alt.Chart(_world()).mark_geoshape(
         fill="#8A8F98", fillOpacity=0.25, stroke="#8A8F98", strokeWidth=0.6, aria=False
     )
     spots = (
@@ -169,7 +168,7 @@ def site_map(sites: pd.DataFrame, *, height: int = 440) -> alt.LayerChart | alt.
                 "state:N",
                 title=None,
                 scale=alt.Scale(
-                    domain=["no alert", *SEVERITIES], range=[_TEAL, *(SEVERITY_COLOURS[name] for name in SEVERITIES)]
+                    domain=["no alert", *SEVERITIES], range=[TEAL, *(SEVERITY_COLOURS[name] for name in SEVERITIES)]
                 ),
                 legend=alt.Legend(orient="bottom", columns=3, symbolStrokeWidth=0),
             ),
@@ -198,6 +197,13 @@ def site_map(sites: pd.DataFrame, *, height: int = 440) -> alt.LayerChart | alt.
     )
 
 
+@functools.cache
+def _world() -> alt.InlineData:
+    return alt.InlineData(
+        values=json.loads(_WORLD.read_text()), format=alt.TopoDataFormat(type="topojson", feature="countries")
+    )
+
+
 def _extent(degrees: pd.Series) -> tuple[float, float]:
     """The smallest and the largest, at least three degrees apart: a fleet of one site has a country around it."""
     low, high = float(degrees.min()), float(degrees.max())
@@ -218,7 +224,7 @@ def bars_of_severity(frame: pd.DataFrame, by: str) -> alt.Chart:
         .encode(
             alt.X("sum(alerts):Q", title="alerts fired", axis=alt.Axis(tickMinStep=1)),
             alt.Y(f"{by}:N", title=by, sort="-x"),
-            alt.Color("severity:N", scale=_SEVERITY, title=None, legend=None),
+            alt.Color("severity:N", scale=BY_SEVERITY, title=None, legend=None),
             tooltip=[f"{by}:N", "severity:N", alt.Tooltip("sum(alerts):Q", title="alerts")],
         )
     )

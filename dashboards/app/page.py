@@ -7,7 +7,7 @@ import functools
 import re
 import zoneinfo
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import pandas as pd
 import streamlit as st
@@ -22,6 +22,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as NoConnection
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from dashboards.app.pipeline_in_use import Source, deployed, source
 from local.endpoint import LocalError
@@ -41,6 +42,9 @@ _NO_ANSWER = (
     "AWS does not answer. If this is the local AWS, start it again (**make demo**, or **iot up** and **iot deploy**): "
     "the page goes on by itself if it has its old port, else start **iot dashboard** again."
 )
+
+#: What to do where the tables have nothing.
+CURATE = "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**"
 
 #: What Markdown, and Streamlit's own additions to it, take for something else than text.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
@@ -110,6 +114,35 @@ def nothing_yet(what: str, todo: str) -> None:
     st.info(f"{what} {todo}", icon=":material/hourglass_empty:")
 
 
+class Figure(NamedTuple):
+    """A number with its name, words that explain it, and a note below it."""
+
+    name: str
+    value: str
+    words: str = ""
+    note: str = ""
+
+
+def figures(*shown: Figure) -> None:
+    """A row of numbers."""
+    for column, one in zip(st.columns(len(shown)), shown, strict=True):
+        column.metric(
+            one.name,
+            one.value,
+            delta=one.note or None,
+            delta_color="off",
+            delta_arrow="off",
+            help=one.words or None,
+            border=True,
+            height="stretch",
+        )
+
+
+def times(label: str, form: str = "YYYY-MM-DD HH:mm:ss") -> ColumnConfig:
+    """A table's column of times that went through :func:`wall`."""
+    return st.column_config.DatetimeColumn(label, format=form, timezone="UTC")
+
+
 def stop(what: str, todo: str) -> NoReturn:
     """As :func:`nothing_yet`, where the rest of the page would be empty too."""
     nothing_yet(what, todo)
@@ -118,7 +151,7 @@ def stop(what: str, todo: str) -> NoReturn:
 
 def choose_time_zone() -> None:
     """In the sidebar: the zone of all times on the page; the browser's own at first."""
-    zones = sorted(zoneinfo.available_timezones())
+    zones = _zones()
     mine = st.context.timezone or "UTC"
     st.sidebar.selectbox(
         "Time zone",
@@ -127,6 +160,12 @@ def choose_time_zone() -> None:
         key="zone",
         help="Of every time on these pages. Days (dt) of tables are days in UTC.",
     )
+
+
+@functools.cache
+def _zones() -> list[str]:
+    """All there are: they are files, and the page is drawn often."""
+    return sorted(zoneinfo.available_timezones())
 
 
 def zone() -> zoneinfo.ZoneInfo:

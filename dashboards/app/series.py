@@ -8,16 +8,13 @@ from typing import NamedTuple
 import altair as alt
 import pandas as pd
 
-from dashboards.app.charts import NUMBER, SEVERITY_COLOURS, by_time, ink, time_tooltip
+from dashboards.app.charts import BY_SEVERITY, NUMBER, TEAL, by_time, ink, time_tooltip
 from dashboards.app.page import wall
 from telemetry.conditions import Comparison, Window, leaves
-from telemetry.rules import SEVERITIES, RuleSet
-
-_LINE = "#159A9C"
+from telemetry.rules import RuleSet
 
 #: So many times the usual time between two readings is a gap in the line.
 _SILENCE = 4
-_SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
 
 
 class Threshold(NamedTuple):
@@ -101,13 +98,13 @@ def chart(
     value = alt.Y(f"{metric}:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=NUMBER))
     if f"{metric}_min" in frame.columns:
         layers.append(
-            base.mark_area(color=_LINE, opacity=0.2).encode(
+            base.mark_area(color=TEAL, opacity=0.2).encode(
                 by_time(frame["at"]), alt.Y(f"{metric}_min:Q"), alt.Y2(f"{metric}_max:Q")
             )
         )
     layers.append(
         base.mark_line(
-            color=_LINE, point=alt.OverlayMarkDef(size=14, color=_LINE) if len(frame) <= 400 else False
+            color=TEAL, point=alt.OverlayMarkDef(size=14, color=TEAL) if len(frame) <= 400 else False
         ).encode(
             by_time(frame["at"]),
             value,
@@ -147,7 +144,7 @@ def _shaded(spans: list[Span], first: dt.datetime, last: dt.datetime) -> alt.Cha
         .encode(
             by_time(frame["at"]),
             alt.X2("until:T"),
-            alt.Color("severity:N", scale=_SEVERITY, title=None, legend=None),
+            alt.Color("severity:N", scale=BY_SEVERITY, title=None, legend=None),
             tooltip=["rule:N", "severity:N", "summary:N"],
         )
     )
@@ -162,7 +159,7 @@ def _ruled(thresholds: list[Threshold]) -> list[alt.Chart]:
         }
     )
     base = alt.Chart(frame).encode(
-        alt.Y("value:Q"), alt.Color("severity:N", scale=_SEVERITY, title=None, legend=None), tooltip=["words:N"]
+        alt.Y("value:Q"), alt.Color("severity:N", scale=BY_SEVERITY, title=None, legend=None), tooltip=["words:N"]
     )
     return [
         base.mark_rule(strokeDash=[6, 4], strokeWidth=1.5),

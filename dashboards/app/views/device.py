@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.app import charts, fetching, sql
-from dashboards.app.page import ago, clock, plain, shown, stop, today
+from dashboards.app.page import CURATE, ago, clock, plain, shown, stop, today
 from dashboards.app.pipeline_in_use import Source
 from dashboards.app.series import Span, chart, spans_of, thresholds_of
 from pipeline.tables_page import METRIC_UNITS
@@ -27,7 +27,7 @@ def device(chosen: Source) -> None:
     if known.empty:
         stop(
             f"No device is in the tables of the last {_DAYS_BACK} days.",
-            "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
+            CURATE,
         )
     left, right = st.columns([2, 3])
     with left:
@@ -67,9 +67,8 @@ def _history(chosen: Source, name: str, site: str, start: dt.datetime, end: dt.d
     readings = fetching.table(chosen, question)
     if readings.empty:
         stop("There is no reading in this time.", "Choose a longer one.")
-    # An alert may have begun long before.
-    since = min(start, end - dt.timedelta(days=_DAYS_BACK))
-    spans = spans_of(fetching.table(chosen, sql.changes(since, device=name)))
+    # Of all the time there is to choose: an alert may have begun long before.
+    spans = spans_of(fetching.table(chosen, sql.changes(end - dt.timedelta(days=_DAYS_BACK), device=name)))
     thresholds = thresholds_of(fetching.rules(chosen), name, site)
     for metric in METRICS:
         if readings[metric].notna().any():

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.app import charts, fetching, sql
-from dashboards.app.page import plain, shown, stop, today, wall
+from dashboards.app.page import CURATE, Figure, figures, plain, shown, stop, times, today, wall
 from dashboards.app.pipeline_in_use import Source
 from dashboards.app.views import device
 
@@ -22,41 +22,34 @@ def fleet(chosen: Source) -> None:
     if days.empty:
         stop(
             f"No device is in the tables of the last {_DAYS_BACK} days.",
-            "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
+            CURATE,
         )
     day = dt.date.fromisoformat(st.selectbox("Day (UTC)", days["dt"].tolist(), key="day"))
     groups = fetching.table(chosen, sql.fleet(day))
     left, right = st.columns(2)
     sites = left.multiselect("Sites", sorted(groups["site"].unique()), placeholder="all sites", key="sites")
     models = right.multiselect("Models", sorted(groups["model"].unique()), placeholder="all models", key="models")
-    kept = groups
-    if sites:
-        kept = kept[kept["site"].isin(sites)]
-    if models:
-        kept = kept[kept["model"].isin(models)]
+    kept = _of(groups, sites, models)
     if kept.empty:
         stop("No device is of these sites and models.", "Take one of them away.")
     _figures(kept)
     _by_group(kept)
-    _batteries(fetching.table(chosen, sql.batteries(day)), sites, models)
+    _batteries(_of(fetching.table(chosen, sql.batteries(day)), sites, models))
     _devices(fetching.table(chosen, sql.devices(day, tuple(sites), tuple(models))), int(kept["devices"].sum()))
 
 
 def _figures(groups: pd.DataFrame) -> None:
-    columns = st.columns(4)
     total, expected = groups["received"].sum(), groups["expected"].sum()
-    columns[0].metric("Devices", f"{groups['devices'].sum():,.0f}", border=True, height="stretch")
-    columns[1].metric(
-        "Complete",
-        f"{min(100.0, 100 * total / expected):.2f} %" if expected else "unknown",
-        help="Readings received of those that should be there between each device's first and last.",
-        border=True,
-        height="stretch",
+    figures(
+        Figure("Devices", f"{groups['devices'].sum():,.0f}"),
+        Figure(
+            "Complete",
+            f"{min(100.0, 100 * total / expected):.2f} %" if expected else "unknown",
+            "Readings received of those that should be there between each device's first and last.",
+        ),
+        Figure("Devices under 95 %", f"{groups['incomplete'].sum():,.0f}", "Of the expected readings."),
+        Figure("Batteries at 2.4 V or less", f"{groups['low'].sum():,.0f}"),
     )
-    columns[2].metric(
-        "Devices under 95 %", f"{groups['incomplete'].sum():,.0f}", help="Of the expected readings.", border=True
-    )
-    columns[3].metric("Batteries at 2.4 V or less", f"{groups['low'].sum():,.0f}", border=True, height="stretch")
 
 
 def _by_group(groups: pd.DataFrame) -> None:
@@ -83,18 +76,19 @@ def _by_group(groups: pd.DataFrame) -> None:
         )
 
 
-def _batteries(batteries: pd.DataFrame, sites: list[str], models: list[str]) -> None:
+def _of(frame: pd.DataFrame, sites: list[str], models: list[str]) -> pd.DataFrame:
+    """The rows of these sites and models; none given means all."""
+    kept = frame[frame["site"].isin(sites)] if sites else frame
+    return kept[kept["model"].isin(models)] if models else kept
+
+
+def _batteries(batteries: pd.DataFrame) -> None:
     st.subheader("Batteries")
-    kept = batteries
-    if sites:
-        kept = kept[kept["site"].isin(sites)]
-    if models:
-        kept = kept[kept["model"].isin(models)]
-    if kept.empty:
+    if batteries.empty:
         st.caption("No device said anything of its battery.")
         return
     charts.draw(
-        charts.histogram(kept, "volts|last battery voltage of the day, V", "devices|devices", 0.1, colour="model"),
+        charts.histogram(batteries, "volts|last battery voltage of the day, V", "devices|devices", 0.1, colour="model"),
         "Histogram: devices by the last voltage of their batteries",
     )
 
@@ -114,7 +108,7 @@ def _devices(devices: pd.DataFrame, total: int) -> None:
         alt="Devices with completeness, gaps and battery",
         column_config={
             "device_id": st.column_config.TextColumn("device", pinned=True),
-            "last_seen": st.column_config.DatetimeColumn("last seen", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"),
+            "last_seen": times("last seen"),
             "completeness": st.column_config.ProgressColumn("complete", format="percent", min_value=0, max_value=1),
             "received": st.column_config.NumberColumn("readings", format="localized"),
             "lateness_p95": st.column_config.NumberColumn("late (p95) s", format="%.0f"),

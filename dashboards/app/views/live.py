@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.app import charts, fetching, measures, sql
-from dashboards.app.page import ago, clock, guarded, nothing_yet, shown, today, wall
+from dashboards.app.page import CURATE, Figure, ago, clock, figures, guarded, nothing_yet, shown, times, today, wall
 from dashboards.app.pipeline_in_use import Source
 from dashboards.app.views import alerts
 from pipeline.alerts import Standing
@@ -63,44 +63,29 @@ def _now(chosen: Source) -> None:
 
 
 def _figures(flow: pd.DataFrame, firing: list[Standing]) -> None:
-    columns = st.columns(4)
     seen = flow[flow["readings"] > 0]
     newest = seen.iloc[-1] if len(seen) else None
     flows = newest is not None and dt.datetime.now(dt.UTC) - newest["at"] < _STOPPED
-    columns[0].metric(
-        "Readings a second",
-        f"{newest['readings'] / _MINUTE:,.1f}" if newest is not None and flows else "none",
-        delta=None if flows or newest is None else f"since {clock(newest['at'] + _LENGTH, '%H:%M')}",
-        delta_color="off",
-        delta_arrow="off",
-        help="Of the last whole minute; CloudWatch itself may be a minute or two late.",
-        border=True,
-        height="stretch",
-    )
     total, rejected = float(flow["readings"].sum()), float(flow["rejected"].sum())
-    columns[1].metric(
-        "Rejected lines",
-        f"{100 * rejected / (total + rejected):.2f} %" if total + rejected else "none",
-        help="Lines of the last hour that do not decode or break a bound. They are in quarantine.",
-        border=True,
-        height="stretch",
-    )
-    columns[2].metric(
-        "From reading to evaluation",
-        "unknown" if newest is None or pd.isna(newest["p95"]) else f"{newest['p95']:,.1f} s",
-        help="95th percentile of the newest minute, by the devices' clocks.",
-        border=True,
-        height="stretch",
-    )
     worst = max((standing.severity for standing in firing), key=SEVERITIES.index, default="")
-    columns[3].metric(
-        "Alerts firing",
-        f"{len(firing)}",
-        delta=f"worst: {worst}" if worst else None,
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
+    figures(
+        Figure(
+            "Readings a second",
+            f"{newest['readings'] / _MINUTE:,.1f}" if newest is not None and flows else "none",
+            "Of the last whole minute; CloudWatch itself may be a minute or two late.",
+            "" if flows or newest is None else f"since {clock(newest['at'] + _LENGTH, '%H:%M')}",
+        ),
+        Figure(
+            "Rejected lines",
+            f"{100 * rejected / (total + rejected):.2f} %" if total + rejected else "none",
+            "Lines of the last hour that do not decode or break a bound. They are in quarantine.",
+        ),
+        Figure(
+            "From reading to evaluation",
+            "unknown" if newest is None or pd.isna(newest["p95"]) else f"{newest['p95']:,.1f} s",
+            "95th percentile of the newest minute, by the devices' clocks.",
+        ),
+        Figure("Alerts firing", f"{len(firing)}", note=f"worst: {worst}" if worst else ""),
     )
 
 
@@ -109,22 +94,14 @@ def _feed(firing: list[Standing]) -> None:
         st.success("No alert is firing.", icon=":material/check_circle:")
         return
     newest = sorted(firing, key=lambda standing: standing.fired_at or dt.datetime.min.replace(tzinfo=dt.UTC))[::-1]
-    rows = pd.DataFrame(
-        {
-            "severity": [standing.severity for standing in newest[:_ALERTS_SHOWN]],
-            "since": [clock(standing.fired_at, "%H:%M") for standing in newest[:_ALERTS_SHOWN]],
-            "where": [standing.where for standing in newest[:_ALERTS_SHOWN]],
-            "rule": [standing.rule for standing in newest[:_ALERTS_SHOWN]],
-        }
-    )
+    rows = [(one.severity, clock(one.fired_at, "%H:%M"), one.where, one.rule) for one in newest[:_ALERTS_SHOWN]]
     st.dataframe(
-        rows,
+        pd.DataFrame(rows, columns=["severity", "since", "where", "rule"]),
         hide_index=True,
         alt="The newest alerts that are firing",
     )
-    more = f"The newest {_ALERTS_SHOWN} of {len(newest)}." if len(newest) > _ALERTS_SHOWN else ""
-    if more:
-        st.caption(more)
+    if len(newest) > _ALERTS_SHOWN:
+        st.caption(f"The newest {_ALERTS_SHOWN} of {len(newest)}.")
     to_alerts = st.Page(alerts.alerts, title="Alerts", url_path="alerts")
     st.page_link(to_alerts, label="Acknowledge and snooze them", icon=":material/notifications:")
 
@@ -134,7 +111,7 @@ def _sites(chosen: Source) -> None:
     if newest.empty:
         nothing_yet(
             "There is nothing in the tables since yesterday.",
-            "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
+            CURATE,
         )
         return
     began = ago(newest["hour_start"].max())
@@ -145,7 +122,7 @@ def _sites(chosen: Source) -> None:
         alt="Newest values of each site",
         column_config={
             "site": st.column_config.TextColumn("site"),
-            "hour_start": st.column_config.DatetimeColumn("hour from", format="MM-DD HH:mm", timezone="UTC"),
+            "hour_start": times("hour from", "MM-DD HH:mm"),
             "devices": st.column_config.NumberColumn("devices", format="localized"),
             "received": st.column_config.NumberColumn("readings", format="localized"),
             "temperature": st.column_config.NumberColumn("mean °C", format="%.1f"),

@@ -8,7 +8,20 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.app import charts, fetching, measures, sql
-from dashboards.app.page import ago, clock, guarded, nothing_yet, plain, shown, today, wall
+from dashboards.app.page import (
+    CURATE,
+    Figure,
+    ago,
+    clock,
+    figures,
+    guarded,
+    nothing_yet,
+    plain,
+    shown,
+    times,
+    today,
+    wall,
+)
 from dashboards.app.pipeline_in_use import Source, deployed
 
 _REFRESH = "30s"
@@ -38,19 +51,18 @@ def _now(chosen: Source) -> None:
     alarms = fetching.alarms(chosen)
     off = [alarm for alarm in alarms if alarm.state == "ALARM"]
     not_here = "The local AWS does not measure it."
-    figures = (
-        ("Alarms", f"{len(off)} of {len(alarms)}", "That are on."),
-        ("From reading to evaluation", _newest(delays, "p95", "{:,.1f} s"), "95th percentile of five minutes."),
-        ("Newest reading curated", _newest(runs, "newest", "{:,.0f} min old"), "At the last run of the curation."),
-        ("Complete", _newest(runs, "completeness", "{:.2f} %"), "Readings that came, of those that should have."),
-        ("Behind the stream", _newest(service, "behind", "{:,.1f} s"), f"The detector's IteratorAge. {not_here}"),
-        ("Raw zone behind", _newest(service, "undelivered", "{:,.0f} s"), f"Firehose's oldest record. {not_here}"),
-        ("Writes throttled", _total(service, "throttled"), f"By the stream, in three hours. {not_here}"),
-        ("Detector errors", _total(service, "errors"), f"In three hours. {not_here}"),
+    figures(
+        Figure("Alarms", f"{len(off)} of {len(alarms)}", "That are on."),
+        Figure("From reading to evaluation", _newest(delays, "p95", "{:,.1f} s"), "95th percentile of five minutes."),
+        Figure("Newest reading curated", _newest(runs, "newest", "{:,.0f} min old"), "At the curation's last run."),
+        Figure("Complete", _newest(runs, "completeness", "{:.2f} %"), "Readings that came, of those that should have."),
     )
-    for four in (figures[:4], figures[4:]):
-        for column, (name, value, words) in zip(st.columns(4), four, strict=True):
-            column.metric(name, value, help=words, border=True, height="stretch")
+    figures(
+        Figure("Behind the stream", _newest(service, "behind", "{:,.1f} s"), f"The detector's IteratorAge. {not_here}"),
+        Figure("Raw zone behind", _newest(service, "undelivered", "{:,.0f} s"), f"Firehose's oldest. {not_here}"),
+        Figure("Writes throttled", _total(service, "throttled"), f"By the stream, in three hours. {not_here}"),
+        Figure("Detector errors", _total(service, "errors"), f"In three hours. {not_here}"),
+    )
     _alarms(alarms)
     left, right = st.columns(2)
     with left:
@@ -100,7 +112,7 @@ def _freshness(chosen: Source) -> None:
     if sites.empty:
         nothing_yet(
             "Nothing is in the tables of the last 7 days.",
-            "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
+            CURATE,
         )
         return
     st.dataframe(
@@ -111,9 +123,7 @@ def _freshness(chosen: Source) -> None:
         alt="Newest reading of each site in the tables",
         column_config={
             "devices": st.column_config.NumberColumn("devices", format="localized"),
-            "newest_reading": st.column_config.DatetimeColumn(
-                "newest reading", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"
-            ),
+            "newest_reading": times("newest reading"),
             "age": st.column_config.TextColumn("how old"),
         },
     )
@@ -132,7 +142,7 @@ def _costs(chosen: Source) -> None:
         [(one.service, one.what, one.quantity, one.unit, one.usd_per_month) for one in items],
         columns=["service", "what", "quantity", "unit", "usd"],
     )
-    st.metric("US dollars since the first of the month (UTC)", f"{rows['usd'].sum():,.2f}", border=True)
+    figures(Figure("US dollars since the first of the month (UTC)", f"{rows['usd'].sum():,.2f}"))
     st.dataframe(
         rows,
         hide_index=True,

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.app import charts, fetching, sql
-from dashboards.app.page import nothing_yet, shown, stop, today, wall
+from dashboards.app.page import CURATE, Figure, figures, nothing_yet, shown, stop, times, today, wall
 from dashboards.app.pipeline_in_use import Source
 
 _DAYS = {"2 days": 1, "7 days": 7, "30 days": 30}
@@ -24,7 +24,7 @@ def quality(chosen: Source) -> None:
     if sites.empty and reasons.empty:
         stop(
             "Nothing is in the tables of this time.",
-            "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**",
+            CURATE,
         )
     _figures(sites, reasons)
     _quarantine(chosen, reasons, since)
@@ -33,23 +33,16 @@ def quality(chosen: Source) -> None:
 
 
 def _figures(sites: pd.DataFrame, reasons: pd.DataFrame) -> None:
-    columns = st.columns(4)
     received, copies = sites["received"].sum(), sites["duplicates"].sum()
-    columns[0].metric("Readings", f"{received:,.0f}", border=True, height="stretch")
-    columns[1].metric(
-        "In quarantine", f"{reasons['lines'].sum():,.0f}", help="Lines, with the reason.", border=True, height="stretch"
-    )
-    columns[2].metric(
-        "Copies removed",
-        f"{copies:,.0f}",
-        delta=f"{100 * copies / received:.2f} % of readings" if received else None,
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
-    )
-    columns[3].metric(
-        "Lost, by seq", f"{sites['lost'].sum():,.0f}", help="Numbers missing in between.", border=True, height="stretch"
+    figures(
+        Figure("Readings", f"{received:,.0f}"),
+        Figure("In quarantine", f"{reasons['lines'].sum():,.0f}", "Lines, with the reason."),
+        Figure(
+            "Copies removed",
+            f"{copies:,.0f}",
+            note=f"{100 * copies / received:.2f} % of readings" if received else "",
+        ),
+        Figure("Lost, by seq", f"{sites['lost'].sum():,.0f}", "Numbers missing in between."),
     )
 
 
@@ -71,7 +64,7 @@ def _quarantine(chosen: Source, reasons: pd.DataFrame, since: dt.date) -> None:
             height=260,
             alt="Newest lines in quarantine for the reason",
             column_config={
-                "arrived": st.column_config.DatetimeColumn("arrived", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"),
+                "arrived": times("arrived"),
                 "raw_object": st.column_config.TextColumn("raw object"),
                 "raw_line": st.column_config.NumberColumn("line number", format="%d"),
             },
