@@ -28,7 +28,7 @@ from telemetry.rules import Severity
 _PERCENTILES = {"p50": "median", "p95": "p95", "Maximum": "longest"}
 
 #: As the alarms have it, in seconds: dashboards/alarms.py.
-_LATE_DELIVERY = 900
+LATE_DELIVERY = 1_800
 
 
 def pipeline(runbooks: str) -> Dashboard:
@@ -203,7 +203,7 @@ def _freshness() -> Panels:
             of_delivery("raw", "DeliveryToS3.DataFreshness", "age", statistic="Maximum"),
             unit="s",
             span=6,
-            limits=Limits(warning=_LATE_DELIVERY / 2, critical=_LATE_DELIVERY),
+            limits=Limits(warning=LATE_DELIVERY / 2, critical=LATE_DELIVERY),
             runbooks=["raw-delivery-late"],
         ),
         number(
@@ -212,7 +212,7 @@ def _freshness() -> Panels:
             of_delivery("alerts", "DeliveryToS3.DataFreshness", "age", statistic="Maximum"),
             unit="s",
             span=6,
-            limits=Limits(warning=_LATE_DELIVERY / 2, critical=_LATE_DELIVERY),
+            limits=Limits(warning=LATE_DELIVERY / 2, critical=LATE_DELIVERY),
             runbooks=["alerts-delivery-late"],
         ),
         number(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from aws_cdk.assertions import Template
 
+from dashboards.grafana.pipeline import LATE_DELIVERY
 from tests.contract import grafana
 from tests.infra.test_metrics import (  # noqa: F401 - fixtures
     Series,
@@ -172,3 +173,13 @@ def test_should_use_math_over_what_is_asked_for() -> None:
                     names = {word for word in words if word.isidentifier()}
                     assert names
                     assert names <= ids - {target["id"]}
+
+
+def test_should_be_red_where_the_alarm_is_on(templates: dict[str, Template]) -> None:
+    late = [
+        alarm["Properties"]["Threshold"]
+        for alarm in templates["monitoring"].find_resources("AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"].get("MetricName") == "DeliveryToS3.DataFreshness"
+    ]
+    assert late
+    assert set(late) == {LATE_DELIVERY}
