@@ -7,7 +7,7 @@ context wins. A key that is not known, a value that is out of bounds and a half-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from aws_cdk import RemovalPolicy
@@ -139,6 +139,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return RemovalPolicy.DESTROY if self.delete_data_on_destroy else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 
 
+#: The settings that are one of some words or numbers, as they are written, and which.
+_CHOICES = {
+    key: tuple(map(str, get_args(kind)))
+    for key, kind in get_type_hints(Settings).items()
+    if get_origin(kind) is Literal
+}
+
+
 def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """The settings in ``context`` and ``environ``; raises :class:`SettingsError`."""
     given: dict[str, Any] = {
@@ -155,7 +163,10 @@ def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     for key in _LISTS:
         if isinstance(given.get(key), str):
             given[key] = [item.strip() for item in given[key].split(",") if item.strip()]
-    defaults = STAGE_DEFAULTS.get(str(given.get("stage", "dev")), STAGE_DEFAULTS["dev"])
+    for key, choices in _CHOICES.items():
+        if str(given.get(key, choices[0])) not in choices:
+            raise SettingsError(f"{key}={given[key]} is none of {', '.join(choices)}")
+    defaults = STAGE_DEFAULTS[str(given.get("stage", "dev"))]
     try:
         return msgspec.convert({**defaults, **given}, Settings, strict=False)
     except msgspec.ValidationError as error:
