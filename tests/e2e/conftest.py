@@ -105,7 +105,6 @@ def filled(empty: Running, seen_empty: dict[str, str]) -> Running:
         wait_for(
             lambda: sum(one.rule == "too-hot" for one in standings(session, found, rules)) == 4,
             "four alerts",
-            seconds=60,
         )
     empty.iot("etl", "run")
     return empty
@@ -156,6 +155,7 @@ def watched(
         is_mobile=width < 600,
         has_touch=width < 600,
     )
+    context.set_default_timeout(60_000)  # milliseconds; twice Playwright's own, for a machine that does much else
     try:
         watch = Watched(context.new_page(), address)
         yield watch

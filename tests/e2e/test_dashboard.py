@@ -117,7 +117,7 @@ def test_should_order_what_the_form_names_although_the_list_has_changed(window: 
     content.get_by_label("Who").fill("second")
     content.get_by_label("Why").fill("it is the same one")
     content.get_by_role("button", name="Snooze", exact=True).click()
-    wait_for(lambda: _held_by(filled, "second") == [device], "the order", seconds=20)
+    wait_for(lambda: _held_by(filled, "second") == [device], "the order")
 
 
 def test_should_keep_what_is_being_typed_while_the_alerts_refresh(window: Watched) -> None:
@@ -125,7 +125,7 @@ def test_should_keep_what_is_being_typed_while_the_alerts_refresh(window: Watche
     name = _tick_first(window)
     content.get_by_label("Why").press_sequentially("half a")
     refreshed = window.next_refresh()
-    wait_for(refreshed, "a refresh", seconds=30)
+    wait_for(refreshed, "a refresh")
     window.settle()
     content.get_by_label("Why").press_sequentially(" reason")
     assert content.get_by_label("Why").input_value() == "half a reason"

@@ -71,7 +71,7 @@ class Watched:
     def settle(self) -> None:
         """Wait until Streamlit runs nothing and all charts are drawn."""
         app = self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-        app.wait_for(timeout=60_000)
+        app.wait_for()
         self.page.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-testid=stSkeleton]')")
         self.page.wait_for_function(
             """[...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(
@@ -149,6 +149,6 @@ class Watched:
         raise AssertionError(f"{wanted} cannot be reached by the keyboard")
 
 
-def wait_for_text(content: Locator, text: str, seconds: float = 30) -> None:
+def wait_for_text(content: Locator, text: str) -> None:
     """Until the content has a text."""
-    wait_for(lambda: text in content.inner_text(), repr(text), seconds)
+    wait_for(lambda: text in content.inner_text(), repr(text))

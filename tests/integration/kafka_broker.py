@@ -78,7 +78,7 @@ class KafkaBroker:
 
     def start(self) -> None:
         self._process = self._java("kafka.Kafka", "server.properties")
-        wait_for(self._answers, f"Kafka's start (see {self.log})", seconds=60)
+        wait_for(self._answers, f"Kafka's start (see {self.log})")
 
     def stop(self) -> None:
         """End it at once, as a crash does; what it has acknowledged is on its disk or in the page cache."""
@@ -115,7 +115,7 @@ class KafkaBroker:
                 raise
             return True
 
-        wait_for(created, f"the topic {name} (see {self.log})", seconds=90)
+        wait_for(created, f"the topic {name} (see {self.log})")
 
     def count(self, topic: str) -> int:
         """How many messages are in a topic of one partition."""

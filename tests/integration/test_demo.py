@@ -92,11 +92,11 @@ def test_should_leave_no_process_when_interrupted(moment: str, home: Path) -> No
         process = subprocess.Popen([sys.executable, "-c", RUN, str(home)], stdout=file, stderr=file)
     try:
         if moment == "deploying":
-            wait_for((home / "deploy.log").exists, "the deployment", seconds=60)
+            wait_for((home / "deploy.log").exists, "the deployment")
         else:
-            wait_for(lambda: "firing" in output.read_text(), "an alert", seconds=120)
+            wait_for(lambda: "firing" in output.read_text(), "an alert", seconds=300)
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=120)
     finally:
         process.kill()
     assert "KeyboardInterrupt" in output.read_text()

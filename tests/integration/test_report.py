@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +118,7 @@ def test_should_end_all_that_a_command_started_when_interrupted(tmp_path: Path) 
     assert len(children) == 2
     process.send_signal(signal.SIGINT)
     assert process.wait(60) != 0
-    deadline = time.monotonic() + 30
-    while any(map(_lives, children)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: not any(map(_lives, children)), "the end of what it started")
 
 
 def _descendants(pid: int) -> list[int]:
