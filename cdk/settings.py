@@ -165,7 +165,7 @@ def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
             given[key] = [item.strip() for item in given[key].split(",") if item.strip()]
     for key, choices in _CHOICES.items():
         if str(given.get(key, choices[0])) not in choices:
-            raise SettingsError(f"{key}={given[key]} is none of {', '.join(choices)}")
+            raise SettingsError(f"settings: {key}={given[key]} is none of {', '.join(choices)}")
     defaults = STAGE_DEFAULTS[str(given.get("stage", "dev"))]
     try:
         return msgspec.convert({**defaults, **given}, Settings, strict=False)

@@ -345,8 +345,10 @@ def test_should_use_edited_rules_without_a_deployment_and_keep_them_when_an_edit
         wait_for(reported, "the metric for broken rules")
         before = {alert.alert_id for alert in pipeline.told()}
         seq += 100
-        # Both of now, however often the value had to go up and down: a reading of far ahead would be none.
-        pipeline.put(reading(device, seq, humidity=71, ago=seq) + reading(device, seq + 1, humidity=50, ago=seq + 1))
+        # All of now, however often the value had to go up and down: a reading of far ahead would be none. And down
+        # before it goes up: where it was up when the edit was seen, that alert goes on, and was told already.
+        last = ((seq, 50), (seq + 1, 71), (seq + 2, 50))
+        pipeline.put(b"".join(reading(device, number, humidity=value, ago=number) for number, value in last))
         wait_for(
             lambda: any(alert.device == device and alert.alert_id not in before for alert in pipeline.told()),
             "an alert by the last good rules",
