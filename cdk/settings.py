@@ -37,6 +37,7 @@ EtlEngine = Literal["pythonshell", "spark"]
 GLACIER_MINIMUM_DAYS = 90
 
 _ENVIRONMENT_PREFIX = "IOT_PIPELINE_"
+_HOW = f"(set with -c key=value or {_ENVIRONMENT_PREFIX}KEY=value)"
 #: What ``cdk acknowledge`` and ``cdk cli-telemetry`` write into ``cdk.context.json`` and ``~/.cdk.json``.
 _COMMAND_LINES_OWN = ("acknowledged-issue-numbers", "cli-telemetry")
 _LISTS = ("alert_emails", "operations_emails")
@@ -164,13 +165,13 @@ def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         if isinstance(given.get(key), str):
             given[key] = [item.strip() for item in given[key].split(",") if item.strip()]
     for key, choices in _CHOICES.items():
-        if str(given.get(key, choices[0])) not in choices:
-            raise SettingsError(f"settings: {key}={given[key]} is none of {', '.join(choices)}")
+        if key in given and str(given[key]) not in choices:
+            raise SettingsError(f"settings: {key}={given[key]} is none of {', '.join(choices)} {_HOW}")
     defaults = STAGE_DEFAULTS[str(given.get("stage", "dev"))]
     try:
         return msgspec.convert({**defaults, **given}, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"settings: {error} (set with -c key=value or {_ENVIRONMENT_PREFIX}KEY=value)") from None
+        raise SettingsError(f"settings: {error} {_HOW}") from None
 
 
 def _is_cdks(key: str) -> bool:

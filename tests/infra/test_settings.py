@@ -68,7 +68,7 @@ def test_should_refuse_a_variable_that_is_no_setting() -> None:
     ("context", "message"),
     [
         ({"stge": "prod"}, r"unknown setting stge; there are: .*alert_emails.*stage"),
-        ({"stage": "production"}, r"stage=production is none of dev, staging, prod"),
+        ({"stage": "production"}, r"stage=production is none of dev, staging, prod \(set with -c key=value or "),
         ({"stream_mode": "provisioned"}, r"needs shards, such as shards=2"),
         ({"shards": "2"}, r"shards goes with stream_mode=provisioned"),
         ({"shards": "0", "stream_mode": "provisioned"}, r">= 1.*shards"),
