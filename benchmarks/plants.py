@@ -6,12 +6,12 @@ import datetime as dt
 
 import numpy as np
 
-from simulator.faults import microseconds
-from simulator.fleet import Fleet
-from simulator.lines import Encoder, Lines
-from simulator.models import Indoor
-from simulator.scenario import Group, Scenario
-from simulator.sites import Site
+from simulator.faults.effects import microseconds
+from simulator.fleet.fleet import Fleet
+from simulator.fleet.lines import Encoder, Lines
+from simulator.models.devices import Indoor
+from simulator.models.sites import Site
+from simulator.scenario.scenario import Group, Scenario
 
 DEVICES_A_GATEWAY = 50
 _GATEWAYS_A_PLANT = 5

@@ -13,7 +13,7 @@ import msgspec
 from aws_cdk import RemovalPolicy
 
 from cdk.schedule import Schedule, parse_schedule
-from telemetry.reading import MAX_LATENESS
+from telemetry.reading.model import MAX_LATENESS
 
 Stage = Literal["dev", "staging", "prod"]
 Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]

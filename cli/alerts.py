@@ -13,11 +13,13 @@ import typer
 
 from cli import target
 from cli.options import Json, duration
-from pipeline import alerts, holds, show, show_alerts
+from cli.rendering import alerts as show_alerts
+from cli.rendering import console
+from pipeline import alerts, holds
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
 from pipeline.inbox import open_inbox
-from telemetry.rules import Severity
+from telemetry.rules.rule_set import Severity
 
 app = typer.Typer(no_args_is_help=True, help="Look at alerts, acknowledge and silence them.")
 
@@ -65,11 +67,11 @@ def list_alerts(
         quiet=everything,
     )
     if as_json:
-        show.print_json(msgspec.to_builtins(found))
+        console.print_json(msgspec.to_builtins(found))
     elif found:
         show_alerts.print_standings(found)
     else:
-        show.err.print("no alert is active" if not everything else "no alert is active or held", style="dim")
+        console.err.print("no alert is active" if not everything else "no alert is active or held", style="dim")
 
 
 @app.command("show")
@@ -95,13 +97,13 @@ def show_alert(
     except PipelineError as error:
         if standing is None:
             raise
-        show.err.print(f"without its history: {error}", style="yellow", markup=False)
+        console.err.print(f"without its history: {error}", style="yellow", markup=False)
     if standing is None and not events:
         raise PipelineError(
             f"no alert {alert_id} is active or in the lake; 'iot alerts list' shows those that are active"
         )
     if as_json:
-        show.print_json({"alert": msgspec.to_builtins(standing), "history": msgspec.to_builtins(events)})
+        console.print_json({"alert": msgspec.to_builtins(standing), "history": msgspec.to_builtins(events)})
         return
     if standing:
         show_alerts.print_standing(standing)
@@ -209,14 +211,14 @@ def _hold(
     for place in places:
         order = orders.hold(place, kind, said.why, lasts)
         until = f" until {order.until:%Y-%m-%d %H:%M} UTC" if order.until else ""
-        show.out.print(f"{kind} {_words(place)}{until} ({order.who}: {order.why})", markup=False, soft_wrap=True)
+        console.out.print(f"{kind} {_words(place)}{until} ({order.who}: {order.why})", markup=False, soft_wrap=True)
 
 
 def _release(context: typer.Context, asked: _Asked, kind: holds.Kind, said: _Said) -> None:
     orders, places = _open(context, asked, said.who)
     for place in places:
         ended = orders.release(place, kind, said.why)
-        show.out.print(
+        console.out.print(
             f"no longer {kind}: {_words(place)} ({ended.who} had said: {ended.why})", markup=False, soft_wrap=True
         )
 
@@ -254,7 +256,7 @@ def tail(context: typer.Context, *, as_json: Json = False) -> None:
     """Show notifications as they arrive, until Ctrl-C. With --json: one object a line."""
     session, deployed = target.deployed(context)
     with open_inbox(session, deployed.alerts_topic_arn) as inbox:
-        show.err.print("waiting for alerts; Ctrl-C ends", style="dim")
+        console.err.print("waiting for alerts; Ctrl-C ends", style="dim")
         while True:
             for received in inbox.receive(wait_seconds=10):
                 if as_json:

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from cli import target
+from cli import demo, target
 from cli.options import Json
-from local import demo
-from pipeline import audit as auditing
-from pipeline import show, show_audit
-from pipeline.audit import Audit, Counts
+from cli.rendering import audit as show_audit
+from cli.rendering import console
+from evaluation import audit as auditing
+from evaluation.audit import Audit, Counts
 from pipeline.errors import PipelineError
-from simulator.manifest import Manifest
+from simulator.run.manifest import Manifest
 
 
 def audit(
@@ -44,10 +44,10 @@ def audit(
     """
     run = _read(manifest)
     session, deployed = target.deployed(context)
-    with show_audit.bar(show.err) as follow:
+    with show_audit.bar(console.err) as follow:
         result = auditing.audit(session, deployed, run, on_progress=follow)
     if as_json:
-        show.print_json(_json(result))
+        console.print_json(_json(result))
     else:
         show_audit.print_audit(result)
         if devices:

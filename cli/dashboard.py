@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from cli import target
+from cli.rendering import console
 from local.emulator import free_port, require_free
-from pipeline import show
 
 _MAIN = Path(__file__).parent.parent / "dashboards" / "app" / "main.py"
 
@@ -35,7 +35,7 @@ def dashboard(
     target.connect(aws=choice.aws)
     port = port or free_port()
     require_free(port)
-    show.err.print(f"the dashboard is at http://127.0.0.1:{port}; Ctrl-C ends it", markup=False, soft_wrap=True)
+    console.err.print(f"the dashboard is at http://127.0.0.1:{port}; Ctrl-C ends it", markup=False, soft_wrap=True)
     command = [sys.executable, "-m", "streamlit", "run", str(_MAIN), "--server.address", "127.0.0.1"]
     command += ["--server.port", str(port), "--logger.level", "warning", "--logger.hideWelcomeMessage", "true"]
     command += ["--", "--stage", choice.stage, *(["--aws"] if choice.aws else [])]

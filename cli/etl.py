@@ -9,7 +9,9 @@ import typer
 
 from cli import target
 from cli.options import Json
-from pipeline import etl, show, show_etl
+from cli.rendering import console
+from cli.rendering import etl as show_etl
+from pipeline import etl
 from pipeline.errors import PipelineError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Run the batch job that fills the tables.")
@@ -62,11 +64,11 @@ def run(
         "dry_run": "true" if dry_run else "",
     }
     session, deployed = target.deployed(context)
-    with show_etl.bar(show.err) as follow:
+    with show_etl.bar(console.err) as follow:
         ended = etl.run_job(
             session, deployed, {name: value for name, value in arguments.items() if value}, on_progress=follow
         )
     if as_json:
-        show.print_json(msgspec.to_builtins(ended))
+        console.print_json(msgspec.to_builtins(ended))
     else:
         show_etl.print_summary(ended.summary, ended.seconds)

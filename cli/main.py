@@ -16,6 +16,7 @@ from cli import (
     alerts,
     audit,
     dashboard,
+    demo,
     etl,
     plan,
     quarantine,
@@ -28,16 +29,17 @@ from cli import (
     target,
 )
 from cli.options import Json
+from cli.rendering import console
 from cli.target import Choice
-from local import demo, emulator, endpoint
-from pipeline import deployment, show, truth
+from local import emulator, endpoint
+from pipeline import deployment, truth
 from pipeline.errors import PipelineError
-from simulator.cli import RESOLVE, TO_LAKE, simulate
-from simulator.manifest import Manifest
-from simulator.opening import SinkChoice, SinkName
-from simulator.replay_cli import replay
-from simulator.sinks import SinkError
-from simulator.truth import Incident
+from simulator.faults.truth import Incident
+from simulator.replay.command import replay
+from simulator.run.command import RESOLVE, TO_LAKE, simulate
+from simulator.run.manifest import Manifest
+from simulator.sinks.choice import SinkChoice, SinkName
+from simulator.sinks.sink import SinkError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -123,15 +125,15 @@ def up(
     """Start the local AWS. It runs until "iot down"; its data lives as long as it runs."""
     instance = emulator.start(port)
     if as_json:
-        show.print_json({"endpoint": instance.endpoint, "pid": instance.pid})
+        console.print_json({"endpoint": instance.endpoint, "pid": instance.pid})
     else:
-        show.out.print(f"the local AWS is up at {instance.endpoint}; next: iot deploy")
+        console.out.print(f"the local AWS is up at {instance.endpoint}; next: iot deploy")
 
 
 @app.command()
 def down() -> None:
     """Stop the local AWS and everything it runs; its data is gone then."""
-    show.out.print("the local AWS is down" if emulator.stop() else "no local AWS was running")
+    console.out.print("the local AWS is down" if emulator.stop() else "no local AWS was running")
 
 
 @app.command()
@@ -140,10 +142,10 @@ def status(context: typer.Context, *, as_json: Json = False) -> None:
     session, deployed = target.deployed(context)
     facts = {"endpoint": session.client("sts").meta.endpoint_url, **msgspec.to_builtins(deployed)}
     if as_json:
-        show.print_json(facts)
+        console.print_json(facts)
         return
     for name, value in facts.items():
-        show.out.print(f"{name:<24} {value}")
+        console.out.print(f"{name:<24} {value}")
 
 
 @app.command()
@@ -152,7 +154,7 @@ def deploy(context: typer.Context) -> None:
     choice: Choice = context.obj
     if choice.aws:
         raise PipelineError("to deploy to your AWS account, use the CDK itself: npx cdk deploy --all")
-    demo.deploy(target.connect(aws=False), choice.stage, show.err)
+    demo.deploy(target.connect(aws=False), choice.stage, console.err)
 
 
 app.command("simulate")(simulate)
@@ -174,7 +176,7 @@ def demo_command(
 
     Starts from an empty local AWS: what an earlier one held is gone.
     """
-    raise typer.Exit(0 if demo.run(show.out, started_at=started_at) else 1)
+    raise typer.Exit(0 if demo.run(console.out, started_at=started_at) else 1)
 
 
 @contextlib.contextmanager
@@ -182,10 +184,10 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except (PipelineError, endpoint.LocalError, SinkError) as error:
-        show.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
+        console.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except (BotoCoreError, ClientError) as error:
-        show.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
+        console.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

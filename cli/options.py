@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import PipelineError
-from telemetry.durations import DurationError, parse_duration
+from telemetry.text.durations import DurationError, parse_duration
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 

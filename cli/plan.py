@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from cli.options import Json, duration
-from pipeline import plan as planning
-from pipeline import show, show_plan
-from pipeline.plan import Fleet
-from simulator.batches import MAX_RECORD_BYTES
+from cli.rendering import console
+from cli.rendering import plan as show_plan
+from planning import plan as planning
+from planning.traffic import Fleet
+from simulator.sinks.batches import MAX_RECORD_BYTES
 
 #: A billion: as many as any fleet has, and more than the formulas were thought of for.
 _MOST = 1_000_000_000
@@ -60,6 +61,6 @@ def plan(
     )
     found = planning.plan(fleet)
     if as_json:
-        show.print_json(show_plan.as_json(found))
+        console.print_json(show_plan.as_json(found))
     else:
         show_plan.print_plan(found)

@@ -13,12 +13,14 @@ import typer
 
 from cli import target
 from cli.options import Json
-from pipeline import quarantine, show, show_quarantine
+from cli.rendering import console
+from cli.rendering import quarantine as show_quarantine
+from pipeline import quarantine
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
 from pipeline.quarantine import REPLAY_GATEWAY, Offered, QuarantineReason, Selection
-from simulator.kinesis import KinesisSink
-from telemetry.reading import MAX_LATENESS
+from simulator.sinks.kinesis import KinesisSink
+from telemetry.reading.model import MAX_LATENESS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,7 +80,7 @@ def show_line(
     endpoint = "" if choice.aws else session.client("s3").meta.endpoint_url
     command = show_quarantine.fetch_command(line, deployed.raw_bucket_name, endpoint)
     if as_json:
-        show.print_json(msgspec.to_builtins(line) | {"fetch": command})
+        console.print_json(msgspec.to_builtins(line) | {"fetch": command})
     else:
         show_quarantine.print_line(line, deployed.raw_bucket_name, command)
 
@@ -158,7 +160,7 @@ def _offered(file: Path) -> list[Offered]:
     if not offer.lines:
         raise PipelineError(f"there is no line in {file}; 'iot quarantine list --json' prints some to repair")
     if offer.conflicts:
-        show.err.print(
+        console.err.print(
             f"{len(offer.conflicts):,} of them are conflicts: they end in quarantine again, "
             "unless their device_id or seq was changed",
             style="yellow",
@@ -177,17 +179,17 @@ def _still_there(session: boto3.Session, deployed: Deployment, selection: Select
     good = quarantine.sort(
         (Offered(line.id, line.line.encode()) for line in reversed(found)), dt.datetime.now(dt.UTC)
     ).good
-    show.err.print(f"{len(good):,} of {len(found):,} lines are readings by now", style="dim")
+    console.err.print(f"{len(good):,} of {len(found):,} lines are readings by now", style="dim")
     return good
 
 
 def _send(session: boto3.Session, deployed: Deployment, good: list[bytes], *, dry_run: bool) -> None:
     if dry_run or not good:
-        show.out.print(f"{len(good):,} lines would be sent" if dry_run else "nothing was sent")
+        console.out.print(f"{len(good):,} lines would be sent" if dry_run else "nothing was sent")
         return
-    with show.err.status("sending"):
+    with console.err.status("sending"):
         quarantine.send(KinesisSink(session.client("kinesis"), deployed.stream_name), good)
-    show.out.print(
+    console.out.print(
         f"sent {len(good):,} lines as gateway {REPLAY_GATEWAY}; 'iot etl run' has them when they are in the raw zone",
         soft_wrap=True,
     )

@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 
 from cli import target
-from pipeline import athena, named_queries, show, tables_page
+from cli.rendering import console as show
+from pipeline import athena, named_queries, tables_page
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:

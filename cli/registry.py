@@ -12,9 +12,11 @@ import typer
 
 from cli import target
 from cli.options import Json
-from pipeline import registry, rules, show, show_registry
+from cli.rendering import console
+from cli.rendering import registry as show_registry
+from pipeline import registry, rules
 from pipeline.errors import PipelineError
-from telemetry.registry import EMPTY
+from telemetry.registry.registry import EMPTY
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,7 +49,7 @@ def apply_file(
     session, deployed = target.deployed(context)
     rules.check_in_use(session, deployed, checked)
     registry.apply(session, deployed, text)
-    show.out.print(
+    console.out.print(
         f"{len(checked.devices):,} devices are registered from now on; "
         f"rules can match by device, site, {', '.join(checked.attributes)}",
         markup=False,
@@ -83,16 +85,16 @@ def check_devices(
     else:
         name, registered = "the registry in use", registry.in_use(session, deployed)
         if registered is EMPTY:
-            show.err.print("none was applied yet: 'iot registry apply FILE' does it", style="yellow")
+            console.err.print("none was applied yet: 'iot registry apply FILE' does it", style="yellow")
     since = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
     result = registry.compare(registered, registry.seen_since(session, deployed, since), days)
     if not result.seen:
-        show.err.print(
+        console.err.print(
             f"the lake has no readings since {since}: nothing was compared with them; run 'iot etl run' first",
             style="yellow",
         )
     if as_json:
-        show.print_json(msgspec.to_builtins(result) | {"passed": result.passed})
+        console.print_json(msgspec.to_builtins(result) | {"passed": result.passed})
     else:
         show_registry.print_registry(registered, name)
         show_registry.print_check(result)
@@ -105,7 +107,7 @@ def show_text(context: typer.Context) -> None:
     session, deployed = target.deployed(context)
     text = registry.current(session, deployed)
     if text is None:
-        show.err.print("none was applied yet: rules match by device and site only", style="dim")
+        console.err.print("none was applied yet: rules match by device and site only", style="dim")
     else:
         sys.stdout.write(text.decode("utf-8-sig", errors="replace"))
 

@@ -9,15 +9,16 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from benchmarks.report import measurements as measuring
+from cli import demo
 from cli.options import Json
-from local import demo, emulator
-from pipeline import report as measuring
-from pipeline import show
+from cli.rendering import console
+from local import emulator
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.report import Measurement
-    from pipeline.report_page import Written
+    from benchmarks.report.measurements import Measurement
+    from benchmarks.report.page import Written
 
 
 def report(
@@ -57,14 +58,14 @@ def report(
         raise PipelineError("--render measures nothing: leave --quick, --rows and --only out")
     if output.suffix != ".md":
         raise PipelineError(f"--output {output}: the page is Markdown, and its name ends in .md")
-    from pipeline.report_page import write_page  # noqa: PLC0415 - takes a second, and most commands need none of it
+    from benchmarks.report.page import write_page  # noqa: PLC0415 - takes a second, and most commands need none of it
 
     if not render:
         size = measuring.QUICK if quick else measuring.FULL
         _measure(measuring.planned(size._replace(rows=rows or size.rows), demo.SUMMARY), only, output)
     written = write_page(output)
     if as_json:
-        show.print_json(
+        console.print_json(
             {
                 "report": str(output),
                 "failed": written.failed,
@@ -83,7 +84,7 @@ def _measure(every: list[Measurement], only: list[str], output: Path) -> None:
         if not any(measuring.is_part(each.name, name) for each in every):
             names = ", ".join(dict.fromkeys(each.name for each in every))
             raise PipelineError(f"--only {name}: there is no such measurement; there are {names}")
-    from pipeline.report_machine import surroundings  # noqa: PLC0415
+    from benchmarks.report.machine import surroundings  # noqa: PLC0415
 
     folder, where = measuring.folder_of(output), surroundings()
     leave = emulator.running() or not any(measuring.is_part(each.name, "demo") for each in chosen)
@@ -92,12 +93,12 @@ def _measure(every: list[Measurement], only: list[str], output: Path) -> None:
         TimeElapsedColumn(), TextColumn("[dim]{task.fields[said]}"),
     )  # fmt: skip
     try:
-        with Progress(*columns, console=show.err, transient=True) as progress:
+        with Progress(*columns, console=console.err, transient=True) as progress:
             task = progress.add_task("measuring", total=len(chosen), said="")
             for each in chosen:
                 progress.update(task, description=each.name, said="")
                 record = measuring.run(
-                    each, where, lambda line: progress.update(task, said=escape(line[: show.err.width // 2]))
+                    each, where, lambda line: progress.update(task, said=escape(line[: console.err.width // 2]))
                 )
                 measuring.write(folder, record)
                 mark = f"[red]✗[/] {each.name}: {escape(record.error)}" if record.error else f"[green]✓[/] {each.name}"
@@ -112,9 +113,9 @@ def _measure(every: list[Measurement], only: list[str], output: Path) -> None:
 
 def _print(written: Written, output: Path) -> None:
     for name, why in written.failed.items():
-        show.out.print(f"not measured  {name}: {why}", style="red", markup=False, soft_wrap=True)
+        console.out.print(f"not measured  {name}: {why}", style="red", markup=False, soft_wrap=True)
     for each in written.missed:
-        show.out.print(
+        console.out.print(
             f"missed  {each.what}: {each.measured}, should be {each.aim}", style="yellow", markup=False, soft_wrap=True
         )
-    show.out.print(f"wrote {output}", markup=False, soft_wrap=True)
+    console.out.print(f"wrote {output}", markup=False, soft_wrap=True)

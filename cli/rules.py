@@ -15,12 +15,15 @@ from rich.text import Text
 
 from cli import target
 from cli.options import Json
-from pipeline import registry, rule_test_file, rules, series, show, show_rules
+from cli.rendering import console
+from cli.rendering import rules as show_rules
+from evaluation import rule_test_file, series
+from pipeline import registry, rules
 from pipeline.alerts import rules_in_use
 from pipeline.errors import PipelineError
-from telemetry.lint import lint
-from telemetry.registry import EMPTY, Registry
-from telemetry.rules import RuleSet
+from telemetry.registry.registry import EMPTY, Registry
+from telemetry.rules.lint import lint
+from telemetry.rules.rule_set import RuleSet
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Check and test the alert rules, and put them into use."
@@ -50,7 +53,7 @@ def check_file(file: _File, registry_file: _RegistryFile = None) -> None:
     """
     checked = _check(file, _registered(registry_file))
     for rule in checked.rules:
-        show.out.print(show_rules.line(rule), markup=False, soft_wrap=True)
+        console.out.print(show_rules.line(rule), markup=False, soft_wrap=True)
     _warn(checked)
 
 
@@ -110,8 +113,8 @@ def apply_file(
     before = rules_in_use(session, deployed)
     applied = rules.apply(session, deployed, _text(file, "rules")) if file else rules.rollback(session, deployed)
     names = ", ".join(rule.name for rule in applied.rules)
-    show.out.print(f"{len(applied.rules)} rules are in use from now on: {names}", markup=False, soft_wrap=True)
-    show.out.print(f"against those before: {rules.changes(before, applied)}", markup=False, soft_wrap=True)
+    console.out.print(f"{len(applied.rules)} rules are in use from now on: {names}", markup=False, soft_wrap=True)
+    console.out.print(f"against those before: {rules.changes(before, applied)}", markup=False, soft_wrap=True)
 
 
 @app.command("show")
@@ -120,9 +123,11 @@ def show_text(context: typer.Context) -> None:
     session, deployed = target.deployed(context)
     applied = rules.current(session, deployed)
     if applied is None:
-        show.err.print("none were applied yet: the detector uses those it was deployed with (rules.yaml)", style="dim")
+        console.err.print(
+            "none were applied yet: the detector uses those it was deployed with (rules.yaml)", style="dim"
+        )
     else:
-        show.err.print(f"applied {applied.since}", style="dim")
+        console.err.print(f"applied {applied.since}", style="dim")
         sys.stdout.write(applied.text)
 
 
@@ -149,7 +154,7 @@ def play_back(
       iot rules backtest rules.yaml --from 2026-11-01 --to 2026-11-08
     """
     # Take a second, and most commands need none of it.
-    from pipeline import backtest as play  # noqa: PLC0415
+    from evaluation import backtest as play  # noqa: PLC0415
     from pipeline import history  # noqa: PLC0415
 
     start, end = _moment("--from", window_from), _moment("--to", window_to) if window_to else dt.datetime.now(dt.UTC)
@@ -159,7 +164,7 @@ def play_back(
     checked = _check(file, registry.in_use(session, deployed))
     live = rules_in_use(session, deployed)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), _Speed(), TimeRemainingColumn())
-    with Progress(*columns, console=show.err, transient=True) as progress:
+    with Progress(*columns, console=console.err, transient=True) as progress:
         task = progress.add_task("fetching the readings", total=None)
         with history.fetched(session, deployed, start, end) as readings:
             progress.update(task, description="playing them back", total=readings.readings)
@@ -179,7 +184,7 @@ def play_back(
             "seconds": round(seconds, 3),
             "readings_per_second": result.readings / seconds,
         }
-        show.print_json(msgspec.to_builtins(about | msgspec.to_builtins(result)))
+        console.print_json(msgspec.to_builtins(about | msgspec.to_builtins(result)))
     else:
         show_rules.print_backtest(result, start, end, seconds)
 
@@ -212,7 +217,7 @@ def _registered(named: Path | None) -> Registry:
 
 def _warn(checked: RuleSet) -> None:
     for suspicion in lint(checked):
-        show.err.print(f"warning: {suspicion}", style="yellow", markup=False, soft_wrap=True)
+        console.err.print(f"warning: {suspicion}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _passes(checked: RuleSet, tests: Path) -> bool:

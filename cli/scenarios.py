@@ -10,13 +10,13 @@ import typer
 from rich.table import Table
 
 from cli.options import Json
-from pipeline import show
+from cli.rendering import console
 from pipeline.errors import PipelineError
-from simulator import faults
-from simulator.fleet import MICROSECONDS, Fleet
-from simulator.registry import registry_csv
-from simulator.scenario import NAMES, Scenario, ScenarioError, load, text_of
-from simulator.schema import schema
+from simulator.faults import effects
+from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.fleet.registry import registry_csv
+from simulator.scenario.scenario import NAMES, Scenario, ScenarioError, load, text_of
+from simulator.scenario.schema import schema
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +32,7 @@ def list_all(*, as_json: Json = False) -> None:
     """Show the scenarios that come with the simulator."""
     found = [load(name) for name in NAMES]
     if as_json:
-        show.print_json([_facts(scenario) for scenario in found])
+        console.print_json([_facts(scenario) for scenario in found])
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("scenario")
@@ -42,7 +42,7 @@ def list_all(*, as_json: Json = False) -> None:
     for scenario in found:
         row = (scenario.name, f"{scenario.size:,}", scenario.length, str(len(scenario.faults)), scenario.description)
         table.add_row(*row)
-    show.out.print(table)
+    console.out.print(table)
 
 
 @app.command("show")
@@ -60,11 +60,11 @@ def check(name: _Name, *, as_json: Json = False) -> None:
     """Say what is wrong with a scenario, and where; or what it comes to."""
     scenario = with_errors(name)
     if as_json:
-        show.print_json(_facts(scenario))
+        console.print_json(_facts(scenario))
         return
     fleet = Fleet(scenario)
     befallen = _incidents(scenario, fleet)
-    show.out.print(
+    console.out.print(
         f"{scenario.name}: {len(fleet.devices):,} devices behind {len(fleet.gateways):,} gateways at "
         f"{len(scenario.sites)} sites send {fleet.rate:,.1f} readings/s for {scenario.length}; "
         f"{len(scenario.faults)} faults make {befallen:,} incidents",
@@ -100,7 +100,7 @@ def with_errors(name: str) -> Scenario:
 
 def _incidents(scenario: Scenario, fleet: Fleet) -> int:
     end = round(scenario.duration * MICROSECONDS)
-    return len(faults.incidents(fleet, faults.plan(fleet, 0, end)))
+    return len(effects.incidents(fleet, effects.plan(fleet, 0, end)))
 
 
 def _facts(scenario: Scenario) -> dict[str, object]:

@@ -12,19 +12,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli import target
 from cli.options import Json
+from cli.rendering import console
 from local import emulator
 from pipeline import rules as rules_in_bucket
-from pipeline import show
 from pipeline.errors import PipelineError
-from telemetry.registry import parse_registry
+from telemetry.registry.registry import parse_registry
 
 if TYPE_CHECKING:
+    from evaluation.scoring import Clock, Score
     from pipeline.inbox import Received
-    from pipeline.scoring import Clock, Score
-    from simulator.manifest import Manifest
-    from simulator.scenario import Scenario
-    from simulator.truth import Incident
-    from telemetry.transitions import Transition
+    from simulator.faults.truth import Incident
+    from simulator.run.manifest import Manifest
+    from simulator.scenario.scenario import Scenario
+    from telemetry.alerting.transitions import Transition
 
 RULES = emulator.ROOT / "rules.yaml"
 
@@ -75,8 +75,8 @@ def score(
     Good is a precision and a recall of at least 0.95, and one notification
     an incident at most. What each number means: docs/scoring.md.
     """
-    from pipeline import show_score  # noqa: PLC0415 - takes a second, and most commands need none of it
-    from simulator.scenario import NAMES  # noqa: PLC0415
+    from cli.rendering import score as show_score  # noqa: PLC0415 - takes a second, and most commands need none of it
+    from simulator.scenario.scenario import NAMES  # noqa: PLC0415
 
     names = list(NAMES) if every else scenario
     if every and scenario:
@@ -96,7 +96,7 @@ def score(
     else:
         found = {name: _rehearsed(name, rules, start, picture) for name in names}
     if as_json:
-        show.print_json(
+        console.print_json(
             [{"name": name, "good": each.good, **msgspec.to_builtins(each)} for name, each in found.items()]
         )
     elif len(found) == 1:
@@ -118,9 +118,9 @@ def _check_picture(picture: Path, runs: int) -> None:
 
 
 def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Score:
-    from pipeline.rehearsal import rehearse  # noqa: PLC0415
-    from simulator import run  # noqa: PLC0415
-    from simulator.registry import registry_csv  # noqa: PLC0415
+    from evaluation.rehearsal import rehearse  # noqa: PLC0415
+    from simulator.fleet.registry import registry_csv  # noqa: PLC0415
+    from simulator.run import simulation as run  # noqa: PLC0415
 
     scenario = _scenario(name)
     length = dt.timedelta(seconds=scenario.duration)
@@ -136,7 +136,7 @@ def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Scor
         raise PipelineError(f"{name} cannot be rehearsed: {error}") from error
     checked = rules_in_bucket.check(text, registry)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn())
-    with Progress(*columns, console=show.err, transient=True, disable=not show.err.is_terminal) as progress:
+    with Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as progress:
         task = progress.add_task(f"rehearsing {scenario.name}", total=scenario.duration)
         played = rehearse(
             run.records(scenario, since),
@@ -151,10 +151,10 @@ def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Scor
 
 
 def _real(context: typer.Context, manifest: Path, truth: Path | None, alerts: Path, picture: Path | None) -> Score:
+    from evaluation.scoring import wall_clock  # noqa: PLC0415
     from pipeline import alerts as in_lake  # noqa: PLC0415
-    from pipeline.scoring import wall_clock  # noqa: PLC0415
-    from simulator.manifest import Manifest  # noqa: PLC0415
-    from simulator.truth import decode_incidents, truth_path  # noqa: PLC0415
+    from simulator.faults.truth import decode_incidents, truth_path  # noqa: PLC0415
+    from simulator.run.manifest import Manifest  # noqa: PLC0415
 
     try:
         run = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
@@ -190,11 +190,11 @@ def _scored(
     picture: Path | None,
     clock: Clock = lambda moment: moment,
 ) -> Score:
-    from pipeline import scoring  # noqa: PLC0415
+    from evaluation import scoring  # noqa: PLC0415
 
     found = scoring.score(incidents, received, ended_at, clock=clock, transitions=transitions)
     if picture:
-        from pipeline import timeline  # noqa: PLC0415
+        from evaluation import timeline  # noqa: PLC0415
 
         verdicts = scoring.judge(incidents, scoring.told(received, transitions))
         try:
@@ -216,7 +216,7 @@ def _about(run: Manifest, received: Received) -> Received:
 def _recorded(path: Path) -> list[Received]:
     """The notifications in a file, each received when it was published: the file does not say when it really was."""
     from pipeline.inbox import Received  # noqa: PLC0415
-    from telemetry.message import Notification  # noqa: PLC0415
+    from telemetry.notifying.message import Notification  # noqa: PLC0415
 
     try:
         found = msgspec.json.Decoder(Notification).decode_lines(path.read_bytes())
@@ -233,7 +233,7 @@ def _need_zone(path: Path, *moments: dt.datetime) -> None:
 
 
 def _scenario(name: str) -> Scenario:
-    from simulator.scenario import ScenarioError, load  # noqa: PLC0415
+    from simulator.scenario.scenario import ScenarioError, load  # noqa: PLC0415
 
     try:
         return load(name)

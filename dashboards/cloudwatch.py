@@ -35,8 +35,8 @@ from dashboards.metrics import (
     rejected_percent,
     waiting,
 )
-from telemetry.codec import Reason
-from telemetry.rules import Severity
+from telemetry.reading.codec import Reason
+from telemetry.rules.rule_set import Severity
 
 #: A dashboard is 24 units wide: four graphs a row.
 _WIDTH = 24

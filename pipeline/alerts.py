@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import boto3
 import msgspec
 
-from lambdas.alerting.recents import RECENT_PART
-from lambdas.alerting.rules_object import RulesObject
-from lambdas.alerting.states import ALERTS_PART, decode_item
+from lambdas.store.recents import RECENT_PART
+from lambdas.store.rules_object import RulesObject
+from lambdas.store.states import ALERTS_PART, decode_item
 from pipeline.athena import query
 from pipeline.errors import PipelineError
-from telemetry import recent, wording
-from telemetry.alerting import AlertState, GatewayState, Hold
-from telemetry.rules import SEVERITIES, Rule, RuleSet, Severity, parse_rules
-from telemetry.transitions import Transition
-from telemetry.wording import Words
+from telemetry.alerting import recent, wording
+from telemetry.alerting.state import AlertState, GatewayState, Hold
+from telemetry.alerting.transitions import Transition
+from telemetry.alerting.wording import Words
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import SEVERITIES, Rule, RuleSet, Severity
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef

@@ -1,4 +1,4 @@
-"""Queries on the lake: their answers, and what they cost."""
+"""Queries on the lake: their answers, and the bytes they scanned."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import msgspec
 from botocore.exceptions import ClientError
 
-from pipeline import prices
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -22,11 +21,11 @@ _POLL_SECONDS = 0.2
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """What a query took: seconds in Athena's engine, the bytes it scanned, and US dollars if AWS bills it."""
+    """Cost of a query: seconds in Athena's engine, bytes scanned, and whether AWS bills such a statement."""
 
     seconds: float
     scanned_bytes: int
-    usd: float
+    billed: bool
 
 
 class Answer(NamedTuple):
@@ -61,20 +60,13 @@ def answer(session: boto3.Session, deployment: Deployment, sql: str) -> Answer:
 
 
 def statistics_of(execution: QueryExecutionTypeDef) -> Statistics:
-    """What Athena says that a query took, with its price."""
+    """Return Athena's statistics of a query. Statements that define something (DDL) are free."""
     found = execution.get("Statistics", {})
-    scanned = found.get("DataScannedInBytes", 0)
     return Statistics(
         seconds=found.get("EngineExecutionTimeInMillis", 0) / 1000,
-        scanned_bytes=scanned,
-        usd=price(scanned) if execution.get("StatementType") == "DML" else 0.0,
+        scanned_bytes=found.get("DataScannedInBytes", 0),
+        billed=execution.get("StatementType") == "DML",
     )
-
-
-def price(scanned_bytes: int) -> float:
-    """US dollars for a query that scans so many bytes; statements that define something cost nothing."""
-    megabytes = max(prices.blocks(scanned_bytes, prices.ATHENA_BYTES_A_MEGABYTE), prices.ATHENA_MEGABYTES_AT_LEAST)
-    return prices.ATHENA_TB.of(megabytes / prices.ATHENA_MEGABYTES_A_TB)
 
 
 def _execute(session: boto3.Session, deployment: Deployment, sql: str) -> QueryExecutionTypeDef:

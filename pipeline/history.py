@@ -18,8 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from pipeline.errors import PipelineError
-from telemetry.fields import METRICS
-from telemetry.tables import READINGS
+from telemetry.reading.fields import METRICS
+from telemetry.tables.lake import READINGS
 
 if TYPE_CHECKING:
     import boto3

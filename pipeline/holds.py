@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.alerting.items import ItemConflictError, ItemsUnavailableError
-from lambdas.alerting.queue import SendError, TransitionsQueue
-from lambdas.alerting.states import StateTable, VersionedState
+from lambdas.store.items import ItemConflictError, ItemsUnavailableError
+from lambdas.store.queue import SendError, TransitionsQueue
+from lambdas.store.states import StateTable, VersionedState
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
-from telemetry.alerting import AlertError, Evaluation, GatewayState, Hold, hold, release
-from telemetry.rules import RuleSet
+from telemetry.alerting.evaluate import AlertError, Evaluation, hold, release
+from telemetry.alerting.state import GatewayState, Hold
+from telemetry.rules.rule_set import RuleSet
 
 if TYPE_CHECKING:
     import boto3

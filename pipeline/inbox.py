@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from telemetry.message import Notification, NotifiedAlert
+from telemetry.notifying.message import Notification, NotifiedAlert
 
 if TYPE_CHECKING:
     import boto3

@@ -13,9 +13,9 @@ import msgspec
 from pipeline.athena import query
 from pipeline.errors import PipelineError
 from pipeline.rows import structs
-from simulator.batches import MAX_RECORD_BYTES, Record
-from simulator.sinks import Sink, SinkError
-from telemetry.codec import Reason, decode_batch, is_utf8
+from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.sink import Sink, SinkError
+from telemetry.reading.codec import Reason, decode_batch, is_utf8
 
 if TYPE_CHECKING:
     import boto3

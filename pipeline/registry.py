@@ -11,8 +11,8 @@ import msgspec
 from pipeline.athena import query
 from pipeline.errors import PipelineError
 from pipeline.rows import structs
-from telemetry.devices import Problem, devices
-from telemetry.registry import EMPTY, Registry, RegistryError, parse_registry
+from telemetry.registry.devices import Problem, devices
+from telemetry.registry.registry import EMPTY, Registry, RegistryError, parse_registry
 
 if TYPE_CHECKING:
     import boto3

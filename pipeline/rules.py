@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline import registry
 from pipeline.errors import PipelineError
-from telemetry.registry import EMPTY, Registry
-from telemetry.rules import RulesError, RuleSet, parse_rules
+from telemetry.registry.registry import EMPTY, Registry
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
+from telemetry.text.errors import RulesError
 
 if TYPE_CHECKING:
     import boto3

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import named_queries
-from telemetry.alerts_table import ALERTS
-from telemetry.fields import METRICS
-from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
-from telemetry.truth_table import GROUND_TRUTH
+from telemetry.reading.fields import METRICS
+from telemetry.tables.alerts import ALERTS
+from telemetry.tables.injected_faults import GROUND_TRUTH
+from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
 
 PAGE = Path(__file__).parent.parent / "docs" / "tables.md"
 
@@ -93,7 +93,7 @@ ORDER BY hour""",
 _INTRODUCTION = """\
 # The tables of the lake
 
-<!-- Written by "python -m pipeline.tables_page" from telemetry/tables.py, where this is mended; a test compares. -->
+<!-- Written by "python -m pipeline.tables_page" from telemetry/tables/lake.py: edit that. A test compares. -->
 
 `iot query --tables` prints the same. All times are UTC. Athena bills the bytes that a query scans: say in `WHERE` which
 days (`dt`) it is about, and name the columns that you need.

@@ -10,8 +10,8 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PipelineError
-from simulator.truth import Incident
-from telemetry.truth_table import GROUND_TRUTH, InjectedFault
+from simulator.faults.truth import Incident
+from telemetry.tables.injected_faults import GROUND_TRUTH, InjectedFault
 
 if TYPE_CHECKING:
     import boto3

@@ -1,5 +1,5 @@
 """``python -m simulator``: the simulator alone."""
 
-from simulator.cli import main
+from simulator.run.command import main
 
 main()

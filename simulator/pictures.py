@@ -14,12 +14,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simulator import faults, injections
-from simulator.chance import Floats, Places
-from simulator.fleet import MICROSECONDS, Fleet
-from simulator.models import BUILT_IN, Battery, Model
-from simulator.scenario import Group, Scenario
-from simulator.sites import Site, Weather
+from simulator.faults import effects
+from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.models.devices import BUILT_IN, Battery, Model
+from simulator.models.randomness import Floats, Places
+from simulator.models.sites import Site, Weather
+from simulator.scenario import faults as injections
+from simulator.scenario.scenario import Group, Scenario
 
 _START = dt.datetime(2026, 6, 12, tzinfo=dt.UTC)  # a Friday
 _SITE = Site(name="berlin", timezone="Europe/Berlin", latitude=52.5, mean=10.3)
@@ -120,7 +121,7 @@ def _shared(shared: float) -> Panel:
 
 def _fault(fault: injections.Fault, model: str = "indoor", metric: str = "temperature") -> Panel:
     return Panel(
-        faults.kind_of(fault),
+        effects.kind_of(fault),
         6,
         {"": msgspec.structs.replace(_scenario(BUILT_IN[model], faults=(fault,)), interval="30s")},
         metric,
@@ -220,15 +221,15 @@ def _draw(axis: Axes, panel: Panel) -> None:
 
 def _course(scenario: Scenario, device: int, hours: float, metric: str) -> tuple[Floats, Floats]:
     fleet = Fleet(scenario)
-    since = faults.microseconds(_START)
+    since = effects.microseconds(_START)
     until = since + round(hours * 3600 * MICROSECONDS)
     # A long time in steps that still show a day's course.
     step = max(int(fleet.interval[device]), (until - since) // 4_000)
     taken: Places = np.arange(since, until, step)
     place = np.full(len(taken), device)
     measured = fleet.measure(place, taken)._asdict()
-    injected = faults.plan(fleet, since, until)
-    faults.spoil_values(injected, place, taken // step, taken, measured)
+    injected = effects.plan(fleet, since, until)
+    effects.spoil_values(injected, place, taken // step, taken, measured)
     silent = np.zeros(len(taken), np.bool_)
     for injection in injected:
         if isinstance(injection.fault, injections.Silence):

@@ -6,8 +6,8 @@ import datetime as dt
 
 from hypothesis import strategies as st
 
-from telemetry.fields import FIELDS, Field
-from telemetry.reading import Reading
+from telemetry.reading.fields import FIELDS, Field
+from telemetry.reading.model import Reading
 
 #: Names without control characters; JSON escapes make every other one travel.
 identifiers = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)

@@ -18,11 +18,11 @@ import numpy as np
 
 from benchmarks.detector.shape import READINGS_A_RECORD, Shape, shape
 from benchmarks.plants import DEVICES_A_GATEWAY, encoder, plants, taken
-from simulator.chance import Places
-from simulator.faults import microseconds
-from simulator.fleet import MICROSECONDS
-from simulator.lines import Lines
-from simulator.models import STATUSES
+from simulator.faults.effects import microseconds
+from simulator.fleet.fleet import MICROSECONDS
+from simulator.fleet.lines import Lines
+from simulator.models.devices import STATUSES
+from simulator.models.randomness import Places
 
 _ROUNDS_AN_EVENT = READINGS_A_RECORD // DEVICES_A_GATEWAY
 _START = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)

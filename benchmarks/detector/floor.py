@@ -7,7 +7,7 @@ import base64
 import msgspec
 
 from benchmarks.detector.contenders import Contender, Event
-from telemetry.reading import Reading
+from telemetry.reading.model import Reading
 
 _decoder = msgspec.json.Decoder(Reading)
 

@@ -14,7 +14,7 @@ _Id = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class _Reading(BaseModel):
-    """The fields and bounds of :class:`telemetry.reading.Reading`."""
+    """The fields and bounds of :class:`telemetry.reading.model.Reading`."""
 
     device_id: _Id
     site: _Id

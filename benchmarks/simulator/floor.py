@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmarks.simulator.contenders import START, Contender
 from benchmarks.simulator.ours import scenario
-from simulator import run
-from telemetry.codec import decode_batch, encode_batch
-from telemetry.reading import Reading
+from simulator.run import simulation
+from telemetry.reading.codec import decode_batch, encode_batch
+from telemetry.reading.model import Reading
 
 #: Readings that are ready, taken again and again; as many are encoded at once.
 _READY = 50_000
@@ -17,7 +17,7 @@ _READY = 50_000
 def contender() -> Contender:
     """Encodes by msgspec what the simulator has made before."""
     ready: list[Reading] = []
-    for record in run.records(scenario("calm"), START):
+    for record in simulation.records(scenario("calm"), START):
         ready += decode_batch(record.payload).readings
         if len(ready) >= _READY:
             break

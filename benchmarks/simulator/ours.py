@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.simulator.contenders import DEVICES, INTERVAL, START, Contender
-from simulator import run
-from simulator.manifest import Manifest
-from simulator.scenario import Scenario, load
-from simulator.sinks import LineSink, Sink, open_lines
+from simulator.run import simulation
+from simulator.run.manifest import Manifest
+from simulator.scenario.scenario import Scenario, load
+from simulator.sinks.sink import LineSink, Sink, open_lines
 
 _PACKAGES = ("numpy", "msgspec")
 
@@ -28,9 +28,9 @@ def small_records() -> Contender:
     return _to_file("calm", batch=5)
 
 
-def simulate(scenario: Scenario, rows: int, sink: Sink, batch: int = run.DEFAULT_BATCH) -> Manifest:
+def simulate(scenario: Scenario, rows: int, sink: Sink, batch: int = simulation.DEFAULT_BATCH) -> Manifest:
     """Run as fast as it goes."""
-    return run.simulate(run.plan(scenario, readings=rows, start=START, speed=0, batch=batch), sink)
+    return simulation.simulate(simulation.plan(scenario, readings=rows, start=START, speed=0, batch=batch), sink)
 
 
 def scenario(name: str) -> Scenario:
@@ -38,7 +38,7 @@ def scenario(name: str) -> Scenario:
     return load(name).resized(DEVICES).reporting_every(INTERVAL)
 
 
-def _to_file(name: str, batch: int = run.DEFAULT_BATCH) -> Contender:
+def _to_file(name: str, batch: int = simulation.DEFAULT_BATCH) -> Contender:
     def write(path: Path, rows: int) -> None:
         with open_lines(path) as out:
             simulate(scenario(name), rows, LineSink(out), batch)

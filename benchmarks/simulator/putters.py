@@ -32,7 +32,7 @@ Putter = Callable[["KinesisClient", str], int]
 def ours(rows: int, _ready: Path) -> Putter:
     """The simulator as ``iot simulate --sink kinesis --no-pace`` runs it."""
     from benchmarks.simulator.ours import scenario, simulate  # noqa: PLC0415
-    from simulator.kinesis import KinesisSink  # noqa: PLC0415
+    from simulator.sinks.kinesis import KinesisSink  # noqa: PLC0415
 
     return lambda client, stream: simulate(scenario("calm"), rows, KinesisSink(client, stream)).sent
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from benchmarks.simulator.ours import scenario, simulate
-from simulator.kinesis import KinesisSink
+from simulator.sinks.kinesis import KinesisSink
 
 #: A request's records: partition key and payload.
 Request = list[tuple[str, bytes]]

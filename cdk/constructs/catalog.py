@@ -1,4 +1,4 @@
-"""The lake's tables in the Glue catalog, derived from ``telemetry.tables``."""
+"""The lake's tables in the Glue catalog, derived from ``telemetry.tables.lake``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.naming import ALERTS_PREFIX, GROUND_TRUTH_PREFIX, RAW_PREFIX
-from telemetry.alerts_table import ALERTS
-from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
-from telemetry.truth_table import GROUND_TRUTH
+from telemetry.tables.alerts import ALERTS
+from telemetry.tables.injected_faults import GROUND_TRUTH
+from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
 
 _TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from cdk.constructs.roles import ServiceRole, allow
 from cdk.naming import CURATION_PREFIX, DEVICES_KEY, METRICS_NAMESPACE, RAW_PREFIX, REGISTRY_KEY
-from telemetry.tables import CURATED
+from telemetry.tables.lake import CURATED
 
 #: Where Glue itself puts a Spark job's metrics, with the job's role.
 _SPARK_NAMESPACE = "Glue"

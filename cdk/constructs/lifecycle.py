@@ -17,7 +17,7 @@ from cdk.naming import (
     RAW_PREFIX,
 )
 from cdk.settings import Settings
-from telemetry.tables import CURATED
+from telemetry.tables.lake import CURATED
 
 #: Hardly anybody reads raw objects once they are curated, and a reprocessing that does finds them at once, for a fee.
 _RAW_ARCHIVE = s3.StorageClass.GLACIER_INSTANT_RETRIEVAL

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.app.page import wall, zone
-from telemetry.rules import SEVERITIES
+from telemetry.rules.rule_set import SEVERITIES
 
 #: Of a severity, wherever it is shown: of marks, not of words, which need more contrast.
 SEVERITY_COLOURS = {"info": "#4C8BF5", "warning": "#C98300", "critical": "#D64545", "page": "#9B5DE5"}

@@ -15,8 +15,9 @@ from dashboards.app.measures import Alarm, Measure
 from dashboards.app.pipeline_in_use import Source, deployed, session
 from pipeline import alerts, athena, holds
 from pipeline.alerts import Standing
-from pipeline.plan import Item, cost_so_far
-from telemetry.rules import RuleSet
+from planning.plan import cost_so_far
+from planning.services import Item
+from telemetry.rules.rule_set import RuleSet
 
 _SECONDS = 10
 _MINUTE = 60

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from lambdas.alerting.items import DUE_INDEX
-from pipeline.plan import Usage
-from pipeline.plan_services import MEMORY_GB
-from pipeline.prices import ATHENA_BYTES_A_MEGABYTE, ATHENA_MEGABYTES_AT_LEAST
+from lambdas.store.items import DUE_INDEX
+from planning.plan import Usage
+from planning.prices import ATHENA_BYTES_A_MEGABYTE, ATHENA_MEGABYTES_AT_LEAST
+from planning.services import MEMORY_GB
 
 if TYPE_CHECKING:
     import boto3
@@ -91,7 +91,7 @@ _BILLED = ("SUCCEEDED", "CANCELLED")
 def spent(deployed: Deployment) -> tuple[Measure, ...]:
     """What is billed by its amount: the stream's records and bytes, functions, tables, and what queries read.
 
-    The first word of a key is a field of :class:`~pipeline.plan.Usage`, but for ``queries``.
+    The first word of a key is a field of :class:`~planning.plan.Usage`, but for ``queries``.
     """
     stream = (("StreamName", deployed.stream_name),)
     functions = (deployed.detector_function_name, deployed.watchdog_function_name, deployed.notifier_function_name)

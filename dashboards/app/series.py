@@ -10,8 +10,8 @@ import pandas as pd
 
 from dashboards.app.charts import BY_SEVERITY, NUMBER, TEAL, by_time, ink, time_tooltip
 from dashboards.app.page import wall
-from telemetry.conditions import Comparison, Window, leaves
-from telemetry.rules import RuleSet
+from telemetry.rules.conditions import Comparison, Window, leaves
+from telemetry.rules.rule_set import RuleSet
 
 #: So many times the usual time between two readings is a gap in the line.
 _SILENCE = 4

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from telemetry.fields import METRICS
+from telemetry.reading.fields import METRICS
 
 #: The most rows of devices, readings or changes that a page takes.
 MOST_DEVICES = 5_000

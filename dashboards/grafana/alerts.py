@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards.grafana.frame import Panels, Rows, frame
 from dashboards.grafana.panels import WIDTH, graph, listing, tally
 from dashboards.grafana.queries import ours
-from telemetry.rules import Severity
+from telemetry.rules.rule_set import Severity
 
 
 def alerts(runbooks: str) -> Dashboard:

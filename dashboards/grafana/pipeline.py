@@ -22,8 +22,8 @@ from dashboards.grafana.queries import (
     of_stream,
     ours,
 )
-from telemetry.codec import Reason
-from telemetry.rules import Severity
+from telemetry.reading.codec import Reason
+from telemetry.rules.rule_set import Severity
 
 _PERCENTILES = {"p50": "median", "p95": "p95", "Maximum": "longest"}
 

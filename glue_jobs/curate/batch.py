@@ -18,7 +18,7 @@ from glue_jobs.curate.ledger import Ledger
 from glue_jobs.curate.partition import DAY, day_of, rfc3339
 from glue_jobs.curate.progress import Reporter
 from glue_jobs.curate.raw import RawObject, arrivals_of
-from telemetry.tables import CURATED, QUARANTINE, READINGS
+from telemetry.tables.lake import CURATED, QUARANTINE, READINGS
 
 logger = logging.getLogger(__name__)
 

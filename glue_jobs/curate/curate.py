@@ -26,8 +26,8 @@ from glue_jobs.curate.partition import HOUR, day_of
 from glue_jobs.curate.progress import Reporter
 from glue_jobs.curate.raw import RawObject, RawZone
 from glue_jobs.curate.summary import Summary, Touch
-from telemetry.devices import DeviceRow, devices
-from telemetry.registry import RegistryError, parse_registry
+from telemetry.registry.devices import DeviceRow, devices
+from telemetry.registry.registry import RegistryError, parse_registry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from telemetry.devices import DeviceRow
-from telemetry.tables import DEVICES
+from telemetry.registry.devices import DeviceRow
+from telemetry.tables.lake import DEVICES
 
 _TYPES = {"string": pa.string(), "double": pa.float64(), "date": pa.date32()}
 
-#: The columns of a :class:`~telemetry.devices.DeviceRow`.
+#: The columns of a :class:`~telemetry.registry.devices.DeviceRow`.
 REGISTRY = pa.schema([(column.name, _TYPES[column.type]) for column in DEVICES.columns])
 
 

@@ -14,8 +14,8 @@ from glue_jobs.curate.layout import Plan
 from glue_jobs.curate.progress import Reporter
 from glue_jobs.curate.raw import Content, RawObject, RawZone
 from glue_jobs.curate.transform import Made, Previous, Transform
-from telemetry.devices import DeviceRow
-from telemetry.tables import QUARANTINE, READINGS, READINGS_HOURLY
+from telemetry.registry.devices import DeviceRow
+from telemetry.tables.lake import QUARANTINE, READINGS, READINGS_HOURLY
 
 
 class DuckDBEngine:

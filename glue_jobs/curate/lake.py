@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from glue_jobs.curate.errors import CurateError, doing
 from glue_jobs.curate.layout import DayFile, day_file
-from telemetry.tables import CURATED, DEVICES, Table
+from telemetry.tables.lake import CURATED, DEVICES, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient

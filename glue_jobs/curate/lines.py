@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from telemetry.codec import is_utf8
+from telemetry.reading.codec import is_utf8
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _NEWLINE = ord("\n")

@@ -16,8 +16,8 @@ from botocore.exceptions import HTTPClientError, IncompleteReadError
 from glue_jobs.curate.errors import doing
 from glue_jobs.curate.lines import CorruptObjectError, decompressed
 from glue_jobs.curate.partition import HOUR, Partition, partition_at, start_of_hour
-from telemetry.reading import MAX_LATENESS
-from telemetry.tables import RAW
+from telemetry.reading.model import MAX_LATENESS
+from telemetry.tables.lake import RAW
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

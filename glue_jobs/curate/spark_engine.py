@@ -25,8 +25,8 @@ from glue_jobs.curate.progress import Reporter
 from glue_jobs.curate.raw import RawObject, RawZone
 from glue_jobs.curate.spark_sql import spark_sql
 from glue_jobs.curate.spark_workers import FILES, OBJECTS, STAGED, Worker, schema
-from telemetry.devices import DeviceRow
-from telemetry.tables import (
+from telemetry.registry.devices import DeviceRow
+from telemetry.tables.lake import (
     DEVICE_HEALTH,
     DEVICES,
     QUARANTINE,

@@ -25,9 +25,9 @@ from glue_jobs.curate.lines import Line, split
 from glue_jobs.curate.partition import Partition, start_of_hour
 from glue_jobs.curate.quotes import Contradiction, quotes
 from glue_jobs.curate.raw import AWS_CONFIG, Content, RawObject, RawZone
-from telemetry.codec import decode_batch
-from telemetry.fields import FIELDS
-from telemetry.tables import ATHENA_TYPES, QUARANTINE, Column
+from telemetry.reading.codec import decode_batch
+from telemetry.reading.fields import FIELDS
+from telemetry.tables.lake import ATHENA_TYPES, QUARANTINE, Column
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

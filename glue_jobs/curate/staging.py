@@ -1,6 +1,6 @@
 """Raw lines to typed rows, in DuckDB.
 
-DuckDB parses what is for certain a reading; everything else is decided by ``telemetry.codec`` itself, so
+DuckDB parses what is for certain a reading; everything else is decided by ``telemetry.reading.codec`` itself, so
 that the detector and the tables agree on every line, and on the reason. A line costs the more for it if it
 is malformed, repeats a key or has fields that are none of a reading's.
 """
@@ -18,9 +18,9 @@ from glue_jobs.curate.engine import Touched
 from glue_jobs.curate.lines import LINES, Line, lines_table
 from glue_jobs.curate.raw import Content, RawObject
 from glue_jobs.curate.statements import sql
-from telemetry.codec import decode_batch
-from telemetry.fields import FIELDS
-from telemetry.reading import MAX_CLOCK_SKEW, MAX_LATENESS
+from telemetry.reading.codec import decode_batch
+from telemetry.reading.fields import FIELDS
+from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS
 
 #: Text parsed at once.
 _BATCH_BYTES = 64 * 2**20

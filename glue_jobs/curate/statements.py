@@ -7,8 +7,8 @@ from importlib import resources
 
 import jinja2
 
-from telemetry.fields import FIELDS, METRICS, Field, Kind
-from telemetry.tables import CALIBRATED, DEVICES, STATUSES
+from telemetry.reading.fields import FIELDS, METRICS, Field, Kind
+from telemetry.tables.lake import CALIBRATED, DEVICES, STATUSES
 
 #: DuckDB's types for the kinds of a reading's fields.
 DUCKDB_TYPES: dict[Kind, str] = {

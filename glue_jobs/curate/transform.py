@@ -18,9 +18,9 @@ from glue_jobs.curate.quotes import Contradiction, quotes
 from glue_jobs.curate.raw import Content, RawObject
 from glue_jobs.curate.staging import Staging, insert, naive
 from glue_jobs.curate.statements import literal, sql
-from telemetry.devices import DeviceRow
-from telemetry.fields import FIELDS
-from telemetry.tables import DEVICE_HEALTH, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY, Table
+from telemetry.reading.fields import FIELDS
+from telemetry.registry.devices import DeviceRow
+from telemetry.tables.lake import DEVICE_HEALTH, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY, Table
 
 #: What DuckDB keeps in memory; the rest is in the run's folder.
 _MEMORY = "1GB"

@@ -13,14 +13,15 @@ from typing import Protocol
 
 import msgspec
 
-from lambdas.alerting.items import ItemConflictError
-from lambdas.alerting.recents import Recents
-from lambdas.alerting.states import VersionedState
-from telemetry.alerting import GatewayState, Position, evaluate
-from telemetry.codec import decode_batch
-from telemetry.reading import Reading
-from telemetry.rules import RuleSet
-from telemetry.transitions import Transition
+from lambdas.store.items import ItemConflictError
+from lambdas.store.recents import Recents
+from lambdas.store.states import VersionedState
+from telemetry.alerting.evaluate import evaluate
+from telemetry.alerting.state import GatewayState, Position
+from telemetry.alerting.transitions import Transition
+from telemetry.reading.codec import decode_batch
+from telemetry.reading.model import Reading
+from telemetry.rules.rule_set import RuleSet
 
 #: A record may hold thousands of readings, and what they change has to fit into one item. Cut, they change the same.
 _READINGS_PER_COMMIT = 1000

@@ -16,15 +16,15 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from lambdas.alerting.environment import load
-from lambdas.alerting.queue import TransitionsQueue
-from lambdas.alerting.recents import Recents, RecentTable
-from lambdas.alerting.rules_object import RulesObject
-from lambdas.alerting.states import StateTable
 from lambdas.detector.detect import Detection, EarlierRecordFailedError, Tally
 from lambdas.detector.settings import Settings
-from telemetry.alerting import Position
-from telemetry.rules import parse_rules
+from lambdas.store.environment import load
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.recents import Recents, RecentTable
+from lambdas.store.rules_object import RulesObject
+from lambdas.store.states import StateTable
+from telemetry.alerting.state import Position
+from telemetry.rules.parse import parse_rules
 
 #: Short waits and few tries: the stream delivers a failed record again, and others wait behind it.
 _CLIENTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})

@@ -19,16 +19,16 @@ import msgspec
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.alerting.groups import GroupTable, Stored
-from lambdas.alerting.items import ItemConflictError
-from lambdas.alerting.queue import TransitionsQueue
-from lambdas.alerting.topic import AlertsTopic
-from telemetry.grouping import Group, Member, Outbox, decode_group, encode_group
-from telemetry.inhibiting import Inhibitor, decode_sources, encode_sources, remember, source_key, source_rules
-from telemetry.merging import merge
-from telemetry.rules import RuleSet
-from telemetry.telling import due_at, look, settled
-from telemetry.transitions import Transition
+from lambdas.store.groups import GroupTable, Stored
+from lambdas.store.items import ItemConflictError
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.topic import AlertsTopic
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.dispatch import due_at, look, settled
+from telemetry.notifying.groups import Group, Member, Outbox, decode_group, encode_group
+from telemetry.notifying.inhibition import Inhibitor, decode_sources, encode_sources, remember, source_key, source_rules
+from telemetry.notifying.merge import merge
+from telemetry.rules.rule_set import RuleSet
 
 #: How often a change is tried on an item that others change as well, and what full jitter waits between, in seconds.
 _MAX_TRIES = 6
@@ -89,7 +89,7 @@ class Carrier:
     def remember(self, rule: str, transitions: Sequence[Transition]) -> None:
         """Note which alerts of a source rule fire; before any group is looked at.
 
-        Raises :class:`~lambdas.alerting.items.ItemConflictError` if others keep changing them.
+        Raises :class:`~lambdas.store.items.ItemConflictError` if others keep changing them.
         """
         key = source_key(rule)
         for _ in self._tries():
@@ -109,7 +109,7 @@ class Carrier:
         """Merge, look and commit in one write; None if that changes nothing.
 
         ``new`` is the group for when nothing is ``stored`` yet. Raises
-        :class:`~lambdas.alerting.items.ItemConflictError` if others keep changing it.
+        :class:`~lambdas.store.items.ItemConflictError` if others keep changing it.
         """
         for attempt in self._tries():
             if attempt:

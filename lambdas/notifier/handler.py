@@ -16,17 +16,17 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from lambdas.alerting.environment import load
-from lambdas.alerting.groups import GroupTable
-from lambdas.alerting.lake import AlertsLake
-from lambdas.alerting.queue import TransitionsQueue
-from lambdas.alerting.rules_object import RulesObject
-from lambdas.alerting.topic import AlertsTopic
 from lambdas.notifier.carry import Carrier, Tally
 from lambdas.notifier.notify import Notifier
 from lambdas.notifier.settings import Settings
-from telemetry.notifying import Batch, Wake, decode_message
-from telemetry.rules import parse_rules
+from lambdas.store.environment import load
+from lambdas.store.groups import GroupTable
+from lambdas.store.lake import AlertsLake
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.rules_object import RulesObject
+from lambdas.store.topic import AlertsTopic
+from telemetry.notifying.queue import Batch, Wake, decode_message
+from telemetry.rules.parse import parse_rules
 
 #: Short waits and few tries: the queue delivers a failed message again.
 _CLIENTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})

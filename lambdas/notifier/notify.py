@@ -8,15 +8,15 @@ import msgspec
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.alerting.groups import GroupTable, Stored
-from lambdas.alerting.lake import AlertsLake, LakeError
 from lambdas.notifier.carry import Carrier
-from telemetry.grouping import Group, group_key, labels_of
-from telemetry.inhibiting import source_rules
-from telemetry.merging import concerns_groups
-from telemetry.notifying import Batch, Wake
-from telemetry.rules import RuleSet
-from telemetry.transitions import Transition
+from lambdas.store.groups import GroupTable, Stored
+from lambdas.store.lake import AlertsLake, LakeError
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.groups import Group, group_key, labels_of
+from telemetry.notifying.inhibition import source_rules
+from telemetry.notifying.merge import concerns_groups
+from telemetry.notifying.queue import Batch, Wake
+from telemetry.rules.rule_set import RuleSet
 
 Messages = Mapping[str, Batch | Wake]
 
@@ -48,7 +48,7 @@ class Notifier:
     def process(self, messages: Messages) -> set[str]:
         """Process messages by their ids; returns the ids of those that have to be delivered again.
 
-        Raises :class:`~lambdas.alerting.items.ItemsUnavailableError` if the groups cannot be read.
+        Raises :class:`~lambdas.store.items.ItemsUnavailableError` if the groups cannot be read.
         """
         failed = self._to_lake(messages)
         # The sources first: what they inhibit must not be told by the groups that are due now.

@@ -14,15 +14,15 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from lambdas.alerting.environment import load
-from lambdas.alerting.items import due_keys
-from lambdas.alerting.queue import TransitionsQueue
-from lambdas.alerting.recents import RecentTable
-from lambdas.alerting.rules_object import RulesObject
-from lambdas.alerting.states import StateTable
+from lambdas.store.environment import load
+from lambdas.store.items import due_keys
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.recents import RecentTable
+from lambdas.store.rules_object import RulesObject
+from lambdas.store.states import StateTable
 from lambdas.watchdog.settings import Settings
 from lambdas.watchdog.watch import Watchdog
-from telemetry.rules import parse_rules
+from telemetry.rules.parse import parse_rules
 
 #: What fails is due again in a minute.
 _CLIENTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from aws_lambda_powertools import Logger
 
-from lambdas.alerting.items import MAX_KEYS_PER_BATCH_GET, ItemConflictError
-from lambdas.alerting.queue import TransitionsQueue
-from lambdas.alerting.recents import RecentTable, WrittenRecent
-from lambdas.alerting.states import StateTable, VersionedState
-from telemetry.alerting import Evaluation, advance, next_silence, silent
-from telemetry.recent import Recent
-from telemetry.rules import RuleSet
+from lambdas.store.items import MAX_KEYS_PER_BATCH_GET, ItemConflictError
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.recents import RecentTable, WrittenRecent
+from lambdas.store.states import StateTable, VersionedState
+from telemetry.alerting.evaluate import Evaluation, advance, next_silence, silent
+from telemetry.alerting.recent import Recent
+from telemetry.rules.rule_set import RuleSet
 
 #: Gateways at a time: the work is waiting for DynamoDB and SQS.
 _THREADS = 8

@@ -1,6 +1,6 @@
 """The lake's tables in DuckDB: empty, or with a few rows to which every named query has an answer.
 
-The columns and their types are those of ``telemetry.tables`` and ``telemetry.alerts_table``; a row needs only the
+The columns and their types are those of ``telemetry.tables.lake`` and ``telemetry.tables.alerts``; a row needs only the
 values that matter to a test, the others are made up by the column's type.
 """
 
@@ -17,7 +17,7 @@ import duckdb
 import sqlglot
 
 from pipeline.tables_page import TABLES
-from telemetry.tables import Column, Table
+from telemetry.tables.lake import Column, Table
 
 Row = Mapping[str, Any]
 

@@ -14,9 +14,9 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Template
 
 from cdk.constructs.delivery import Delivery
-from lambdas.alerting.lake import AlertsLake
-from telemetry.alerts_table import ALERTS
-from telemetry.transitions import Transition
+from lambdas.store.lake import AlertsLake
+from telemetry.alerting.transitions import Transition
+from telemetry.tables.alerts import ALERTS
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient

@@ -15,7 +15,7 @@ from aws_cdk.assertions import Template
 
 from cdk.naming import Service, StackPart
 from pipeline.tables_page import TABLES
-from telemetry.tables import Table
+from telemetry.tables.lake import Table
 from tests.infra.conftest import app_for, templates_for
 from tests.infra.permissions import Permissions, listed
 

@@ -11,19 +11,21 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.playback import Playback
-from pipeline.rule_test_file import beside, parse_tests
-from telemetry.alerting import Hold, hold, release
-from telemetry.grouping import Group, group_key, labels_of
-from telemetry.inhibiting import Inhibitor, remember, source_rules
-from telemetry.lint import lint
-from telemetry.merging import concerns_groups, merge
-from telemetry.message import MAX_ALERTS, Notification
-from telemetry.reading import Reading, Status
-from telemetry.registry import parse_registry
-from telemetry.rules import RuleSet, parse_rules
-from telemetry.telling import due_at, look, settled
-from telemetry.transitions import Transition
+from evaluation.playback import Playback
+from evaluation.rule_test_file import beside, parse_tests
+from telemetry.alerting.evaluate import hold, release
+from telemetry.alerting.state import Hold
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.dispatch import due_at, look, settled
+from telemetry.notifying.groups import Group, group_key, labels_of
+from telemetry.notifying.inhibition import Inhibitor, remember, source_rules
+from telemetry.notifying.merge import concerns_groups, merge
+from telemetry.notifying.message import MAX_ALERTS, Notification
+from telemetry.reading.model import Reading, Status
+from telemetry.registry.registry import parse_registry
+from telemetry.rules.lint import lint
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path for path in (ROOT / "docs/examples").glob("*.yaml") if not path.name.endswith(".test.yaml"))

@@ -15,7 +15,7 @@ from sqlglot.optimizer.qualify import qualify
 from cdk.naming import Names
 from dashboards.grafana.queries import SQL
 from pipeline.tables_page import TABLES
-from telemetry.tables import Table
+from telemetry.tables.lake import Table
 from tests.contract import grafana, lake
 
 NOW = dt.datetime(2026, 11, 23, 12)

@@ -1,4 +1,4 @@
-"""The Glue catalog has exactly the columns that ``telemetry.tables`` says."""
+"""The Glue catalog has exactly the columns that ``telemetry.tables.lake`` says."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Template
 
 from cdk.constructs.catalog import Catalog
-from telemetry.alerts_table import ALERTS
-from telemetry.reading import Reading
-from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
-from telemetry.transitions import Transition
+from telemetry.alerting.transitions import Transition
+from telemetry.reading.model import Reading
+from telemetry.tables.alerts import ALERTS
+from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from sqlglot.optimizer.qualify import qualify
 
 from pipeline.named_queries import NamedQuery, load
 from pipeline.tables_page import EXAMPLES, TABLES
-from telemetry.tables import Table
+from telemetry.tables.lake import Table
 from tests.contract import lake
 
 QUERIES = load()

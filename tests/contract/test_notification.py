@@ -10,7 +10,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from telemetry.message import Notification, NotifiedAlert
+from telemetry.notifying.message import Notification, NotifiedAlert
 from tests.unit.notifier.desk import Desk
 from tests.unit.notifier.samples import MINUTE, firing, then
 

@@ -13,17 +13,19 @@ from benchmarks.curate import report as curate
 from benchmarks.detector import contenders as detection
 from benchmarks.detector import report as detector
 from benchmarks.measuring import Ratio
+from benchmarks.report import measurements
+from benchmarks.report.aims import held
+from benchmarks.report.measurements import PAGE, Record, folder_of, read
+from benchmarks.report.page import results, text
+from benchmarks.report.plots import draw, pictures
+from benchmarks.report.results import Benchmark, Demo, Planned
 from benchmarks.simulator import contenders as simulation
 from benchmarks.simulator import putters
 from benchmarks.simulator import report as simulator
-from local.demo import Latency, Summary
-from pipeline import report, show_plan
-from pipeline.plan import Fleet, plan
-from pipeline.report import PAGE, Record, folder_of, read
-from pipeline.report_aims import held
-from pipeline.report_page import results, text
-from pipeline.report_plots import draw, pictures
-from pipeline.report_results import Benchmark, Demo, Planned
+from cli.demo import Latency, Summary
+from cli.rendering import plan as show_plan
+from planning.plan import plan
+from planning.traffic import Fleet
 
 FOLDER = folder_of(PAGE)
 RATIO = Ratio(2.0, 3.0)
@@ -60,7 +62,7 @@ def test_should_name_command_versions_machine_and_commit(record: Record) -> None
 
 
 def test_should_have_measured_what_a_run_measures() -> None:
-    assert set(read(FOLDER)) == {each.name for each in report.planned(report.FULL, Path("summary.json"))}
+    assert set(read(FOLDER)) == {each.name for each in measurements.planned(measurements.FULL, Path("summary.json"))}
 
 
 def _names(*others: str) -> dict[str, Ratio]:

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from simulator.scenario import NAMES, ScenarioError, parse, text_of
-from simulator.schema import schema, text
+from simulator.scenario.scenario import NAMES, ScenarioError, parse, text_of
+from simulator.scenario.schema import schema, text
 from tests.unit.simulator.test_scenario import BASE, MISTAKES, OTHERS, WHOLE
 
 SCHEMA = Path("docs/scenario.schema.json")
@@ -41,7 +41,9 @@ def validator() -> jsonschema.Draft202012Validator:
 
 
 def test_should_have_the_schema_that_the_code_has() -> None:
-    assert SCHEMA.read_text() == text(), "scenarios changed: python -m simulator.schema > docs/scenario.schema.json"
+    assert SCHEMA.read_text() == text(), (
+        "scenarios changed: python -m simulator.scenario.schema > docs/scenario.schema.json"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,8 +18,8 @@ from localstack_client.session import Session
 from local import deployment
 from local.endpoint import local_environment
 from pipeline.inbox import open_inbox
-from telemetry.codec import encode_batch
-from telemetry.reading import Reading
+from telemetry.reading.codec import encode_batch
+from telemetry.reading.model import Reading
 from tests.waiting import wait_for
 
 ENDPOINT = os.environ.get("LOCALSTACK_ENDPOINT", "")

@@ -40,7 +40,7 @@ def test_should_put_code_and_sql_into_the_wheel_and_nothing_else(tmp_path: Path)
     with zipfile.ZipFile(bundling.curate_wheel(tmp_path)) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
-    assert {"telemetry/reading.py", "glue_jobs/__init__.py", "glue_jobs/curate/arguments.py"} <= names
+    assert {"telemetry/reading/model.py", "glue_jobs/__init__.py", "glue_jobs/curate/arguments.py"} <= names
     assert {f"glue_jobs/curate/sql/{path.name}" for path in (ROOT / "glue_jobs/curate/sql").glob("*.sql")} <= names
     assert {Path(name).suffix for name in names} == {".py", ".sql"}
     assert not {"glue_jobs/curate/job.py", "glue_jobs/curate/spark_job.py"} & names
@@ -52,7 +52,9 @@ def test_should_build_a_wheel_that_installs(tmp_path: Path) -> None:
 
     subprocess.run([*command, "--python", sys.executable], check=True, capture_output=True)
 
-    assert (tmp_path / "to/telemetry/reading.py").read_bytes() == (ROOT / "telemetry/reading.py").read_bytes()
+    assert (tmp_path / "to/telemetry/reading/model.py").read_bytes() == (
+        ROOT / "telemetry/reading/model.py"
+    ).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ for path in sorted(pathlib.Path("lambdas").glob("*/*.py")) + sorted(pathlib.Path
     )
     assert done.stderr == ""
     handlers = {f"lambdas/{name}/handler.py" for name in ("detector", "watchdog", "notifier")}
-    assert {*handlers, "telemetry/rules.py"} <= set(done.stdout.split())
+    assert {*handlers, "telemetry/rules/parse.py"} <= set(done.stdout.split())
     assert not list(bundle.rglob("test_*.py"))
     assert not (bundle / "lambdas/requirements.in").exists()
 

@@ -23,8 +23,9 @@ from lambdas.detector.settings import Settings as DetectorSettings
 from lambdas.notifier.carry import Tally as NotifierTally
 from lambdas.notifier.settings import Settings as NotifierSettings
 from lambdas.watchdog.settings import Settings as WatchdogSettings
-from telemetry.codec import Reason
-from telemetry.rules import Severity, parse_rules
+from telemetry.reading.codec import Reason
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import Severity
 from tests.infra.conftest import ROOT, resources
 
 if TYPE_CHECKING:

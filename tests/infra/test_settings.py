@@ -9,7 +9,7 @@ import pytest
 from aws_cdk import RemovalPolicy
 
 from cdk.settings import STAGE_DEFAULTS, Settings, SettingsError, Stage, load
-from telemetry.reading import MAX_LATENESS
+from telemetry.reading.model import MAX_LATENESS
 
 
 def test_should_deploy_to_dev_where_nothing_is_set() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from simulator.batches import Record
-from simulator.sinks import Delivery, Sink
+from simulator.sinks.batches import Record
+from simulator.sinks.sink import Delivery, Sink
 
 
 class Sending:

@@ -9,12 +9,13 @@ import boto3
 import msgspec
 import pytest
 
-from pipeline import athena, audit, etl
-from pipeline.audit import NOT_READABLE, Audit, DeviceRow, Lateness
+from evaluation import audit
+from evaluation.audit import NOT_READABLE, Audit, DeviceRow, Lateness
+from pipeline import athena, etl
 from pipeline.deployment import Deployment
-from simulator.manifest import DeviceCounts, Manifest
-from telemetry.codec import encode_batch
-from telemetry.reading import Reading
+from simulator.run.manifest import DeviceCounts, Manifest
+from telemetry.reading.codec import encode_batch
+from telemetry.reading.model import Reading
 from tests.waiting import wait_for
 
 UTC = dt.UTC

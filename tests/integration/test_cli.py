@@ -20,11 +20,11 @@ import pytest
 
 import local.emulator
 from cli import main, target
+from evaluation.audit import count_raw_lines
 from local.emulator import Instance
-from pipeline.audit import count_raw_lines
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
-from simulator.manifest import Manifest
+from simulator.run.manifest import Manifest
 from tests.waiting import wait_for
 
 IOT = Path(sys.executable).with_name("iot")

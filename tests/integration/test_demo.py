@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from local import demo, emulator
-from simulator.truth import decode_incidents
+from cli import demo
+from local import emulator
+from simulator.faults.truth import decode_incidents
 from tests.waiting import wait_for
 
 SUMMARY_KEYS = [
@@ -80,7 +81,7 @@ RUN = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from local import demo
+from cli import demo
 demo.run(Console(force_terminal=False), home=Path(sys.argv[1]))
 """
 

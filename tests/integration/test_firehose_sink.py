@@ -7,9 +7,9 @@ import uuid
 import boto3
 import pytest
 
-from simulator.batches import Record
-from simulator.firehose import FirehoseSink
-from simulator.sinks import SinkError
+from simulator.sinks.batches import Record
+from simulator.sinks.firehose import FirehoseSink
+from simulator.sinks.sink import SinkError
 from tests.waiting import wait_for
 
 ROLE = "arn:aws:iam::000000000000:role/firehose"

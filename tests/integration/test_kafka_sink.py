@@ -9,10 +9,10 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 
 from local.emulator import free_port
-from simulator import kafka
-from simulator.batches import MAX_RECORD_BYTES, Record
-from simulator.kafka import open_kafka
-from simulator.sinks import SinkError
+from simulator.sinks import kafka
+from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.kafka import open_kafka
+from simulator.sinks.sink import SinkError
 from tests.integration.kafka_broker import KafkaBroker, missing
 from tests.integration.sending import Sending
 from tests.waiting import wait_for

@@ -12,9 +12,9 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from local.emulator import free_port
-from simulator.batches import Record
-from simulator.mqtt import MAX_MESSAGE_BYTES, MqttSink, open_mqtt
-from simulator.sinks import SinkError
+from simulator.sinks.batches import Record
+from simulator.sinks.mqtt import MAX_MESSAGE_BYTES, MqttSink, open_mqtt
+from simulator.sinks.sink import SinkError
 from tests.integration.mqtt_broker import HOST, Certificates, MqttBroker
 from tests.integration.relay import Relay
 from tests.integration.sending import Sending

@@ -12,19 +12,20 @@ import boto3
 import pandas as pd
 import pytest
 
+from evaluation import scoring
+from evaluation.audit import audit, count_raw_lines
 from glue_jobs.curate.summary import Summary
-from pipeline import athena, etl, named_queries, quarantine, registry, scoring, truth
-from pipeline.audit import audit, count_raw_lines
+from pipeline import athena, etl, named_queries, quarantine, registry, truth
 from pipeline.deployment import Deployment
 from pipeline.inbox import Inbox, Received, open_inbox
-from simulator.injections import BatteryDying, Duplicate, Malformed, Reorder, Spike, Step
-from simulator.kinesis import KinesisSink
-from simulator.models import BUILT_IN
-from simulator.run import plan, simulate
-from simulator.scenario import Group, Scenario
-from simulator.sites import Site
-from simulator.truth import Incident
-from telemetry.message import NotifiedAlert
+from simulator.faults.truth import Incident
+from simulator.models.devices import BUILT_IN
+from simulator.models.sites import Site
+from simulator.run.simulation import plan, simulate
+from simulator.scenario.faults import BatteryDying, Duplicate, Malformed, Reorder, Spike, Step
+from simulator.scenario.scenario import Group, Scenario
+from simulator.sinks.kinesis import KinesisSink
+from telemetry.notifying.message import NotifiedAlert
 from tests.waiting import wait_for
 
 UTC = dt.UTC

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline import report
-from pipeline.report import Measurement, run
-from pipeline.report_machine import Surroundings, surroundings
-from pipeline.report_results import Benchmark, Scored
-from tests.unit.pipeline.reported import benchmark, scored
+from benchmarks.report import measurements
+from benchmarks.report.machine import Surroundings, surroundings
+from benchmarks.report.measurements import Measurement, run
+from benchmarks.report.results import Benchmark, Scored
+from tests.unit.benchmarks.reported import benchmark, scored
 from tests.waiting import wait_for
 
 
@@ -90,20 +90,20 @@ def test_should_read_the_file_that_a_command_leaves_and_never_an_earlier_one(
 
 def test_should_write_a_record_and_read_it_again(where: Surroundings, tmp_path: Path) -> None:
     record = run(fake(printing(benchmark("fake", "peer"))), where, lambda _: None)
-    report.write(tmp_path / "r", record)
-    (found,) = report.read(tmp_path / "r").values()
+    measurements.write(tmp_path / "r", record)
+    (found,) = measurements.read(tmp_path / "r").values()
     assert msgspec.structs.replace(found, result=msgspec.Raw()) == msgspec.structs.replace(record, result=msgspec.Raw())
     assert found.decoded(Benchmark) == record.decoded(Benchmark)
-    report.write(tmp_path / "r", msgspec.structs.replace(record, name="stale"))
-    report.forget(tmp_path / "r", ["fake"])
-    assert list(report.read(tmp_path / "r")) == ["fake"]
+    measurements.write(tmp_path / "r", msgspec.structs.replace(record, name="stale"))
+    measurements.forget(tmp_path / "r", ["fake"])
+    assert list(measurements.read(tmp_path / "r")) == ["fake"]
 
 
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from pipeline.report import Measurement, run
-from pipeline.report_machine import surroundings
+from benchmarks.report.measurements import Measurement, run
+from benchmarks.report.machine import surroundings
 grandchild = "import sys, time; print('up', file=sys.stderr, flush=True); time.sleep(600)"
 child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
 run(Measurement("fake", ("python", "-c", child), dict), surroundings(), lambda line: Path(sys.argv[1]).write_text(line))

@@ -16,8 +16,8 @@ from dashboards.app.pipeline_in_use import Source, deployed, session
 from pipeline import holds
 from pipeline.alerts import Place, Standing
 from pipeline.errors import PipelineError
-from telemetry.durations import parse_duration
-from telemetry.rules import SEVERITIES
+from telemetry.rules.rule_set import SEVERITIES
+from telemetry.text.durations import parse_duration
 
 _REFRESH = "10s"
 _SNOOZES = ["30m", "1h", "2h", "8h", "1d", "7d"]

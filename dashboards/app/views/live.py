@@ -12,7 +12,7 @@ from dashboards.app.page import CURATE, Figure, ago, clock, figures, guarded, no
 from dashboards.app.pipeline_in_use import Source
 from dashboards.app.views import alerts
 from pipeline.alerts import Standing
-from telemetry.rules import SEVERITIES
+from telemetry.rules.rule_set import SEVERITIES
 
 _REFRESH = "10s"
 _MINUTE = 60

@@ -1,4 +1,4 @@
--- Lines to typed columns, and whether each line is for certain the reading that telemetry.codec makes of it.
+-- Lines to typed columns, and whether each line is for certain the reading that telemetry.reading.codec makes of it.
 --
 -- In doubt the answer is no, and the codec decides; so this may be stricter than the codec and never laxer.
 -- A plain line has the fields in the order of the contract, each once, and nothing that needs a second look: one

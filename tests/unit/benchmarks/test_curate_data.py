@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.curate.data import write
 from benchmarks.curate.dataset import REGISTRY_KEY, Contents, contents, folder_of, raw_objects
-from telemetry.codec import decode_batch
-from telemetry.reading import Reading
-from telemetry.registry import parse_registry
+from telemetry.reading.codec import decode_batch
+from telemetry.reading.model import Reading
+from telemetry.registry.registry import parse_registry
 
 ROWS = 5_000
 

@@ -15,8 +15,8 @@ from benchmarks.detector import json_loads, powertools_pydantic
 from benchmarks.detector.contenders import FLOOR, NAMES, OURS, PEERS, Contender
 from benchmarks.detector.report import report, table
 from benchmarks.detector.trial import Outcome
-from telemetry.codec import encode_batch
-from telemetry.reading import Reading
+from telemetry.reading.codec import encode_batch
+from telemetry.reading.model import Reading
 
 RUN = [sys.executable, "-m", "benchmarks.detector", "--rows", "2000", "--rounds", "1"]
 COLD = {"handler": 0.3, "boto3": 0.1}

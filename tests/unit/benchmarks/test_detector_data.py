@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks.detector.data import events
 from benchmarks.detector.shape import Shape, shape
-from telemetry.codec import decode_batch
-from telemetry.reading import Reading
+from telemetry.reading.codec import decode_batch
+from telemetry.reading.model import Reading
 
 
 def decoded(event: dict[str, Any]) -> list[Reading]:

@@ -30,8 +30,8 @@ from benchmarks.simulator.report import report, table
 from benchmarks.simulator.stream_trial import measure as measure_stream
 from benchmarks.simulator.trial import Outcome, measure
 from local.endpoint import LocalError
-from simulator.run import DEFAULT_BATCH
-from telemetry.codec import decode_batch
+from simulator.run.simulation import DEFAULT_BATCH
+from telemetry.reading.codec import decode_batch
 
 ROWS = 7_000
 

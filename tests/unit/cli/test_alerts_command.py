@@ -15,11 +15,11 @@ from typer.testing import CliRunner, Result
 
 from cli import target
 from cli.alerts import app
-from lambdas.alerting.states import StateTable
+from lambdas.store.states import StateTable
 from pipeline import alerts
 from pipeline.alerts import Event
 from pipeline.errors import PipelineError
-from telemetry.alerting import AlertState, Hold
+from telemetry.alerting.state import AlertState, Hold
 from tests.unit.pipeline.alerting import DEPLOYED, NOW, RULES_TEXT, create_state_table, reading, state_of
 
 

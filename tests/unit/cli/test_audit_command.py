@@ -16,11 +16,11 @@ from typer.testing import CliRunner, Result
 
 from cli import audit as command
 from cli import target
-from pipeline import audit as auditing
-from pipeline import show_audit
-from pipeline.audit import NOT_READABLE, Audit, Counts, DeviceRow, Lateness, OnProgress
+from cli.rendering import audit as show_audit
+from evaluation import audit as auditing
+from evaluation.audit import NOT_READABLE, Audit, Counts, DeviceRow, Lateness, OnProgress
 from pipeline.errors import PipelineError
-from simulator.manifest import Manifest
+from simulator.run.manifest import Manifest
 from tests.unit.pipeline.alerting import DEPLOYED, NOW
 
 app = typer.Typer()

@@ -16,9 +16,9 @@ from cli import target
 from cli.quarantine import app
 from pipeline import quarantine
 from pipeline.errors import PipelineError
-from telemetry.codec import decode_batch, encode_batch
-from telemetry.reading import MAX_LATENESS, Reading
-from telemetry.tables import QUARANTINE
+from telemetry.reading.codec import decode_batch, encode_batch
+from telemetry.reading.model import MAX_LATENESS, Reading
+from telemetry.tables.lake import QUARANTINE
 from tests.unit.pipeline.alerting import DEPLOYED
 from tests.unit.pipeline.lake import Lake
 

@@ -15,7 +15,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from cli import query, target
-from pipeline import athena, named_queries, show
+from cli.rendering import console
+from pipeline import athena, named_queries
 from pipeline.athena import Answer, Statistics
 from pipeline.errors import PipelineError
 from pipeline.tables_page import TABLES
@@ -40,7 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
     def answer(_session: object, _deployed: object, sql: str) -> Answer:
         statements.append(sql)
-        return Answer(statements.frame, Statistics(0.5, 12_000_000, 0.00006))
+        return Answer(statements.frame, Statistics(0.5, 12_000_000, billed=True))
 
     monkeypatch.setattr(target, "deployed", lambda _: (boto3.Session(), DEPLOYED))
     monkeypatch.setattr(athena, "answer", answer)
@@ -49,7 +50,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 @pytest.fixture
 def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "on_terminal", lambda: True)
+    monkeypatch.setattr(console, "on_terminal", lambda: True)
 
 
 def iot_query(*words: str | Path, aws: bool = False) -> Result:

@@ -11,14 +11,15 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from benchmarks.report import machine
+from benchmarks.report import measurements as measuring
+from benchmarks.report import page as report_page
+from benchmarks.report.machine import Surroundings
+from benchmarks.report.measurements import Measurement, Record
 from cli import report as command
 from local import emulator
-from pipeline import report as measuring
-from pipeline import report_machine, report_page
 from pipeline.errors import PipelineError
-from pipeline.report import Measurement, Record
-from pipeline.report_machine import Surroundings
-from tests.unit.pipeline.reported import MACHINE, everything, record
+from tests.unit.benchmarks.reported import MACHINE, everything, record
 
 app = typer.Typer()
 app.command()(command.report)
@@ -53,7 +54,7 @@ def iot(page: Path, ran: list[Measurement], stopped: list[str], monkeypatch: pyt
 
     monkeypatch.setattr(measuring, "run", run)
     monkeypatch.setattr(report_page, "draw", lambda *_: None)  # takes a second
-    monkeypatch.setattr(report_machine, "surroundings", lambda: Surroundings(MACHINE, {}, "abc1234"))
+    monkeypatch.setattr(machine, "surroundings", lambda: Surroundings(MACHINE, {}, "abc1234"))
     monkeypatch.setattr(emulator, "running", lambda: None)
     monkeypatch.setattr(emulator, "stop", lambda: stopped.append("stopped"))
 

@@ -19,9 +19,9 @@ from cli import rules as verbs
 from cli import target
 from pipeline import history
 from pipeline.errors import PipelineError
-from telemetry.reading import Reading
-from telemetry.rules import parse_rules
-from tests.unit.pipeline.played import START, batches
+from telemetry.reading.model import Reading
+from telemetry.rules.parse import parse_rules
+from tests.unit.evaluation.played import START, batches
 
 ROOT = Path(__file__).parents[3]
 RULES = 'rules: [{name: hot, when: "temperature > 40", for: 5m, severity: critical}]\n'

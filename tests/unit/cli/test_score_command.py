@@ -20,11 +20,11 @@ from cli import target
 from pipeline import alerts as in_lake
 from pipeline.errors import PipelineError
 from pipeline.inbox import Received
-from simulator import scenario
-from simulator.manifest import DeviceCounts, Manifest
-from simulator.truth import Incident, encode_incidents
-from telemetry.message import Notification, NotifiedAlert
-from telemetry.transitions import Transition
+from simulator.faults.truth import Incident, encode_incidents
+from simulator.run.manifest import DeviceCounts, Manifest
+from simulator.scenario import scenario
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.message import Notification, NotifiedAlert
 from tests.unit.pipeline.alerting import DEPLOYED
 
 app = typer.Typer()

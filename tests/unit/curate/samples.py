@@ -16,8 +16,8 @@ from glue_jobs.curate.lines import CorruptObjectError, decompressed
 from glue_jobs.curate.partition import day_of
 from glue_jobs.curate.raw import Content, raw_object
 from glue_jobs.curate.transform import Made, Previous, Transform
-from telemetry.devices import DeviceRow
-from telemetry.tables import CURATED
+from telemetry.registry.devices import DeviceRow
+from telemetry.tables.lake import CURATED
 
 ARRIVED = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
 GOOD: dict[str, Any] = {"device_id": "d1", "site": "s1", "ts": "2026-11-23T12:29:59Z", "seq": 7, "status": "ok"}

@@ -10,7 +10,7 @@ import pytest
 
 from glue_jobs.curate import batch
 from glue_jobs.curate.partition import DAY, HOUR
-from telemetry.tables import CURATED
+from telemetry.tables.lake import CURATED
 from tests.unit.curate.deployed import Aws, Rows, at
 from tests.unit.curate.memory_aws import Killed, Life, memory_clients
 from tests.unit.curate.samples import ARRIVED, line

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from glue_jobs.curate import lines, staging
 from glue_jobs.curate.partition import HOUR, start_of_hour
 from glue_jobs.curate.staging import Staging
-from telemetry.codec import decode_batch, encode_batch
-from telemetry.fields import FIELDS, Field
-from telemetry.reading import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
+from telemetry.reading.codec import decode_batch, encode_batch
+from telemetry.reading.fields import FIELDS, Field
+from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
 from tests.strategies import readings
 from tests.unit.curate.samples import ARRIVED, GOOD, curated, line, stored
 

@@ -18,7 +18,7 @@ from moto import mock_aws
 from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.partition import HOUR, Partition, start_of_hour
 from glue_jobs.curate.raw import Content, RawObject, RawZone, arrivals_of, raw_object
-from telemetry.codec import decode_batch
+from telemetry.reading.codec import decode_batch
 from tests.unit.curate.samples import ARRIVED, key, line, stored
 
 if TYPE_CHECKING:

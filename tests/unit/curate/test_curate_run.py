@@ -18,7 +18,7 @@ from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.index import Index
 from glue_jobs.curate.partition import DAY, HOUR
 from glue_jobs.curate.raw import RawZone
-from telemetry.tables import CURATED
+from telemetry.tables.lake import CURATED
 from tests.unit.curate.deployed import NOW, Aws, at
 from tests.unit.curate.samples import ARRIVED, key, line
 

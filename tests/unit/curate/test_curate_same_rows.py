@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from glue_jobs.curate.lines import CorruptObjectError, decompressed, split
 from glue_jobs.curate.partition import HOUR
 from glue_jobs.curate.raw import RawObject, RawZone
-from telemetry.codec import decode_batch
-from telemetry.reading import Reading
+from telemetry.reading.codec import decode_batch
+from telemetry.reading.model import Reading
 from tests.unit.curate.deployed import Aws, Rows, at
 from tests.unit.curate.memory_aws import Life, memory_clients
 from tests.unit.curate.samples import ARRIVED, key

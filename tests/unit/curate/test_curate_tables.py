@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glue_jobs.curate.raw import Content
-from telemetry.devices import devices
-from telemetry.fields import METRICS
-from telemetry.registry import parse_registry
-from telemetry.tables import CURATED
+from telemetry.reading.fields import METRICS
+from telemetry.registry.devices import devices
+from telemetry.registry.registry import parse_registry
+from telemetry.tables.lake import CURATED
 from tests.unit.curate.samples import ARRIVED, Rows, curated, line, stored
 
 _MINUTE = dt.timedelta(minutes=1)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dashboards.app.series import Threshold, chart, near, spans_of, thresholds_of
-from telemetry.rules import parse_rules
+from telemetry.rules.parse import parse_rules
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 RULES = parse_rules(

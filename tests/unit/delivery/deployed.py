@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from telemetry.alerting import GatewayState
+from telemetry.alerting.state import GatewayState
 from tests.eventsource import Clock, Discarded, Killed
 from tests.faulty_aws import S3, SNS, SQS, DynamoDB, Fault, Faults, Firehose
 
@@ -176,7 +176,7 @@ class Deployed:
         }
 
     def _reader(self, table: str) -> Any:
-        items = sys.modules["lambdas.alerting.items"]
+        items = sys.modules["lambdas.store.items"]
         return items.ItemReader(self._dynamodb, table, sleep=lambda _: None)
 
     # What came of it

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry.codec import encode_batch
-from telemetry.reading import Reading
+from telemetry.reading.codec import encode_batch
+from telemetry.reading.model import Reading
 from tests.eventsource import EventSourceMapping, Record, Settings
 from tests.faulty_aws import Fault
 from tests.unit.delivery.deployed import NOW, Deployed, imported_handlers

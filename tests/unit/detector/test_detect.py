@@ -8,16 +8,17 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from lambdas.alerting.items import ItemConflictError
-from lambdas.alerting.recents import Recents, WrittenRecent
-from lambdas.alerting.states import VersionedState
 from lambdas.detector.detect import Detection, EarlierRecordFailedError
-from telemetry.alerting import GatewayState, Position
-from telemetry.codec import encode_batch
-from telemetry.reading import Reading
-from telemetry.recent import Snapshot
-from telemetry.rules import RuleSet, parse_rules
-from telemetry.transitions import Transition
+from lambdas.store.items import ItemConflictError
+from lambdas.store.recents import Recents, WrittenRecent
+from lambdas.store.states import VersionedState
+from telemetry.alerting.recent import Snapshot
+from telemetry.alerting.state import GatewayState, Position
+from telemetry.alerting.transitions import Transition
+from telemetry.reading.codec import encode_batch
+from telemetry.reading.model import Reading
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 RULES = parse_rules("rules: [{name: too-hot, when: temperature > 40, clear: temperature < 38, severity: critical}]")

@@ -8,17 +8,18 @@ from typing import Any
 
 import msgspec
 
-from lambdas.alerting.groups import GroupTable
-from lambdas.alerting.items import ItemReader
-from lambdas.alerting.lake import AlertsLake
-from lambdas.alerting.queue import TransitionsQueue
-from lambdas.alerting.topic import AlertsTopic
 from lambdas.notifier.carry import Carrier, Tally
 from lambdas.notifier.notify import Notifier
-from telemetry.message import Notification
-from telemetry.notifying import Wake, batches, decode_message, encode_message
-from telemetry.rules import RuleSet, parse_rules
-from telemetry.transitions import Transition
+from lambdas.store.groups import GroupTable
+from lambdas.store.items import ItemReader
+from lambdas.store.lake import AlertsLake
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.topic import AlertsTopic
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.message import Notification
+from telemetry.notifying.queue import Wake, batches, decode_message, encode_message
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
 from tests.eventsource import Clock, Killed
 from tests.faulty_aws import SNS, SQS, DynamoDB, Fault, Faults, Firehose
 from tests.unit.notifier.samples import MINUTE, NOW, SECOND

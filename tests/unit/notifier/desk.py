@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from telemetry.grouping import Group, Member, decode_group, encode_group, group_key, labels_of
-from telemetry.merging import merge
-from telemetry.message import Notification
-from telemetry.rules import RuleSet, parse_rules
-from telemetry.telling import due_at, look, settled
-from telemetry.transitions import Transition
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.dispatch import due_at, look, settled
+from telemetry.notifying.groups import Group, Member, decode_group, encode_group, group_key, labels_of
+from telemetry.notifying.merge import merge
+from telemetry.notifying.message import Notification
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
 from tests.unit.notifier.samples import NOW, firing
 
 RULES = parse_rules("""

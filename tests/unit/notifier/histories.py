@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from telemetry.message import NotifiedAlert
-from telemetry.transitions import Transition
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.message import NotifiedAlert
 from tests.unit.notifier.samples import MINUTE, NOW, SECOND, firing, then
 
 

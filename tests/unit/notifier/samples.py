@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from telemetry.transitions import Transition
+from telemetry.alerting.transitions import Transition
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)

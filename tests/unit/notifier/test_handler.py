@@ -14,9 +14,9 @@ import msgspec
 import pytest
 from moto import mock_aws
 
-from telemetry.message import Notification
-from telemetry.notifying import Batch, Wake, decode_message, encode_message
-from telemetry.transitions import Transition
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.message import Notification
+from telemetry.notifying.queue import Batch, Wake, decode_message, encode_message
 from tests.unit.notifier.samples import firing, then
 
 CONTEXT = SimpleNamespace(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lambdas.alerting.groups import GroupTable
-from lambdas.alerting.items import ItemConflictError
-from telemetry.merging import FORGET_AFTER
-from telemetry.notifying import Batch, Wake, encode_message
-from telemetry.transitions import Transition
+from lambdas.store.groups import GroupTable
+from lambdas.store.items import ItemConflictError
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.merge import FORGET_AFTER
+from telemetry.notifying.queue import Batch, Wake, encode_message
 from tests.faulty_aws import Fault
 from tests.unit.notifier.deployment import VISIBILITY, Deployment
 from tests.unit.notifier.samples import MINUTE, NOW, SECOND, firing, then

@@ -8,14 +8,16 @@ from collections.abc import Iterable
 import boto3
 import msgspec
 
-from lambdas.alerting.recents import RECENT_PART
-from lambdas.alerting.states import StateTable
+from lambdas.store.recents import RECENT_PART
+from lambdas.store.states import StateTable
 from pipeline.deployment import Deployment
-from telemetry import recent
-from telemetry.alerting import GatewayState, evaluate
-from telemetry.reading import Reading
-from telemetry.recent import Recent, Snapshot
-from telemetry.rules import RuleSet, parse_rules
+from telemetry.alerting import recent
+from telemetry.alerting.evaluate import evaluate
+from telemetry.alerting.recent import Recent, Snapshot
+from telemetry.alerting.state import GatewayState
+from telemetry.reading.model import Reading
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 

@@ -15,9 +15,11 @@ from moto import mock_aws
 from pipeline import alerts
 from pipeline.alerts import Place, Standing
 from pipeline.errors import PipelineError
-from telemetry.alerting import GatewayState, Hold, hold
-from telemetry.alerts_table import ALERTS
-from telemetry.rules import RuleSet, parse_rules
+from telemetry.alerting.evaluate import hold
+from telemetry.alerting.state import GatewayState, Hold
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
+from telemetry.tables.alerts import ALERTS
 from tests.unit.pipeline.alerting import (
     DEPLOYED,
     NOW,

@@ -68,7 +68,7 @@ def test_should_give_the_lines_of_what_is_no_select(session: boto3.Session) -> N
     will_answer({"tab_name": "string"}, ("alerts",), ("readings",))
     frame, statistics = athena.answer(session, DEPLOYED, "SHOW TABLES")
     assert frame.to_dict("records") == [{"tab_name": "alerts"}, {"tab_name": "readings"}]
-    assert statistics.usd == 0
+    assert not statistics.billed
 
 
 def test_should_give_nothing_where_there_is_nothing_to_give(session: boto3.Session) -> None:
@@ -114,20 +114,6 @@ def test_should_say_that_athena_refused(session: boto3.Session, monkeypatch: pyt
         athena.query(session, DEPLOYED, "SELECT")
 
 
-@pytest.mark.parametrize(
-    ("scanned", "usd"),
-    [
-        (0, 0.00005),
-        (10_000_000, 0.00005),
-        (10_000_001, 0.000055),
-        (1_000_000_000, 0.005),
-        (1_000_000_000_000, 5),
-    ],
-)
-def test_should_price_the_megabytes_that_were_begun_and_at_least_ten(scanned: int, usd: float) -> None:
-    assert athena.price(scanned) == pytest.approx(usd)
-
-
 def test_should_say_what_a_query_took() -> None:
     statistics = athena.statistics_of(
         {
@@ -135,5 +121,5 @@ def test_should_say_what_a_query_took() -> None:
             "Statistics": {"EngineExecutionTimeInMillis": 1250, "DataScannedInBytes": 2_000_000_000},
         }
     )
-    assert statistics == athena.Statistics(seconds=1.25, scanned_bytes=2_000_000_000, usd=0.01)
-    assert athena.statistics_of({"StatementType": "DDL"}) == athena.Statistics(0, 0, 0)
+    assert statistics == athena.Statistics(seconds=1.25, scanned_bytes=2_000_000_000, billed=True)
+    assert athena.statistics_of({"StatementType": "DDL"}) == athena.Statistics(0, 0, billed=False)

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from cli.rendering import etl
 from glue_jobs.curate.summary import Progress, Summary, Touch
-from pipeline import show_etl
 from pipeline.errors import PipelineError
 from pipeline.etl import Ended, run_job
 
@@ -98,7 +98,7 @@ def test_should_not_take_a_success_that_says_nothing_for_one() -> None:
 
 def shown(summary: Summary) -> str:
     console = Console(file=io.StringIO(), width=300, highlight=False)
-    show_etl.print_summary(summary, 7, console)
+    etl.print_summary(summary, 7, console)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 
@@ -123,7 +123,7 @@ def test_should_say_what_a_run_would_do() -> None:
 
 def test_should_show_files_lines_and_rate_while_a_run_goes_on() -> None:
     console = Console(file=io.StringIO(), width=120, force_terminal=True, highlight=False)
-    with show_etl.bar(console) as follow:
+    with etl.bar(console) as follow:
         follow(Progress("reading", 3, 12, 4000))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "curate: reading" in text

@@ -11,14 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.alerting.queue import TransitionsQueue
-from lambdas.alerting.states import StateTable, VersionedState
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.states import StateTable, VersionedState
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
 from pipeline.holds import Kind, Orders
-from telemetry.alerting import GatewayState, Hold
-from telemetry.notifying import Batch, decode_message
-from telemetry.transitions import Transition
+from telemetry.alerting.state import GatewayState, Hold
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.queue import Batch, decode_message
 from tests.eventsource import Clock, Killed
 from tests.faulty_aws import SQS, DynamoDB, Fault, Faults
 from tests.unit.pipeline.alerting import NOW, RULES, reading, state_of

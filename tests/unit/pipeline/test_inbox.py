@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from pipeline.inbox import Received, open_inbox
-from telemetry.message import Notification, notified
+from telemetry.notifying.message import Notification, notified
 from tests.unit.notifier.samples import firing
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from pipeline import quarantine
 from pipeline.errors import PipelineError
 from pipeline.quarantine import Offered, Quarantined, QuarantineReason, Refused, Selection
-from simulator.batches import MAX_RECORD_BYTES, Record
-from simulator.sinks import Delivery, SinkError
-from telemetry.codec import Reason, decode_batch, encode_batch
-from telemetry.reading import MAX_LATENESS, Reading
-from telemetry.tables import QUARANTINE
+from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.sink import Delivery, SinkError
+from telemetry.reading.codec import Reason, decode_batch, encode_batch
+from telemetry.reading.model import MAX_LATENESS, Reading
+from telemetry.tables.lake import QUARANTINE
 from tests.strategies import readings
 from tests.unit.pipeline.alerting import DEPLOYED, NOW, reading
 from tests.unit.pipeline.lake import Lake

@@ -10,8 +10,8 @@ import pytest
 from pipeline import registry
 from pipeline.errors import PipelineError
 from pipeline.registry import Absent, Check, Elsewhere, Seen
-from telemetry.registry import EMPTY, parse_registry
-from telemetry.tables import DEVICE_HEALTH
+from telemetry.registry.registry import EMPTY, parse_registry
+from telemetry.tables.lake import DEVICE_HEALTH
 from tests.unit.pipeline.alerting import DEPLOYED, NOW
 from tests.unit.pipeline.lake import Lake
 

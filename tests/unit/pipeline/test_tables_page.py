@@ -6,10 +6,10 @@ import pytest
 
 from pipeline import tables_page
 from pipeline.tables_page import TABLES, layout_of, page, unit_of
-from telemetry.alerts_table import ALERTS
-from telemetry.fields import METRICS
-from telemetry.tables import CURATED, DEVICES, RAW, Column, Table
-from telemetry.truth_table import GROUND_TRUTH
+from telemetry.reading.fields import METRICS
+from telemetry.tables.alerts import ALERTS
+from telemetry.tables.injected_faults import GROUND_TRUTH
+from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
 
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 

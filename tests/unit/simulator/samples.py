@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from simulator import faults, injections
-from simulator.batches import Parcel, Record
-from simulator.faults import Injection, microseconds
-from simulator.fleet import MICROSECONDS, Fleet
-from simulator.injections import Fault
-from simulator.scenario import Group, Scenario
-from simulator.sinks import Delivery
-from simulator.sites import Site
-from simulator.traffic import LONGEST_WAIT, Traffic
-from telemetry.codec import decode_batch
-from telemetry.reading import Reading
+from simulator.faults import effects
+from simulator.faults.effects import Injection, microseconds
+from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.models.sites import Site
+from simulator.run.traffic import LONGEST_WAIT, Traffic
+from simulator.scenario import faults as injections
+from simulator.scenario.faults import Fault
+from simulator.scenario.scenario import Group, Scenario
+from simulator.sinks.batches import Parcel, Record
+from simulator.sinks.sink import Delivery
+from telemetry.reading.codec import decode_batch
+from telemetry.reading.model import Reading
 
 #: A Monday.
 START = dt.datetime(2026, 3, 2, 9, 30, 0, 123456, tzinfo=dt.UTC)
@@ -59,7 +60,7 @@ class Line(NamedTuple):
 
 def injected(made: Scenario, start: dt.datetime = START, length: float | None = None) -> list[Injection]:
     since = microseconds(start)
-    return faults.plan(Fleet(made), since, since + round((length or made.duration) * MICROSECONDS))
+    return effects.plan(Fleet(made), since, since + round((length or made.duration) * MICROSECONDS))
 
 
 def traffic(

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from simulator.climate import Climate, Conditions, saturation
-from simulator.sites import Site, Weather
+from simulator.models.climate import Climate, Conditions, saturation
+from simulator.models.sites import Site, Weather
 
 STEADY = Weather(spread=0.0)
 HOUR, DAY = 3_600.0, 86_400.0

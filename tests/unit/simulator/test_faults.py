@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from simulator import injections as kinds
-from simulator.fleet import Fleet
-from simulator.injections import FAULT_KINDS, Fault
-from simulator.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, Encoder
-from simulator.run import incidents
-from simulator.scenario import Group, Scenario, ScenarioError
-from simulator.truth import Incident, decode_incidents, encode_incidents
-from telemetry.codec import decode_batch
-from telemetry.reading import Reading
+from simulator.faults.truth import Incident, decode_incidents, encode_incidents
+from simulator.fleet.fleet import Fleet
+from simulator.fleet.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, Encoder
+from simulator.run.simulation import incidents
+from simulator.scenario import faults as kinds
+from simulator.scenario.faults import FAULT_KINDS, Fault
+from simulator.scenario.scenario import Group, Scenario, ScenarioError
+from telemetry.reading.codec import decode_batch
+from telemetry.reading.model import Reading
 from tests.unit.simulator.samples import SITES, START, injected, lines, parcels, readings, scenario, scenarios, traffic
 
 #: The fault is there for the middle minute of the run.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from simulator.batches import MAX_RECORD_BYTES, Record
-from simulator.firehose import MAX_REQUEST_BYTES, MAX_REQUEST_RECORDS, FirehoseSink
-from simulator.putting import MAX_ATTEMPTS
-from simulator.sinks import SinkError
+from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.firehose import MAX_REQUEST_BYTES, MAX_REQUEST_RECORDS, FirehoseSink
+from simulator.sinks.retry import MAX_ATTEMPTS
+from simulator.sinks.sink import SinkError
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient

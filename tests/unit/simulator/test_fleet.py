@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.faults import microseconds
-from simulator.fleet import MICROSECONDS, Fleet
-from simulator.scenario import LARGEST_SEED, Group, Scenario, ScenarioError
-from simulator.sites import Site
+from simulator.faults.effects import microseconds
+from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.models.sites import Site
+from simulator.scenario.scenario import LARGEST_SEED, Group, Scenario, ScenarioError
 from tests.unit.simulator.samples import SITES, START, scenario, scenarios
 
 SINCE = microseconds(START)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from simulator import kafka
-from simulator.batches import Record
-from simulator.kafka import KafkaSink, Trouble, open_kafka
-from simulator.sinks import SinkError
+from simulator.sinks import kafka
+from simulator.sinks.batches import Record
+from simulator.sinks.kafka import KafkaSink, Trouble, open_kafka
+from simulator.sinks.sink import SinkError
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer

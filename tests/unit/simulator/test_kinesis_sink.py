@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from simulator.batches import MAX_RECORD_BYTES, Record
-from simulator.kinesis import MAX_ATTEMPTS, MAX_REQUEST_BYTES, MAX_REQUEST_RECORDS, KinesisSink
-from simulator.sinks import SinkError
+from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.kinesis import MAX_REQUEST_BYTES, MAX_REQUEST_RECORDS, KinesisSink
+from simulator.sinks.retry import MAX_ATTEMPTS
+from simulator.sinks.sink import SinkError
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

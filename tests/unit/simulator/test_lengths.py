@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.lengths import LONGEST, seconds
+from simulator.models.lengths import LONGEST, seconds
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from simulator import mqtt
-from simulator.batches import Record
-from simulator.mqtt import MAX_IN_FLIGHT, MAX_MESSAGE_BYTES, MqttSink, open_mqtt
-from simulator.putting import MAX_ATTEMPTS
-from simulator.sinks import SinkError
+from simulator.sinks import mqtt
+from simulator.sinks.batches import Record
+from simulator.sinks.mqtt import MAX_IN_FLIGHT, MAX_MESSAGE_BYTES, MqttSink, open_mqtt
+from simulator.sinks.retry import MAX_ATTEMPTS
+from simulator.sinks.sink import SinkError
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client

@@ -13,11 +13,11 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from glue_jobs.curate.raw import RawObject, raw_object
-from simulator.batches import Record
-from simulator.raw_zone import WINDOW, RawZoneSink
-from simulator.run import plan, records, simulate
-from simulator.sinks import SinkError
-from telemetry.codec import decode_batch
+from simulator.run.simulation import plan, records, simulate
+from simulator.sinks.batches import Record
+from simulator.sinks.raw_zone import WINDOW, RawZoneSink
+from simulator.sinks.sink import SinkError
+from telemetry.reading.codec import decode_batch
 from tests.unit.simulator.samples import START, scenario
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from simulator.fleet import Fleet
-from simulator.registry import registry_csv
-from simulator.scenario import NAMES, Group, Scenario, load
-from simulator.sites import Site
-from telemetry.devices import devices
-from telemetry.registry import parse_registry
+from simulator.fleet.fleet import Fleet
+from simulator.fleet.registry import registry_csv
+from simulator.models.sites import Site
+from simulator.scenario.scenario import NAMES, Group, Scenario, load
+from telemetry.registry.devices import devices
+from telemetry.registry.registry import parse_registry
 from tests.unit.simulator.samples import scenario, scenarios
 
 FILE = Path(__file__).parents[3] / "registry" / "devices.csv"

@@ -18,18 +18,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import replay as replaying
-from simulator.batches import MAX_RECORD_BYTES, Record
-from simulator.courier import Counts
-from simulator.dataset import Finding, open_dataset
-from simulator.dataset_columns import Wanted
-from simulator.dataset_files import WHITESPACE, DatasetError, Format, Source
-from simulator.faults import moment
-from simulator.manifest import Manifest
-from simulator.replay import plan, replay
-from simulator.sinks import Delivery
-from telemetry.codec import decode_batch
-from telemetry.registry import Device, parse_registry
+from simulator.faults.effects import moment
+from simulator.replay import send as replaying
+from simulator.replay.columns import Wanted
+from simulator.replay.dataset import Finding, open_dataset
+from simulator.replay.files import WHITESPACE, DatasetError, Format, Source
+from simulator.replay.send import plan, replay
+from simulator.run.manifest import Manifest
+from simulator.run.sender import Counts
+from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.sink import Delivery
+from telemetry.reading.codec import decode_batch
+from telemetry.registry.registry import Device, parse_registry
 
 START = dt.datetime(2026, 3, 1, 9, 30, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)

@@ -18,12 +18,12 @@ import typer
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from simulator.cli import RESOLVE
-from simulator.manifest import Manifest
-from simulator.opening import SinkChoice
-from simulator.replay_cli import replay
-from telemetry.codec import decode_batch
-from telemetry.registry import parse_registry
+from simulator.replay.command import replay
+from simulator.run.command import RESOLVE
+from simulator.run.manifest import Manifest
+from simulator.sinks.choice import SinkChoice
+from telemetry.reading.codec import decode_batch
+from telemetry.registry.registry import parse_registry
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(replay)
@@ -197,7 +197,7 @@ def test_should_put_the_past_into_the_raw_zone_at_its_own_time(bad: Path, tmp_pa
     assert sent.arrived_from == sent.started_at == dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
-COMMAND = "import typer; from simulator.replay_cli import replay; typer.run(replay)"
+COMMAND = "import typer; from simulator.replay.command import replay; typer.run(replay)"
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:

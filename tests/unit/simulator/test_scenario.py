@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.injections import Drift, SiteOutage
-from simulator.models import BUILT_IN, Battery, Freezer
-from simulator.scenario import LARGEST_SEED, NAMES, Group, Scenario, ScenarioError, load, parse, text_of
-from simulator.sites import Site, Weather
+from simulator.models.devices import BUILT_IN, Battery, Freezer
+from simulator.models.sites import Site, Weather
+from simulator.scenario.faults import Drift, SiteOutage
+from simulator.scenario.scenario import LARGEST_SEED, NAMES, Group, Scenario, ScenarioError, load, parse, text_of
 
 WHOLE = """
 name: whole

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator import run
-from simulator.fleet import Fleet
-from simulator.scenario import NAMES, load, text_of
-from telemetry.rules import parse_rules
+from simulator.fleet.fleet import Fleet
+from simulator.run import simulation
+from simulator.scenario.scenario import NAMES, load, text_of
+from telemetry.rules.parse import parse_rules
 from tests.unit.simulator.samples import START, MemorySink
 
 RULES = parse_rules(Path(__file__).parents[3].joinpath("rules.yaml").read_bytes())
@@ -23,8 +23,8 @@ def test_should_have_a_library() -> None:
 def test_should_run(name: str) -> None:
     made = load(name)
     sink = MemorySink()
-    planned = run.plan(made, readings=3_000, start=START, speed=0)
-    manifest = run.simulate(planned, sink)
+    planned = simulation.plan(made, readings=3_000, start=START, speed=0)
+    manifest = simulation.simulate(planned, sink)
     assert manifest.scenario == made.name == name
     assert made.description
     assert text_of(name).startswith("#")
@@ -35,14 +35,14 @@ def test_should_run(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_should_expect_rules_that_there_are(name: str) -> None:
     known = {rule.name for rule in RULES.rules}
-    for incident in run.incidents(load(name), START):
+    for incident in simulation.incidents(load(name), START):
         assert {*incident.expects, *incident.tolerates} <= known
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_should_begin_every_fault_within_the_run(name: str) -> None:
     made = load(name)
-    found = run.incidents(made, START)
+    found = simulation.incidents(made, START)
     assert {incident.number for incident in found} == set(range(1, len(made.faults) + 1))
     assert bool(found) == (name != "calm")
 

@@ -19,16 +19,17 @@ from moto import mock_aws
 from typer.testing import CliRunner
 
 from glue_jobs.curate.raw import raw_object
-from simulator import opening, run
-from simulator.batches import Record
-from simulator.cli import RESOLVE, TO_LAKE, duration, simulate
-from simulator.manifest import Manifest
-from simulator.opening import SinkChoice, SinkName
-from simulator.registry import registry_csv
-from simulator.scenario import load
-from simulator.sinks import Delivery, SinkError
-from simulator.truth import Incident, decode_incidents, truth_path
-from telemetry.codec import decode_batch
+from simulator.faults.truth import Incident, decode_incidents, truth_path
+from simulator.fleet.registry import registry_csv
+from simulator.run import simulation
+from simulator.run.command import RESOLVE, TO_LAKE, duration, simulate
+from simulator.run.manifest import Manifest
+from simulator.scenario.scenario import load
+from simulator.sinks import choice
+from simulator.sinks.batches import Record
+from simulator.sinks.choice import SinkChoice, SinkName
+from simulator.sinks.sink import Delivery, SinkError
+from telemetry.reading.codec import decode_batch
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(simulate)
@@ -113,7 +114,7 @@ def test_should_write_a_file_a_manifest_the_truth_and_the_registry(small: Path, 
     assert len(batch.rejected) == sent.malformed > 0
     assert sent.ended_at - sent.started_at == dt.timedelta(minutes=10)
     truth = decode_incidents(tmp_path.joinpath("run.truth.jsonl").read_bytes())
-    assert truth == run.incidents(load(str(small)), sent.started_at)
+    assert truth == simulation.incidents(load(str(small)), sent.started_at)
     assert [incident.expects for incident in truth].count(("too-hot",)) == 2
     assert "3 incidents" in result.stderr
     assert registry.read_text() == registry_csv(load(str(small)))
@@ -341,7 +342,7 @@ def fill_in(choice: SinkChoice) -> SinkChoice:
 def test_should_fail_when_lines_are_lost_on_the_stream_that_the_mounting_program_knows(
     arguments: tuple[str, ...], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "KinesisSink", FullStream)
+    monkeypatch.setattr(choice, "KinesisSink", FullStream)
     program = mounted(**{RESOLVE: fill_in})
     result = CliRunner().invoke(program, ["simulate", "--sink", "kinesis", "--count", "5", "--no-pace", *arguments])
     assert result.exit_code == 1
@@ -357,7 +358,7 @@ def test_should_take_the_truth_to_the_lake(small: Path) -> None:
     assert CliRunner().invoke(program, arguments).exit_code == 0
     ((manifest, truth),) = taken
     assert manifest.scenario == "small"
-    assert truth == run.incidents(load(str(small)), manifest.started_at)
+    assert truth == simulation.incidents(load(str(small)), manifest.started_at)
     CliRunner().invoke(program, arguments[:-1])
     assert len(taken) == 1
 
@@ -378,7 +379,7 @@ class ExpiringStream:
 def test_should_write_the_manifest_of_a_run_that_the_sink_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "KinesisSink", ExpiringStream)
+    monkeypatch.setattr(choice, "KinesisSink", ExpiringStream)
     manifest = tmp_path / "run.json"
     result = iot_simulate(
         "--count", 30_000, "--no-pace", "--sink", "kinesis", "--stream", "mine", "--manifest", manifest

@@ -16,17 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import injections as kinds
-from simulator import run
-from simulator.batches import Record
-from simulator.fleet import Fleet
-from simulator.lines import DUPLICATE, LATE, MALFORMED, REORDERED
-from simulator.manifest import DeviceCounts, Manifest
-from simulator.run import Counts, Plan, plan, records, simulate
-from simulator.scenario import Group, Scenario, ScenarioError
-from simulator.sinks import Delivery, LineSink, SinkError, open_lines
-from simulator.truth import Incident
-from telemetry.codec import decode_batch
+from simulator.faults.truth import Incident
+from simulator.fleet.fleet import Fleet
+from simulator.fleet.lines import DUPLICATE, LATE, MALFORMED, REORDERED
+from simulator.run import simulation
+from simulator.run.manifest import DeviceCounts, Manifest
+from simulator.run.sender import Counts
+from simulator.run.simulation import Plan, plan, records, simulate
+from simulator.scenario import faults as kinds
+from simulator.scenario.scenario import Group, Scenario, ScenarioError
+from simulator.sinks.batches import Record
+from simulator.sinks.sink import Delivery, LineSink, SinkError, open_lines
+from telemetry.reading.codec import decode_batch
 from tests.unit.simulator.samples import START, MemorySink, lines, lines_by_gateway, scenario, scenarios
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def test_should_tell_of_incidents_as_they_are_injected() -> None:
     told: list[tuple[Incident, int]] = []
     sink = MemorySink()
     simulate(planned(DISTURBED), sink, on_incident=lambda it: told.append((it, len(sink.records))), outbox_bytes=1)
-    assert [incident for incident, _ in told] == run.incidents(DISTURBED, START)
+    assert [incident for incident, _ in told] == simulation.incidents(DISTURBED, START)
     at_once = [sent for incident, sent in told if incident.number != 4]
     later = [sent for incident, sent in told if incident.number == 4]
     assert set(at_once) == {0}
@@ -204,7 +205,7 @@ def test_should_tell_of_incidents_after_which_nothing_is_sent() -> None:
     told: list[Incident] = []
     _, sink = ran(made, on_incident=told.append)
     assert max(record.at for record in sink.records) < START.timestamp() + 10 * 60
-    assert told == run.incidents(made, START)
+    assert told == simulation.incidents(made, START)
     assert {incident.number for incident in told} == {1, 2}
 
 

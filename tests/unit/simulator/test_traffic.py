@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from simulator import injections
-from simulator.batches import MAX_RECORD_BYTES, Parcel, Record
-from simulator.faults import microseconds
-from simulator.fleet import MICROSECONDS, Fleet
-from simulator.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, REORDERED
-from simulator.scenario import Group, Scenario
-from simulator.traffic import LONGEST_WAIT, UNPACED_WAIT
-from telemetry.codec import encode_batch
+from simulator.faults.effects import microseconds
+from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.fleet.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, REORDERED
+from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT
+from simulator.scenario import faults
+from simulator.scenario.scenario import Group, Scenario
+from simulator.sinks.batches import MAX_RECORD_BYTES, Parcel, Record
+from telemetry.reading.codec import encode_batch
 from tests.unit.simulator.samples import (
     START,
     by_gateway,
@@ -31,12 +31,12 @@ from tests.unit.simulator.samples import (
 )
 
 EVERYTHING = scenario(
-    injections.Duplicate(start="0s", duration="2m", chance=0.2, within="20s"),
-    injections.Late(start="0s", duration="2m", chance=0.2, delay="30s"),
-    injections.Reorder(start="0s", duration="2m", chance=0.2, within="10s"),
-    injections.Malformed(start="0s", duration="2m", chance=0.2),
-    injections.GatewayDown(start="30s", duration="20s", count=1, backlog=True),
-    injections.SiteOutage(start="40s", duration="30s", count=1, backlog=True),
+    faults.Duplicate(start="0s", duration="2m", chance=0.2, within="20s"),
+    faults.Late(start="0s", duration="2m", chance=0.2, delay="30s"),
+    faults.Reorder(start="0s", duration="2m", chance=0.2, within="10s"),
+    faults.Malformed(start="0s", duration="2m", chance=0.2),
+    faults.GatewayDown(start="30s", duration="20s", count=1, backlog=True),
+    faults.SiteOutage(start="40s", duration="30s", count=1, backlog=True),
 )
 
 
@@ -122,7 +122,7 @@ def test_should_flag_a_line_that_came_before_and_one_that_was_overtaken(made: Sc
 @given(scenarios())
 @example(EVERYTHING)
 def test_should_hold_a_line_back_for_a_second_at_most_unless_it_is_flagged(made: Scenario) -> None:
-    skewed = any(isinstance(fault, injections.ClockSkew) for fault in made.faults)
+    skewed = any(isinstance(fault, faults.ClockSkew) for fault in made.faults)
     sent = parcels(made, batch=5)
     assert [parcel.record.at for parcel in sent] == sorted(parcel.record.at for parcel in sent)
     for line in lines_of(made, sent):
@@ -179,7 +179,7 @@ def test_should_send_a_batch_at_once_when_it_is_full() -> None:
 
 
 def test_should_cut_what_is_too_large_for_a_record_and_keep_every_line_in_order() -> None:
-    large = injections.Oversize(start="0s", duration="2m", chance=0.5, bytes=300_000)
+    large = faults.Oversize(start="0s", duration="2m", chance=0.5, bytes=300_000)
     made = scenario(large, interval="300ms", length="3s")
     sent = parcels(made, batch=10_000)
     assert sum(map(len, by_gateway(sent).values())) > 10 * MAX_RECORD_BYTES
@@ -189,7 +189,7 @@ def test_should_cut_what_is_too_large_for_a_record_and_keep_every_line_in_order(
 
 
 def test_should_leave_a_line_alone_that_is_larger_than_a_record() -> None:
-    huge = injections.Oversize(start="0s", duration="2m", chance=1.0, bytes=2_000_000)
+    huge = faults.Oversize(start="0s", duration="2m", chance=1.0, bytes=2_000_000)
     sent = parcels(scenario(huge, length="3s"))
     assert {parcel.record.lines for parcel in sent} == {1}
     assert all(len(parcel.record.payload) > 2_000_000 for parcel in sent)
@@ -221,8 +221,8 @@ def test_should_send_nothing_of_gateways_that_have_no_device() -> None:
 def test_should_send_what_was_held_back_and_nothing_younger_when_it_is_stopped() -> None:
     stopped = START + dt.timedelta(seconds=60)
     made = scenario(
-        injections.SiteOutage(start="10s", duration="100s", backlog=True, sites=("south",)),
-        injections.Late(start="0s", duration="2m", chance=0.5, delay="60s", sites=("north",)),
+        faults.SiteOutage(start="10s", duration="100s", backlog=True, sites=("south",)),
+        faults.Late(start="0s", duration="2m", chance=0.5, delay="60s", sites=("north",)),
     )
     running, sent = traffic(made), list[Parcel]()
     for some in running.slices(1.0):

@@ -7,9 +7,9 @@ import math
 import msgspec
 from hypothesis import strategies as st
 
-from telemetry.conditions import And, Comparison, Condition, Metric, Or, Status, Window
-from telemetry.fields import METRICS
-from telemetry.reading import Reading
+from telemetry.reading.fields import METRICS
+from telemetry.reading.model import Reading
+from telemetry.rules.conditions import And, Comparison, Condition, Metric, Or, Status, Window
 from tests.strategies import readings
 
 #: Few numbers, so that comparisons are often about the same ones.

@@ -1,4 +1,4 @@
-"""The alert state machine once more: slow and obvious, to compare ``telemetry.alerting`` with.
+"""The alert state machine once more: slow and obvious, to compare ``telemetry.alerting.evaluate`` with.
 
 It keeps everything that ever happened to a gateway. To tell the transitions it picks out, for each (device, rule),
 what that one alert got to see, and walks through it from the beginning. Times that the text leaves open are marked
@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from telemetry.conditions import NoData
-from telemetry.reading import MAX_LATENESS, Reading
-from telemetry.rules import Rule
+from telemetry.reading.model import MAX_LATENESS, Reading
+from telemetry.rules.conditions import NoData
+from telemetry.rules.rule_set import Rule
 from tests.unit.telemetry.reference_conditions import truth
 from tests.unit.telemetry.reference_events import (
     ClockTicks,

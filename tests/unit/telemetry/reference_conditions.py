@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from telemetry.conditions import And, Comparison, Condition, Metric, Or, Status
-from telemetry.reading import Reading
+from telemetry.reading.model import Reading
+from telemetry.rules.conditions import And, Comparison, Condition, Metric, Or, Status
 
 
 def truth(condition: Condition, reading: Reading) -> bool | None:

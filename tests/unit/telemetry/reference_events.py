@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from telemetry.reading import Reading
-from telemetry.rules import Rule
+from telemetry.reading.model import Reading
+from telemetry.rules.rule_set import Rule
 
 
 @dataclass(frozen=True)

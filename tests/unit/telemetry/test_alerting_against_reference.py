@@ -13,23 +13,14 @@ import msgspec
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from telemetry.alerting import (
-    Evaluation,
-    GatewayState,
-    Hold,
-    Position,
-    advance,
-    evaluate,
-    hold,
-    next_silence,
-    release,
-    silent,
-)
-from telemetry.conditions import negate, parse_condition
-from telemetry.reading import MAX_LATENESS, Reading
-from telemetry.recent import Recent
-from telemetry.rules import Escalation, Flapping, Rule, RuleSet
-from telemetry.transitions import Transition
+from telemetry.alerting.evaluate import Evaluation, advance, evaluate, hold, next_silence, release, silent
+from telemetry.alerting.recent import Recent
+from telemetry.alerting.state import GatewayState, Hold, Position
+from telemetry.alerting.transitions import Transition
+from telemetry.reading.model import MAX_LATENESS, Reading
+from telemetry.rules.condition_parser import parse_condition
+from telemetry.rules.conditions import negate
+from telemetry.rules.rule_set import Escalation, Flapping, Rule, RuleSet
 from tests.unit.telemetry.reference_alerting import ReferenceGateway
 from tests.unit.telemetry.reference_events import (
     ClockTicks,

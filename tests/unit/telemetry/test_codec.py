@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry.codec import Reason, _decode_line_by_line, decode_batch, encode_batch
-from telemetry.reading import MAX_CLOCK_SKEW, MAX_ID_LENGTH, MAX_LATENESS, Reading
+from telemetry.reading.codec import Reason, _decode_line_by_line, decode_batch, encode_batch
+from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_ID_LENGTH, MAX_LATENESS, Reading
 from tests.strategies import readings
 
 ARRIVED = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)

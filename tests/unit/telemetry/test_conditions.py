@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.conditions import (
+from telemetry.reading.model import Reading
+from telemetry.reading.model import Status as Verdict
+from telemetry.rules.condition_parser import parse_condition
+from telemetry.rules.conditions import (
     And,
     Comparison,
     Condition,
@@ -23,10 +26,7 @@ from telemetry.conditions import (
     holds,
     leaves,
     negate,
-    parse_condition,
 )
-from telemetry.reading import Reading
-from telemetry.reading import Status as Verdict
 from tests.unit.telemetry.condition_strategies import close_readings, conditions
 
 HOT = Comparison(Metric("temperature"), ">", 40.0)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.devices import MEANT_COLUMNS, DeviceRow, devices
-from telemetry.registry import EMPTY, Registry, parse_registry
-from telemetry.tables import DEVICES
+from telemetry.registry.devices import MEANT_COLUMNS, DeviceRow, devices
+from telemetry.registry.registry import EMPTY, Registry, parse_registry
+from telemetry.tables.lake import DEVICES
 
 HEADER = "device,site,model,latitude,longitude,installed,interval,calibration_offset,door"
 

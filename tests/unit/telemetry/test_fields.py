@@ -6,9 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from telemetry import tables
-from telemetry.fields import FIELDS, METRICS, fields_of
-from telemetry.reading import Reading
+from telemetry.reading.fields import FIELDS, METRICS, fields_of
+from telemetry.reading.model import Reading
+from telemetry.tables import lake
 
 
 def test_should_describe_every_field_in_its_order() -> None:
@@ -32,11 +32,11 @@ def test_should_take_a_new_number_for_a_metric() -> None:
 
 def test_should_have_every_metric_in_the_hourly_table() -> None:
     for metric in METRICS:
-        assert {f"{metric}_mean", f"{metric}_p95"} <= set(tables.READINGS_HOURLY.column_names)
+        assert {f"{metric}_mean", f"{metric}_p95"} <= set(lake.READINGS_HOURLY.column_names)
 
 
 def test_should_explain_every_column() -> None:
-    for table in (tables.RAW, *tables.CURATED):
+    for table in (lake.RAW, *lake.CURATED):
         names = [column.name for column in (*table.columns, *table.partition_keys)]
         assert len(names) == len(set(names))
         assert all(column.comment and column.comment != column.name for column in table.columns)

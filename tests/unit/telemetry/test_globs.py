@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.globs import can_both_match
+from telemetry.rules.globs import can_both_match
 
 #: Every text of up to four letters; "z" stands for all that no glob below names. If two globs of two tokens share a
 #: text, they share one of at most four letters: one for each token that is no star.

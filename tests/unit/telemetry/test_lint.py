@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.conditions import And, Comparison, Condition, Metric, Or, Status, Window, holds, negate
-from telemetry.lint import can_hold, lint
-from telemetry.reading import Reading
-from telemetry.registry import EMPTY, Registry, parse_registry
-from telemetry.rules import parse_rules
+from telemetry.reading.model import Reading
+from telemetry.registry.registry import EMPTY, Registry, parse_registry
+from telemetry.rules.conditions import And, Comparison, Condition, Metric, Or, Status, Window, holds, negate
+from telemetry.rules.lint import can_hold, lint
+from telemetry.rules.parse import parse_rules
 
 THRESHOLDS = (-100.0, 0.0, 40.0, 100.0, 200.0)
 MEAN = Window("avg", "temperature", 600)

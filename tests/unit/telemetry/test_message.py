@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from telemetry.message import MAX_ALERTS, Notification, headline, notified
-from telemetry.transitions import Transition
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.message import MAX_ALERTS, Notification, headline, notified
 from tests.unit.notifier.samples import NOW, firing, then
 
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from telemetry.message import NotifiedAlert
-from telemetry.notifying import MAX_BYTES_PER_MESSAGE, Batch, Wake, batches, decode_message, encode_message
-from telemetry.transitions import Transition
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.message import NotifiedAlert
+from telemetry.notifying.queue import MAX_BYTES_PER_MESSAGE, Batch, Wake, batches, decode_message, encode_message
 from tests.unit.notifier.desk import Desk
 from tests.unit.notifier.histories import Delivery, check_each_alert, deliveries, silenced
 from tests.unit.notifier.samples import MINUTE, NOW, SECOND, firing, then

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.registry import EMPTY, Device, RegistryError, parse_registry
+from telemetry.registry.registry import EMPTY, Device, RegistryError, parse_registry
 
 HEADER = "device,site,model"
 

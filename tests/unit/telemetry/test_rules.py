@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry import rule_set
-from telemetry.conditions import (
+from telemetry.reading.model import Reading
+from telemetry.registry.registry import parse_registry
+from telemetry.rules import rule_set
+from telemetry.rules.condition_parser import parse_condition
+from telemetry.rules.conditions import (
     Comparison,
     Condition,
     Metric,
@@ -21,21 +24,11 @@ from telemetry.conditions import (
     holds,
     leaves,
     negate,
-    parse_condition,
 )
-from telemetry.reading import Reading
-from telemetry.registry import parse_registry
-from telemetry.rules import (
-    Escalation,
-    Flapping,
-    Inhibition,
-    Rule,
-    RulesError,
-    RuleSet,
-    Watch,
-    fill_summary,
-    parse_rules,
-)
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import Escalation, Flapping, Inhibition, Rule, RuleSet, Watch
+from telemetry.rules.summaries import fill_summary
+from telemetry.text.errors import RulesError
 from tests.unit.telemetry import condition_strategies
 from tests.unit.telemetry.condition_strategies import close_readings
 

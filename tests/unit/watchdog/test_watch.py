@@ -8,17 +8,19 @@ from typing import Any, cast
 
 import pytest
 
-from lambdas.alerting.items import ItemReader, due_keys
-from lambdas.alerting.queue import TransitionsQueue
-from lambdas.alerting.recents import RecentTable, WrittenRecent
-from lambdas.alerting.states import StateTable
+from lambdas.store.items import ItemReader, due_keys
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.recents import RecentTable, WrittenRecent
+from lambdas.store.states import StateTable
 from lambdas.watchdog.watch import Watchdog, Watched
-from telemetry.alerting import GatewayState, evaluate, next_silence
-from telemetry.notifying import Batch, decode_message
-from telemetry.reading import Reading
-from telemetry.recent import Recent, Snapshot
-from telemetry.rules import RuleSet, parse_rules
-from telemetry.transitions import Transition
+from telemetry.alerting.evaluate import evaluate, next_silence
+from telemetry.alerting.recent import Recent, Snapshot
+from telemetry.alerting.state import GatewayState
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.queue import Batch, decode_message
+from telemetry.reading.model import Reading
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
 from tests.eventsource import Clock
 from tests.faulty_aws import SQS, DynamoDB, Faults
 

@@ -1,0 +1,1 @@
+"""The performance report: measurements, aims, plots and the page."""

@@ -1,0 +1,1 @@
+"""Tables, bars and messages of the commands."""

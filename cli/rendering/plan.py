@@ -1,0 +1,140 @@
+"""How a plan looks: what is needed, the stream's two modes, the variants by service, ours line by line; or JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from cli.rendering.console import out
+from planning import prices
+from telemetry.text.durations import format_duration
+
+if TYPE_CHECKING:
+    from planning.plan import Plan
+    from planning.traffic import Fleet
+
+_MODES = {"provisioned": "provisioned", "on_demand": "on demand"}
+_ENGINES = {"pythonshell": "Python shell, one DPU", "spark": "Spark, up to ten workers"}
+
+#: Columns, if there are as many.
+_WIDTH = 100
+
+#: Less than this is shown as less.
+_CENT = 0.005
+
+
+def print_plan(found: Plan, console: Console = out) -> None:
+    """The whole plan; no line is longer than a hundred columns."""
+    console.print(_headline(found.fleet), soft_wrap=True)
+    width = min(console.width, _WIDTH)
+    for table in (_needs(found), _streams(found), _variants(found), _items(found)):
+        console.print(table, width=width)
+    for title, lines in (("Assumed", found.assumptions), ("To know", found.notes)):
+        console.print(f"[bold]{title}[/]")
+        for line in lines:
+            console.print(_point(line), width=width)
+
+
+def as_json(found: Plan) -> dict[str, Any]:
+    """The plan for a program: the totals first, then what they are made of."""
+    fleet = found.fleet
+    rest = msgspec.to_builtins(found)
+    return {
+        "devices": fleet.devices,
+        "usd": {variant.name: variant.usd_per_month for variant in found.variants},
+        "fleet": {
+            "devices": fleet.devices,
+            "interval_seconds": fleet.interval.total_seconds(),
+            "reading_bytes": fleet.reading_bytes,
+            "retention_days": fleet.retention.days,
+            "devices_per_gateway": fleet.devices_per_gateway,
+            "collect_seconds": fleet.collect.total_seconds(),
+            "alerts_per_day": fleet.alerts,
+            "queries_per_day": fleet.queries_per_day,
+        },
+        "prices": {"region": "us-east-1", "looked_up": prices.READ},
+        **{name: rest[name] for name in ("needs", "recommended", "streams", "variants", "assumptions", "notes")},
+    }
+
+
+def _headline(fleet: Fleet) -> str:
+    return (
+        f"[bold]{fleet.devices:,} devices[/], a reading of {fleet.reading_bytes:,} bytes every "
+        f"{format_duration(fleet.interval)}, kept for {format_duration(fleet.retention)}"
+    )
+
+
+def _needs(found: Plan) -> Table:
+    needs, (busy, most) = found.needs, found.needs.detector_concurrency
+    table = Table(title="What it needs", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    calls = f"{needs.detector_invocations:,.1f} calls/s of {needs.detector_milliseconds:,.0f} ms"
+    records = f"{needs.records:,.1f}/s of {needs.readings_per_record:,.1f} readings"
+    rows = (
+        ("readings", f"{needs.readings:,.1f}/s, {decimal(round(needs.bytes))}/s"),
+        ("records", f"{records}, from {needs.gateways:,} gateways"),
+        ("shards", f"{needs.shards:,}"),
+        ("detector", f"{calls}: {busy:,.2f} at once in the mean, {most:,} at most"),
+        ("curation", f"{_ENGINES[needs.engine]}: {needs.curation_seconds:,.0f} s each hour"),
+    )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _streams(found: Plan) -> Table:
+    table = _table("The stream, in USD a month", "mode", "made of", "USD")
+    for choice in found.streams:
+        made = ", ".join(f"{line.what} {_usd(line.usd_per_month)}" for line in choice.items)
+        style, mark = ("green", "  recommended") if choice.mode == found.recommended else ("", "")
+        table.add_row(_MODES[choice.mode] + mark, made, _usd(choice.usd_per_month), style=style)
+    return table
+
+
+def _variants(found: Plan) -> Table:
+    bills = [variant.by_service() for variant in found.variants]
+    table = _table("USD a month", "service", *(variant.name for variant in found.variants))
+    for service in dict.fromkeys(service for bill in bills for service in bill):
+        table.add_row(service, *(_usd(bill[service]) if service in bill else "-" for bill in bills))
+    table.add_section()
+    table.add_row("all", *(_usd(variant.usd_per_month) for variant in found.variants), style="bold")
+    first = found.variants[0].usd_per_month
+    table.add_row("times ours", *(f"{variant.usd_per_month / first:.1f}" for variant in found.variants), style="dim")
+    return table
+
+
+def _items(found: Plan) -> Table:
+    ours = found.variants[0]
+    table = _table(f"{ours.name.capitalize()}, line by line", "service", "what", "a month", "unit", "USD")
+    for line in ours.items:
+        table.add_row(line.service, line.what, _quantity(line.quantity), line.unit, _usd(line.usd_per_month))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    words = ("service", "mode", "what", "made of", "unit")
+    for column in columns:
+        is_text = column in words
+        table.add_column(column, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
+    return table
+
+
+def _point(line: str) -> Table:
+    """A line with a bullet, folded beside it."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row("•", line)
+    return grid
+
+
+def _usd(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= _CENT or not amount else "< 0.01"
+
+
+def _quantity(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:,.1f}"

@@ -1,0 +1,58 @@
+"""A gateway's alerts as simulated time passes: its records as they arrive, and the watchdog each whole minute."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from telemetry.alerting.evaluate import advance, evaluate, next_silence, silent
+from telemetry.alerting.recent import Recent
+from telemetry.alerting.state import GatewayState
+from telemetry.alerting.transitions import Transition
+from telemetry.reading.model import Reading
+from telemetry.rules.rule_set import RuleSet
+
+#: How often the watchdog looks, as its schedule on AWS.
+TICK = dt.timedelta(minutes=1)
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Playback:
+    """One gateway. Time only goes forward; what the watchdog has nothing to do at is jumped over."""
+
+    def __init__(self, rules: RuleSet, gateway: str) -> None:
+        self.rules = rules
+        self.state = GatewayState(gateway)
+        self.recent = Recent()
+        self._minds_silence = any(rule.no_data for rule in rules.rules)
+
+    def receive(self, readings: Sequence[Reading], now: dt.datetime) -> list[Transition]:
+        """A record arrives, after the watchdog's looks before that."""
+        happened = self.wait(now - dt.datetime.resolution)
+        self.state, transitions = evaluate(self.rules, self.state, self.recent, readings, now)
+        return happened + transitions
+
+    def wait(self, until: dt.datetime) -> list[Transition]:
+        """No record arrives up to and including ``until``."""
+        happened: list[Transition] = []
+        last = None
+        while (wake := self._wake()) and (tick := _tick_at(wake)) <= until:
+            # Never twice at the same time, whatever is still due then.
+            last = tick = tick if last is None or tick > last else last + TICK
+            self.state, transitions = advance(self.rules, self.state, tick)
+            happened += transitions
+            self.state, transitions = silent(self.rules, self.state, self.recent, tick)
+            happened += transitions
+        return happened
+
+    def _wake(self) -> dt.datetime | None:
+        if not self._minds_silence:
+            return self.state.due
+        times = (self.state.due, next_silence(self.rules, self.state, self.recent))
+        return min((time for time in times if time), default=None)
+
+
+def _tick_at(moment: dt.datetime) -> dt.datetime:
+    """The first whole minute that is not before ``moment``."""
+    return _EPOCH + -((_EPOCH - moment) // TICK) * TICK

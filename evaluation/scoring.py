@@ -1,0 +1,384 @@
+"""Alerts against ground truth: what was found and what missed, what was told for nothing, how soon and how often."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.inbox import Received
+from simulator.faults.truth import Incident
+from simulator.run.manifest import Manifest
+from telemetry.alerting.transitions import Transition
+
+#: An alert may fire so long after what it is about is over: a window and ``for`` lag behind, the clock decides a minute
+#: late, and readings that were held back arrive later still.
+GRACE = dt.timedelta(minutes=5)
+
+#: Devices' clocks may be ahead or behind by this, so that an alert seems to fire before its cause.
+CLOCKS = dt.timedelta(minutes=2)
+
+#: What still goes on when a run ends is expected to have been told if it has gone on for so long: the slowest of the
+#: default rules waits for ten minutes of silence, and the watchdog another two.
+PATIENCE = dt.timedelta(minutes=15)
+
+#: What a set of rules has to reach: precision and recall at least, notifications an incident at most.
+WANTED, MOST_NOTIFICATIONS = 0.95, 1.0
+
+#: The kind of what alerts fired for where nothing had been injected.
+NOTHING = "nothing"
+
+#: Turns a simulated time into that of whoever is told; None where there is no telling.
+Clock = Callable[[dt.datetime], dt.datetime | None]
+
+
+def wall_clock(run: Manifest) -> Clock:
+    """When simulated moments of a run were sent; of one that went as fast as it could, nobody knows."""
+
+    def sent_at(moment: dt.datetime) -> dt.datetime | None:
+        return run.arrived_from + (moment - run.started_at) / run.speed if run.speed else None
+
+    return sent_at
+
+
+class Told(NamedTuple):
+    """An alert that subscribers were told of as firing; times are UTC.
+
+    ``fired_at`` and ``resolved_at`` are event times, ``told_at`` is when the first notification about it came, of which
+    ``notification`` is the id.
+    """
+
+    alert_id: str
+    rule: str
+    site: str
+    gateway: str
+    device: str
+    fired_at: dt.datetime
+    resolved_at: dt.datetime | None
+    told_at: dt.datetime
+    notification: str
+
+
+class Delays(msgspec.Struct, frozen=True):
+    """Seconds from when something was injected: the median and the 95th percentile, by nearest rank; None for none."""
+
+    p50: float | None
+    p95: float | None
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """How well incidents of some kind, or some rule's, were told.
+
+    ``expected`` are pairs of an incident and a rule that should fire for it, ``found`` those for which it did;
+    ``false`` are alerts that nothing explains. ``precision`` is found / (found + false), ``recall`` found / expected,
+    both 1 where there was nothing to find. ``fires_after`` goes to the event time of the first alert, ``told_after`` to
+    its notification. ``notifications`` are those that told of an alert about these incidents for the first time, and
+    ``a_incident`` that number for each incident that was found. ``false_resolves`` are alerts that ended while their
+    incident went on.
+    """
+
+    expected: int
+    found: int
+    false: int
+    precision: float
+    recall: float
+    fires_after: Delays
+    told_after: Delays
+    notifications: int
+    a_incident: float
+    false_resolves: int
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole result. ``confusion`` counts, by kind of incident, the rules that fired for it and, as ``missed``, the
+    expected ones that did not; as ``quiet`` the incidents that expect nothing and for which nothing fired.
+
+    ``messages`` are all notifications, resolved and repeated ones too. ``missed`` and ``false`` list up to a hundred.
+    """
+
+    incidents: int
+    alerts: int
+    messages: int
+    total: Figures
+    by_rule: dict[str, Figures]
+    by_kind: dict[str, Figures]
+    confusion: dict[str, dict[str, int]]
+    missed: list[str]
+    false: list[str]
+
+    @property
+    def good(self) -> bool:
+        """Whether the rules reach what they have to."""
+        total = self.total
+        return total.precision >= WANTED and total.recall >= WANTED and total.a_incident <= MOST_NOTIFICATIONS
+
+
+class Verdict(NamedTuple):
+    """What became of one alert: the incident that it tells of, or that befell its place then; ``true`` if it should."""
+
+    alert: Told
+    incident: Incident | None
+    true: bool
+
+
+def told(received: Sequence[Received], transitions: Iterable[Transition] = ()) -> list[Told]:
+    """The alerts that notifications told of, each once, in the order in which they fired.
+
+    A notification lists a hundred alerts and counts the others as ``omitted``: which these are, ``transitions`` say.
+    An alert that fired and is in no list is told by the first notification of its rule and site that omits any and was
+    published after that.
+    """
+    first: dict[str, Told] = {}
+    ends: dict[str, dt.datetime] = {}
+    for notification, received_at in sorted(received, key=_order):
+        for alert in notification.alerts:
+            if alert.fired_at is None:
+                continue
+            if alert.resolved_at:
+                ends[alert.alert_id] = alert.resolved_at
+            first.setdefault(
+                alert.alert_id,
+                Told(
+                    alert.alert_id,
+                    alert.rule,
+                    alert.site,
+                    alert.gateway,
+                    alert.device,
+                    alert.fired_at,
+                    None,
+                    received_at,
+                    notification.notification_id,
+                ),
+            )
+    omitting = _Omitting(received)
+    for transition in transitions:
+        if transition.change == "resolved":
+            ends[transition.alert_id] = transition.changed_at
+        if transition.change in ("firing", "flapping") and transition.alert_id not in first:
+            by = omitting.first(transition)
+            if by and transition.fired_at:
+                first[transition.alert_id] = Told(
+                    transition.alert_id,
+                    transition.rule,
+                    transition.site,
+                    transition.gateway,
+                    transition.device,
+                    transition.fired_at,
+                    None,
+                    by.received_at,
+                    by.notification.notification_id,
+                )
+    found = [alert._replace(resolved_at=ends.get(alert.alert_id)) for alert in first.values()]
+    return sorted(found, key=lambda alert: (alert.fired_at, alert.alert_id))
+
+
+def _order(each: Received) -> tuple[dt.datetime, dt.datetime, str]:
+    """Queues and topics keep none."""
+    return each.received_at, each.notification.published_at, each.notification.notification_id
+
+
+class _Omitting:
+    """The notifications that do not list all that they are about."""
+
+    def __init__(self, received: Iterable[Received]) -> None:
+        self._by_place: defaultdict[tuple[str, str], list[Received]] = defaultdict(list)
+        for each in received:
+            if each.notification.omitted:
+                for rule in each.notification.rules:
+                    for site in each.notification.sites:
+                        self._by_place[rule, site].append(each)
+
+    def first(self, transition: Transition) -> Received | None:
+        """The first one that can tell of it."""
+        near = self._by_place.get((transition.rule, transition.site), ())
+        after = (each for each in near if each.notification.published_at >= transition.recorded_at)
+        return min(after, key=lambda each: (each.notification.published_at, *_order(each)), default=None)
+
+
+def judge(incidents: Sequence[Incident], alerts: Iterable[Told], grace: dt.timedelta = GRACE) -> list[Verdict]:
+    """Which incident each alert is about; one that is only tolerated is left out.
+
+    An alert is about an incident of its place (its device, its gateway or its site) that began before it fired and was
+    not over for longer than ``grace``. Of several the one that expects its rule, then the one that tolerates it, then
+    the last that began.
+    """
+    places = _Places(incidents)
+    verdicts = []
+    for alert in alerts:
+        near = [i for i in places.of(alert) if i.since - CLOCKS <= alert.fired_at <= i.until + grace]
+        expecting = [incident for incident in near if alert.rule in incident.expects]
+        if expecting:
+            verdicts.append(Verdict(alert, max(expecting, key=_begun), true=True))
+        elif not any(alert.rule in incident.tolerates for incident in near):
+            verdicts.append(Verdict(alert, max(near, key=_weight, default=None), true=False))
+    return verdicts
+
+
+def _begun(incident: Incident) -> tuple[dt.datetime, int, str]:
+    """Incidents in the order of time; of the same time, in that of the scenario."""
+    return incident.since, incident.number, incident.id
+
+
+def _weight(incident: Incident) -> tuple[bool, tuple[dt.datetime, int, str]]:
+    """What changes values explains a false alert sooner than what befalls lines."""
+    return bool(incident.metric), _begun(incident)
+
+
+class _Places:
+    """The incidents by what they befall."""
+
+    def __init__(self, incidents: Iterable[Incident]) -> None:
+        self._by_place: defaultdict[tuple[str, str], list[Incident]] = defaultdict(list)
+        for incident in incidents:
+            kind = "device" if incident.device else "gateway" if incident.gateway else "site"
+            self._by_place[kind, incident.device or incident.gateway or incident.site].append(incident)
+
+    def of(self, alert: Told) -> list[Incident]:
+        return [
+            *self._by_place.get(("device", alert.device), ()),
+            *self._by_place.get(("gateway", alert.gateway), ()),
+            *self._by_place.get(("site", alert.site), ()),
+        ]
+
+
+def score(
+    incidents: Sequence[Incident],
+    received: Sequence[Received],
+    ended_at: dt.datetime,
+    *,
+    transitions: Iterable[Transition] = (),
+    clock: Clock = lambda moment: moment,
+    grace: dt.timedelta = GRACE,
+) -> Score:
+    """Hold notifications against the ground truth of a run that ended at ``ended_at`` (simulated time, UTC).
+
+    ``transitions`` are those of the table ``alerts``, as far as they are known; without, alerts that a notification
+    does not list count as not told. An incident that had no time to be told before the end (:func:`had_time`) is only
+    expected to be where it was. ``clock`` turns simulated times into those of ``received``.
+    """
+    incidents = sorted(incidents, key=_begun)
+    alerts = told(received, transitions)
+    verdicts = judge(incidents, alerts, grace)
+    found: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.true and verdict.incident:
+            found[verdict.incident.id, verdict.alert.rule].append(verdict.alert)
+    expected = [
+        (incident, rule)
+        for incident in incidents
+        for rule in incident.expects
+        if (incident.id, rule) in found or had_time(incident, ended_at, grace)
+    ]
+    false = [verdict for verdict in verdicts if not verdict.true]
+    counting = _Counting(found, clock)
+    rules = sorted({rule for _, rule in expected} | {verdict.alert.rule for verdict in verdicts})
+    kinds = list(dict.fromkeys([*(incident.kind for incident in incidents), *map(_kind, false)]))
+    missed = [pair for pair in expected if (pair[0].id, pair[1]) not in found]
+    return Score(
+        incidents=len(incidents),
+        alerts=len(alerts),
+        messages=len({notification.notification_id for notification, _ in received}),
+        total=counting.figures(expected, false),
+        by_rule={
+            rule: counting.figures(
+                [pair for pair in expected if pair[1] == rule], [each for each in false if each.alert.rule == rule]
+            )
+            for rule in rules
+        },
+        by_kind={
+            kind: counting.figures(
+                [pair for pair in expected if pair[0].kind == kind], [each for each in false if _kind(each) == kind]
+            )
+            for kind in kinds
+        },
+        confusion=_confusion(incidents, expected, found, false),
+        missed=[f"{rule}: {incident.id}" for incident, rule in missed][:100],
+        false=[
+            f"{alert.rule}: {alert.device or alert.gateway} at {alert.fired_at:%H:%M:%S} ({_kind(verdict)})"
+            for verdict in false
+            for alert in [verdict.alert]
+        ][:100],
+    )
+
+
+def had_time(incident: Incident, ended_at: dt.datetime, grace: dt.timedelta = GRACE) -> bool:
+    """Whether a run that ended then was long enough to tell of an incident: it was over, or went on for long."""
+    over = incident.until + grace <= ended_at
+    return over or incident.since + max(grace, PATIENCE) <= ended_at
+
+
+class _Counting:
+    def __init__(self, found: dict[tuple[str, str], list[Told]], clock: Clock) -> None:
+        self._found, self._clock = found, clock
+
+    def figures(self, expected: Sequence[tuple[Incident, str]], false: Sequence[Verdict]) -> Figures:
+        hits = [(incident, self._found[incident.id, rule]) for incident, rule in expected if self._hit(incident, rule)]
+        told_of = {incident.id for incident, _ in hits}
+        notifications = {alert.notification for _, alerts in hits for alert in alerts}
+        return Figures(
+            expected=len(expected),
+            found=len(hits),
+            false=len(false),
+            precision=_part(len(hits), len(hits) + len(false)),
+            recall=_part(len(hits), len(expected)),
+            fires_after=_delays((min(a.fired_at for a in alerts) - i.since).total_seconds() for i, alerts in hits),
+            told_after=_delays(
+                (min(alert.told_at for alert in alerts) - begin).total_seconds()
+                for incident, alerts in hits
+                if (begin := self._clock(incident.since))
+            ),
+            notifications=len(notifications),
+            a_incident=round(len(notifications) / len(told_of), 3) if told_of else 0.0,
+            false_resolves=sum(
+                alert.resolved_at is not None and alert.resolved_at < incident.until - CLOCKS
+                for incident, alerts in hits
+                for alert in alerts
+            ),
+        )
+
+    def _hit(self, incident: Incident, rule: str) -> bool:
+        return (incident.id, rule) in self._found
+
+
+def _confusion(
+    incidents: Sequence[Incident],
+    expected: Sequence[tuple[Incident, str]],
+    found: Collection[tuple[str, str]],
+    false: Iterable[Verdict],
+) -> dict[str, dict[str, int]]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for incident, rule in expected:
+        counts[incident.kind][rule if (incident.id, rule) in found else "missed"] += 1
+    disturbed = set()
+    for verdict in false:
+        counts[_kind(verdict)][verdict.alert.rule] += 1
+        if verdict.incident:
+            disturbed.add(verdict.incident.id)
+    for incident in incidents:
+        if not incident.expects and incident.id not in disturbed:
+            counts[incident.kind]["quiet"] += 1
+    return {kind: dict(row) for kind, row in counts.items()}
+
+
+def _kind(verdict: Verdict) -> str:
+    return verdict.incident.kind if verdict.incident else NOTHING
+
+
+def _part(some: int, of: int) -> float:
+    return round(some / of, 4) if of else 1.0
+
+
+def _delays(seconds: Iterable[float]) -> Delays:
+    ordered = sorted(seconds)
+    if not ordered:
+        return Delays(None, None)
+    return Delays(*(round(nearest_rank(ordered, q), 1) for q in (0.5, 0.95)))
+
+
+def nearest_rank(ordered: Sequence[float], q: float) -> float:
+    """The smallest of some values in order that at least the share ``q`` of them does not exceed."""
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]

@@ -1,0 +1,149 @@
+"""The rules and the registry of devices in the config bucket, read again when they change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+
+from telemetry.registry.registry import EMPTY, RegistryError, parse_registry
+from telemetry.rules.parse import parse_rules
+from telemetry.rules.rule_set import RuleSet
+from telemetry.text.errors import RulesError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_s3 import S3Client
+
+#: How old the rules in memory may be, in seconds.
+CHECK_EVERY = 15.0
+
+logger = Logger(child=True)
+
+T = TypeVar("T")
+
+
+class RulesObject:
+    """The newest rules that parse, about the devices of the newest registry that does.
+
+    Until there is an object, the rules packaged with the function hold, and no device is registered. A broken
+    object keeps what was last good: that in memory or, in a new execution environment, the newest earlier version that
+    parses. So does a bucket that cannot be read, for as long as there is something in memory. Rules that cannot
+    be used with a new registry are broken too: those in memory stay, with the registry that they were parsed with.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        key: str,
+        registry_key: str,
+        *,
+        packaged: RuleSet,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = _ConfigObject(client, bucket, registry_key, parse=parse_registry, default=EMPTY)
+        self._rules = _ConfigObject(client, bucket, key, parse=self._parsed, default=packaged)
+        self._clock = clock
+        self._checked_at = float("-inf")
+
+    @property
+    def broken(self) -> str | None:
+        """Why an object in the bucket is not in use; None while both are."""
+        return self._rules.broken or self._registry.broken
+
+    def current(self) -> RuleSet:
+        """The rules to use now; asks S3 at most every ``CHECK_EVERY`` seconds."""
+        rules = self._rules.value
+        if rules is None or self._clock() - self._checked_at >= CHECK_EVERY:
+            before = self._registry.value
+            if self._registry.refreshed() is not before:
+                self._rules.forget()
+            rules = self._rules.refreshed()
+            self._checked_at = self._clock()
+        return rules
+
+    def _parsed(self, text: bytes) -> RuleSet:
+        return parse_rules(text, self._registry.value or EMPTY)
+
+
+class _ConfigObject(Generic[T]):
+    """An object of the config bucket: ``value`` is the last one that parsed, ``default`` that of no object."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str, *, parse: Callable[[bytes], T], default: T) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._parse = parse
+        self._default = default
+        self._etag = ""
+        self._rejected: str | None = None
+        self._unreadable: str | None = None
+        self.value: T | None = None
+
+    @property
+    def broken(self) -> str | None:
+        """Why the object is not in use; None while it is."""
+        return self._unreadable or self._rejected
+
+    def forget(self) -> None:
+        """Parse the object again next time, even if it has not changed by then."""
+        self._etag = ""
+
+    def refreshed(self) -> T:
+        """The value now, after asking S3."""
+        self.value = self._refreshed(self.value)
+        return self.value
+
+    def _refreshed(self, last_good: T | None) -> T:
+        try:
+            response = self._client.get_object(Bucket=self._bucket, Key=self._key, IfNoneMatch=self._etag or '""')
+            text = response["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            return self._without_object(error, last_good)
+        self._etag, self._unreadable, self._rejected = response["ETag"], None, None
+        try:
+            value = self._parse(text)
+        except (RulesError, RegistryError) as error:
+            self._rejected = str(error)
+            logger.error(
+                "an object in the config bucket is broken; the last good one stays in use",
+                key=self._key,
+                reason=self._rejected,
+            )
+            return self._last_good_version() if last_good is None else last_good
+        logger.info("loaded from the config bucket", key=self._key, etag=self._etag)
+        return value
+
+    def _without_object(self, error: Exception, last_good: T | None) -> T:
+        """The value when S3 gave no object; raises ``error`` where there is none to go on with."""
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        if code == "304" and last_good is not None:
+            self._unreadable = None
+            return last_good
+        if code == "NoSuchKey":
+            self._etag, self._unreadable, self._rejected = "", None, None
+            return self._default
+        if last_good is None:
+            raise error
+        self._unreadable = str(error)
+        logger.error(
+            "an object in the config bucket cannot be read; the last good one stays in use",
+            key=self._key,
+            reason=self._unreadable,
+        )
+        return last_good
+
+    def _last_good_version(self) -> T:
+        listing = self._client.list_object_versions(Bucket=self._bucket, Prefix=self._key, MaxKeys=50)
+        for version in listing.get("Versions", []):
+            if version["Key"] != self._key:
+                continue
+            old = self._client.get_object(Bucket=self._bucket, Key=self._key, VersionId=version["VersionId"])
+            try:
+                return self._parse(old["Body"].read())
+            except (RulesError, RegistryError):
+                continue
+        return self._default

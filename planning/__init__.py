@@ -1,0 +1,1 @@
+"""The capacity and cost of a pipeline for a given fleet."""

@@ -1,0 +1,1 @@
+"""Models of devices and their surroundings: sites, climate, measurements, and reproducible randomness."""

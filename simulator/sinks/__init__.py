@@ -1,0 +1,1 @@
+"""Destinations of records: one module per kind, opened by URL."""

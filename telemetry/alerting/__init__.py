@@ -1,0 +1,1 @@
+"""Readings to alert transitions: the state machine, windows of readings, and missing data."""

@@ -1,0 +1,103 @@
+"""Hard state: where the alerts of one gateway's devices stand. It is written at every change."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Literal, Optional
+
+import msgspec
+
+from telemetry.alerting.transitions import HoldKind
+from telemetry.rules.rule_set import Severity
+
+#: The device of an alert about a gateway itself. No reading has it: an identifier is not empty.
+GATEWAY_ITSELF = ""
+
+
+class AlertState(msgspec.Struct, frozen=True, array_like=True):
+    """One active alert.
+
+    ``active_at`` is when its condition first held, ``fired_at`` when it fired, ``clearing_at`` since when the clear
+    condition has held (with ``keep_firing_for``): event times. (``changed_at``, ``changed_seq``) is the reading that
+    changed it last: none up to it is looked at again. ``timer`` is when the clock ends pending or clearing and
+    ``escalates_at`` when it raises the severity, if no reading does so before. ``leaf`` is the comparison of the
+    condition, counted from 0, that held when it began or fired, and ``value`` what it compared. ``changes`` are its
+    recent firings and resolutions, and those of the alerts before it, for as long as they count for flapping.
+    """
+
+    status: Literal["pending", "firing"]
+    alert_id: str
+    sequence: int
+    severity: Severity
+    site: str
+    active_at: dt.datetime
+    changed_at: dt.datetime
+    changed_seq: int
+    value: Optional[float] = None
+    leaf: int = 0
+    fired_at: Optional[dt.datetime] = None
+    clearing_at: Optional[dt.datetime] = None
+    timer: Optional[dt.datetime] = None
+    escalates_at: Optional[dt.datetime] = None
+    flapping: bool = False
+    changes: tuple[dt.datetime, ...] = ()
+
+
+class PastAlert(msgspec.Struct, frozen=True, array_like=True):
+    """What is remembered of an alert that ended, so that readings delivered again do not begin it again."""
+
+    changed_at: dt.datetime
+    changed_seq: int
+    changes: tuple[dt.datetime, ...] = ()
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """What an operator said of an alert: who, why and when, and for a snooze until when (UTC)."""
+
+    kind: HoldKind
+    who: str
+    why: str
+    at: dt.datetime
+    until: Optional[dt.datetime] = None
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a record stands in the stream: its sequence number, which grows for a gateway, and its arrival (UTC)."""
+
+    sequence: str
+    arrived: dt.datetime
+
+    def is_behind(self, other: Position) -> bool:
+        """Whether this record came no later than the other.
+
+        The arrival is asked too, because a stream that is made anew may number its records from below; it is
+        approximate, to a minute at the worst.
+        """
+        return int(self.sequence) <= int(other.sequence) and self.arrived <= other.arrived + dt.timedelta(minutes=1)
+
+
+class GatewayState(msgspec.Struct, frozen=True):
+    """The alerts of one gateway's devices: by device, then by rule.
+
+    ``alerts`` are the active ones, ``past`` those that ended not long ago; ``holds`` are the operators'. ``due`` is
+    when the clock next changes something, ``position`` the record that changed the state last: what is not after it
+    has been looked at. ``swept_at`` is when past alerts were last forgotten.
+    """
+
+    gateway: str
+    alerts: dict[str, dict[str, AlertState]] = {}
+    past: dict[str, dict[str, PastAlert]] = {}
+    holds: dict[str, dict[str, Hold]] = {}
+    due: Optional[dt.datetime] = None
+    position: Optional[Position] = None
+    swept_at: Optional[dt.datetime] = None
+
+
+def alert_id(rule: str, gateway: str, device: str, active_at: dt.datetime, seq: int) -> str:
+    """The same id for the same alert however often it is worked out: 80 bits of SHA-256, in hexadecimal.
+
+    ``active_at`` and ``seq`` are those of the reading that began it: a device may measure twice in one moment.
+    """
+    identity = "\0".join((rule, gateway, device, active_at.astimezone(dt.timezone.utc).isoformat(), str(seq)))
+    return hashlib.sha256(identity.encode()).hexdigest()[:20]

@@ -1,0 +1,1 @@
+"""Transitions to notifications: groups, inhibition, dispatch, and the messages that subscribers receive."""

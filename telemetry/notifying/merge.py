@@ -1,0 +1,154 @@
+"""Taking transitions into a group, whatever their order and however often they come.
+
+Alerts that are over stay for ``FORGET_AFTER``: a firing transition that its resolved one overtook, or either of them
+delivered again, is recognised for that long.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+from collections.abc import Collection
+from typing import NamedTuple, Optional
+
+import msgspec
+
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.groups import Group, Member, Overflow, timing
+from telemetry.notifying.message import MAX_ALERTS, prominence
+from telemetry.rules.rule_set import RuleSet
+
+#: How many alerts a group knows one by one. The others are counted, and duplicates make that inexact.
+MAX_MEMBERS = 20_000
+
+#: How long an alert that is over is remembered: longer than the queue tries to deliver a transition.
+FORGET_AFTER = dt.timedelta(hours=24)
+
+_RELEASES = frozenset(["unsnoozed", "enabled"])
+_MINUTE = dt.timedelta(minutes=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+
+
+class Merged(NamedTuple):
+    """The group afterwards (the same object where nothing was new to it), and the transitions that were."""
+
+    group: Group
+    new: list[Transition]
+
+
+def concerns_groups(transition: Transition) -> bool:
+    """Whether a group wants to know of it: not of what never fired, nor of a hold where there is no alert."""
+    return bool(transition.alert_id) and transition.status in ("firing", "resolved")
+
+
+def merge(group: Group, rules: RuleSet, transitions: Collection[Transition], now: dt.datetime) -> Merged:
+    """Take in transitions of alerts of this group; ``now`` (UTC) is when they came."""
+    members = _with_room(group.members, len(transitions))
+    shown, overflow = dict(group.shown), group.overflow
+    new: list[Transition] = []
+    told_late: list[dt.datetime] = []
+    for transition in transitions:
+        known = members.get(transition.alert_id)
+        if known and transition.sequence <= known.sequence:
+            continue
+        new.append(transition)
+        if known is None and len(members) >= MAX_MEMBERS:
+            overflow = _counted(overflow, transition)
+            told_late.append(transition.recorded_at)
+            continue
+        if known is None and transition.status == "resolved" and overflow.firing:
+            overflow = msgspec.structs.replace(overflow, firing=overflow.firing - 1)
+        member = members[transition.alert_id] = _member(known, transition, now)
+        shown[transition.alert_id] = transition
+        if member.news and not member.silenced:
+            told_late.append(transition.recorded_at)
+    if not new:
+        return Merged(group, new)
+    merged = msgspec.structs.replace(group, members=members, shown=worth_showing(members, shown), overflow=overflow)
+    return Merged(_awaiting(merged, rules, told_late, now) if told_late else merged, new)
+
+
+def _awaiting(group: Group, rules: RuleSet, happened: Collection[dt.datetime], now: dt.datetime) -> Group:
+    """The group with news that happened at these times."""
+    oldest = min([*happened, group.oldest] if group.oldest else happened)
+    if group.news_at is not None:
+        return msgspec.structs.replace(group, oldest=oldest)
+    quiet = group.sent_at is None or now - group.sent_at >= timing(rules, group).group_interval
+    return msgspec.structs.replace(group, oldest=oldest, news_at=now, burst=0 if quiet else group.burst)
+
+
+def _member(known: Optional[Member], transition: Transition, now: dt.datetime) -> Member:
+    """The alert after its newest transition, by which it is to be told or not."""
+    silenced = transition.held in ("snoozed", "disabled")
+    released = transition.change in _RELEASES
+    told, told_severity = (known.told, known.told_severity) if known else ("", "")
+    muted = known.muted if known else False
+    if transition.status == "firing":
+        # What was snoozed is told when it is released, even if it was told before.
+        news = released or told != "firing" or transition.severity != told_severity
+    elif told:
+        news = told == "firing"
+    else:
+        # It began and ended in between two messages: told as resolved, unless it was not to be told while it fired.
+        news = not (silenced or released or muted)
+    return Member(
+        alert_id=transition.alert_id,
+        sequence=transition.sequence,
+        status="firing" if transition.status == "firing" else "resolved",
+        severity=transition.severity,
+        held=transition.held,
+        rule=transition.rule,
+        site=transition.site,
+        gateway=transition.gateway,
+        device=transition.device,
+        told=told,
+        told_severity=told_severity,
+        news=news,
+        muted=muted,
+        minute=(now - _EPOCH) // _MINUTE,
+    )
+
+
+def _counted(overflow: Overflow, transition: Transition) -> Overflow:
+    if transition.change in ("firing", "flapping"):
+        return msgspec.structs.replace(overflow, firing=overflow.firing + 1, fired=overflow.fired + 1)
+    if transition.change == "resolved":
+        return Overflow(max(0, overflow.firing - 1), overflow.fired, overflow.resolved + 1)
+    return overflow
+
+
+def _with_room(members: dict[str, Member], newcomers: int) -> dict[str, Member]:
+    """The members without those longest over that would leave no room for so many new ones."""
+    surplus = len(members) + newcomers - MAX_MEMBERS
+    kept = dict(members)
+    if surplus > 0:
+        over = [member for member in members.values() if member.over]
+        for member in heapq.nsmallest(surplus, over, key=lambda member: member.minute):
+            del kept[member.alert_id]
+    return kept
+
+
+def forgotten(members: dict[str, Member], now: dt.datetime) -> dict[str, Member]:
+    """The members without those that have been over for ``FORGET_AFTER``."""
+    return {alert_id: member for alert_id, member in members.items() if not member.over or forget_at(member) > now}
+
+
+def forget_at(member: Member) -> dt.datetime:
+    """When an alert that is over may be forgotten."""
+    return _EPOCH + member.minute * _MINUTE + FORGET_AFTER
+
+
+def worth_showing(members: dict[str, Member], shown: dict[str, Transition]) -> dict[str, Transition]:
+    """The transitions that a notification may list: of the most prominent news, and of what else fires."""
+    news: list[Transition] = []
+    others: list[Transition] = []
+    for alert_id, transition in shown.items():
+        member = members.get(alert_id)
+        if member and (member.news or member.status == "firing"):
+            (news if member.news else others).append(transition)
+    kept = [*_most_prominent(news), *_most_prominent(others)]
+    return {transition.alert_id: transition for transition in kept}
+
+
+def _most_prominent(transitions: list[Transition]) -> list[Transition]:
+    return heapq.nsmallest(MAX_ALERTS, transitions, key=prominence)

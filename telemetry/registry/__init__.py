@@ -1,0 +1,1 @@
+"""The registry of devices: a CSV file, and its columns as typed values."""

@@ -1,0 +1,1 @@
+"""The rules file: conditions, checks, and the rule set that the detector evaluates."""

@@ -1,0 +1,243 @@
+"""Alert rules: what a person writes in ``rules.yaml``, checked and made ready to evaluate.
+
+::
+
+    defaults: {severity: warning, for: 0s, keep_firing_for: 0s, repeat_interval: 4h, group_by: [site, rule],
+               group_wait: 5s, group_interval: 5m, flapping: {changes: 6, window: 30m}}     # each may be in a rule too
+    inhibit:
+      - {source: gateway-down, target: "*", equal: [gateway]}     # globs on rule names
+    rules:
+      - name: freezer-warm
+        match: {site: "cold-*", model: freezer}   # globs on device, site and attributes of the registry; left out: all
+        when: temperature > -15                # telemetry.rules.conditions says what can stand here
+        clear: temperature < -17               # hysteresis; without it, the opposite of "when"
+        for: 2m                                # how long "when" has to hold
+        keep_firing_for: 5m                    # how long "clear" has to hold
+        severity: critical                     # info, warning, critical, page
+        escalate: {after: 15m, to: page}
+        summary: "{device_id} at {value:.1f} °C"
+        runbook: docs/runbooks/freezer-warm.md
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import re
+from typing import NamedTuple, Optional, Union
+
+from telemetry.registry.registry import EMPTY, Registry
+from telemetry.rules.condition_parser import parse_condition
+from telemetry.rules.conditions import Comparison, Condition, ConditionError, NoData, Status, negate
+from telemetry.rules.rule_set import (
+    GROUP_LABELS,
+    SEVERITIES,
+    Escalation,
+    Flapping,
+    Inhibition,
+    Rule,
+    RuleSet,
+    Severity,
+    statuses_of,
+)
+from telemetry.rules.schema import EscalationPart, InhibitionPart, RulePart, SettingsPart, read_file, read_glob
+from telemetry.rules.summaries import check_summary
+from telemetry.text.durations import parse_duration
+from telemetry.text.errors import RulesError
+from telemetry.text.yaml_text import Path, RuleText
+
+#: Last-seen times are written once a minute: a shorter silence cannot be told from a healthy device.
+MIN_SILENCE = dt.timedelta(minutes=1)
+
+#: The watchdog looks once a minute.
+MIN_REPEAT_INTERVAL = dt.timedelta(minutes=1)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class _Settings(NamedTuple):
+    """What ``defaults`` says, checked, and each rule after it."""
+
+    severity: Severity = "warning"
+    hold_for: dt.timedelta = dt.timedelta(0)
+    keep_firing_for: dt.timedelta = dt.timedelta(0)
+    repeat_interval: dt.timedelta = dt.timedelta(hours=4)
+    group_by: tuple[str, ...] = ("site", "rule")
+    group_wait: dt.timedelta = dt.timedelta(seconds=5)
+    group_interval: dt.timedelta = dt.timedelta(minutes=5)
+    flapping: Flapping = Flapping(changes=6, window=dt.timedelta(minutes=30))
+
+
+def parse_rules(text: Union[str, bytes], registry: Registry = EMPTY) -> RuleSet:
+    """The rules in a YAML text, about the devices of a registry; raises :class:`RulesError` if it cannot be used."""
+    return _Checker(RuleText(text), registry).rule_set()
+
+
+class _Checker:
+    """Makes rules of the parts of a file, and errors of what does not make sense in it."""
+
+    def __init__(self, text: RuleText, registry: Registry) -> None:
+        self._text = text
+        self._registry = registry
+        self._file = read_file(text)
+
+    def rule_set(self) -> RuleSet:
+        defaults = self._settings(("defaults",), self._file.defaults, _Settings())
+        names: set[str] = set()
+        for index, part in enumerate(self._file.rules):
+            self._check_name(("rules", index, "name"), part.name, names)
+        rules = [self._rule(("rules", index), part, defaults) for index, part in enumerate(self._file.rules)]
+        inhibitions = [
+            self._inhibition(("inhibit", index), part, names) for index, part in enumerate(self._file.inhibit)
+        ]
+        return RuleSet(rules, inhibitions, self._registry)
+
+    def _check_name(self, path: Path, name: str, names: set[str]) -> None:
+        if not _NAME.fullmatch(name):
+            raise self._text.error(path, "a name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
+        if name in names:
+            raise self._text.error(path, "the name is used twice; each rule needs its own")
+        names.add(name)
+
+    def _settings(self, path: Path, part: SettingsPart, base: _Settings) -> _Settings:
+        def duration(key: str, text: Optional[str], otherwise: dt.timedelta) -> dt.timedelta:
+            return otherwise if text is None else self._duration((*path, key), text)
+
+        repeat_interval = duration("repeat_interval", part.repeat_interval, base.repeat_interval)
+        if repeat_interval < MIN_REPEAT_INTERVAL:
+            raise self._text.error((*path, "repeat_interval"), "at least 1m: what is due is looked at once a minute")
+        changes, window = part.flapping.changes, part.flapping.window
+        return _Settings(
+            severity=base.severity if part.severity is None else self._severity((*path, "severity"), part.severity),
+            hold_for=duration("for", part.hold_for, base.hold_for),
+            keep_firing_for=duration("keep_firing_for", part.keep_firing_for, base.keep_firing_for),
+            repeat_interval=repeat_interval,
+            group_by=base.group_by if part.group_by is None else self._labels((*path, "group_by"), part.group_by),
+            group_wait=duration("group_wait", part.group_wait, base.group_wait),
+            group_interval=duration("group_interval", part.group_interval, base.group_interval),
+            flapping=Flapping(
+                changes=base.flapping.changes if changes is None else changes,
+                window=base.flapping.window
+                if window is None
+                else self._duration((*path, "flapping", "window"), window),
+            ),
+        )
+
+    def _rule(self, path: Path, part: RulePart, defaults: _Settings) -> Rule:
+        settings = self._settings(path, part, defaults)
+        when = self._condition((*path, "when"), part.when)
+        clear = self._clear(path, part, when)
+        match = self._match((*path, "match"), part.match)
+        if isinstance(when, NoData):
+            self._check_silence(path, part, when, settings)
+        try:
+            check_summary(part.summary)
+        except RulesError as error:
+            raise self._text.error((*path, "summary"), str(error)) from error
+        return Rule(
+            name=part.name,
+            when=when,
+            clear=clear,
+            escalate=self._escalation((*path, "escalate"), part.escalate, settings.severity),
+            summary=part.summary,
+            runbook=part.runbook,
+            device=match.pop("device", "*"),
+            site=match.pop("site", "*"),
+            attributes=tuple(match.items()),
+            **settings._asdict(),
+        )
+
+    def _match(self, path: Path, part: dict[str, object]) -> dict[str, str]:
+        known = ("device", "site", *self._registry.attributes)
+        for key in part:
+            if key not in known:
+                message = f"the registry has no such attribute; rules can match by {', '.join(known)}"
+                if not self._registry.attributes:
+                    message = (
+                        "rules match by device and site where no registry of devices was applied: "
+                        "iot registry apply FILE (before that: iot rules check --registry FILE)"
+                    )
+                raise self._text.error((*path, key), message, at_key=True)
+        return {key: read_glob(self._text, (*path, key), value) for key, value in part.items()}
+
+    def _clear(self, path: Path, part: RulePart, when: Condition) -> Condition:
+        path = (*path, "clear")
+        if part.clear is None:
+            return when if isinstance(when, NoData) else negate(when)
+        if isinstance(when, NoData):
+            raise self._text.error(path, "no_data ends when readings arrive again; leave clear out", at_key=True)
+        clear = self._condition(path, part.clear)
+        if isinstance(clear, NoData):
+            raise self._text.error(path, "no_data can only begin an alert; write it under when")
+        if _overlap(when, clear):
+            raise self._text.error(path, f"{clear} does not lie on the other side of when ({when})")
+        return clear
+
+    def _check_silence(self, path: Path, part: RulePart, when: NoData, settings: _Settings) -> None:
+        if settings.hold_for < MIN_SILENCE:
+            where = (*path, "when" if part.hold_for is None else "for")
+            raise self._text.error(
+                where, 'no_data needs a "for" of at least 1m: it is known to the minute when something last arrived'
+            )
+        of_devices = [key for key, glob in part.match.items() if key != "site" and (key, glob) != ("device", "*")]
+        if when.scope == "gateway" and of_devices:
+            raise self._text.error(
+                (*path, "match", of_devices[0]),
+                "no_data(gateway) is about gateways, not devices; match it by site only",
+            )
+
+    def _escalation(self, path: Path, part: Optional[EscalationPart], severity: Severity) -> Optional[Escalation]:
+        if part is None:
+            return None
+        to = self._severity((*path, "to"), part.to)
+        if SEVERITIES.index(to) <= SEVERITIES.index(severity):
+            raise self._text.error((*path, "to"), f"{to} is not above the rule's severity, {severity}")
+        return Escalation(self._duration((*path, "after"), part.after), to)
+
+    def _inhibition(self, path: Path, part: InhibitionPart, names: set[str]) -> Inhibition:
+        for key, glob in (("source", part.source), ("target", part.target)):
+            if not fnmatch.filter(names, glob):
+                raise self._text.error((*path, key), f"{glob!r} is the name of no rule")
+        equal = self._labels((*path, "equal"), part.equal)
+        if not equal:
+            raise self._text.error((*path, "equal"), f"name at least one of {', '.join(GROUP_LABELS)}")
+        return Inhibition(part.source, part.target, equal)
+
+    def _condition(self, path: Path, text: str) -> Condition:
+        try:
+            return parse_condition(text)
+        except ConditionError as error:
+            raise self._text.error(path, error.message, offset=error.offset) from error
+
+    def _duration(self, path: Path, text: str) -> dt.timedelta:
+        try:
+            return parse_duration(text)
+        except RulesError as error:
+            raise self._text.error(path, str(error)) from error
+
+    def _severity(self, path: Path, text: str) -> Severity:
+        if text not in SEVERITIES:
+            raise self._text.error(path, f"there is no severity {text!r}; there are {', '.join(SEVERITIES)}")
+        return text
+
+    def _labels(self, path: Path, texts: list[str]) -> tuple[str, ...]:
+        for index, text in enumerate(texts):
+            if text not in GROUP_LABELS:
+                raise self._text.error(
+                    (*path, index), f"there is no label {text!r}; there are {', '.join(GROUP_LABELS)}"
+                )
+            if text in texts[:index]:
+                raise self._text.error((*path, index), f"{text} is given twice")
+        return tuple(texts)
+
+
+def _overlap(when: Condition, clear: Condition) -> bool:
+    """Whether two single comparisons of the same thing can hold at once; of others nothing is said."""
+    if isinstance(when, Status) and isinstance(clear, Status):
+        return bool(statuses_of(when) & statuses_of(clear))
+    if not (isinstance(when, Comparison) and isinstance(clear, Comparison)) or when.subject != clear.subject:
+        return False
+    if when.op[0] == clear.op[0]:
+        return True
+    low, high = (when, clear) if when.op[0] == ">" else (clear, when)
+    return low.threshold < high.threshold or (low.threshold == high.threshold and low.op == ">=" and high.op == "<=")

@@ -1,0 +1,82 @@
+"""The one line that tells a person what an alert is about."""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import Optional, Union
+
+from telemetry.rules.conditions import Comparison, Leaf, Status
+from telemetry.rules.rule_set import Rule
+from telemetry.text.errors import RulesError
+
+#: What a summary can name.
+SUMMARY_NAMES = ("device_id", "device", "site", "gateway", "rule", "metric", "value", "threshold", "condition")
+
+
+class _Nothing:
+    """Stands for a number that there is not, in any format."""
+
+    def __format__(self, _: str) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return "\N{EN DASH}"
+
+    __repr__ = __str__
+
+
+_NOTHING = _Nothing()
+
+
+def fill_summary(
+    rule: Rule, *, device_id: str, site: str, gateway: str, value: Optional[float], leaf: Optional[Leaf]
+) -> str:
+    """The rule's summary, filled in.
+
+    ``leaf`` is the comparison that held, and ``value`` what it compared, in the metric's unit; a number that there is
+    not (nothing arrived, or the status was compared) is filled in as a dash.
+    """
+    metric, threshold = "", None
+    if isinstance(leaf, Comparison):
+        metric, threshold = str(leaf.subject), leaf.threshold
+    elif isinstance(leaf, Status):
+        metric = "status"
+    if not rule.summary:
+        measured = "" if value is None else f" ({metric} is {value:g})"
+        return f"{device_id} at {site}: {rule.when}{measured}"
+    names: dict[str, Union[str, float, _Nothing]] = {
+        "device_id": device_id,
+        "device": device_id,
+        "site": site,
+        "gateway": gateway,
+        "rule": rule.name,
+        "metric": metric,
+        "value": _NOTHING if value is None else value,
+        "threshold": _NOTHING if threshold is None else threshold,
+        "condition": str(rule.when),
+    }
+    return rule.summary.format_map(names)
+
+
+def check_summary(summary: str) -> None:
+    """Raise :class:`~telemetry.text.errors.RulesError` for a summary that cannot be filled in whatever the alert."""
+    try:
+        fields = [(name, form) for _, name, form, _ in string.Formatter().parse(summary) if name is not None]
+    except ValueError as error:
+        raise RulesError(f"{summary!r} cannot be filled in: {error}; a brace itself is written {{{{ or }}}}") from error
+    for name, form in fields:
+        if name not in SUMMARY_NAMES:
+            known = ", ".join(f"{{{known}}}" for known in SUMMARY_NAMES)
+            raise RulesError(f"{{{name}}} is not known here; a summary can name {known}")
+        # A format within a format, or a width of a thousand: nobody could say how long the line gets.
+        if form and ("{" in form or re.search(r"[0-9]{3}", form)):
+            raise RulesError(f"the format {form!r} of {{{name}}} is too elaborate; write one such as .1f")
+    texts = dict.fromkeys(SUMMARY_NAMES, "text")
+    try:
+        summary.format_map({**texts, "value": -0.5, "threshold": -0.5})
+        summary.format_map({**texts, "value": _NOTHING, "threshold": _NOTHING})
+    except (ValueError, TypeError) as error:
+        raise RulesError(
+            f"{summary!r} cannot be filled in: {error}; numbers take a format such as {{value:.1f}}"
+        ) from error

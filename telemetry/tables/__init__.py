@@ -1,0 +1,1 @@
+"""The tables of the lake: names, columns, types and descriptions."""

@@ -1,0 +1,52 @@
+"""The lake's table of what simulations injected: the ground truth to hold alerts against."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from telemetry.reading.fields import fields_of
+from telemetry.tables.lake import ATHENA_TYPES, Column, Table, as_json, by_hour
+
+
+class InjectedFault(msgspec.Struct, frozen=True, kw_only=True):
+    """One row: a fault of a simulation at one device, gateway or site. ``since`` and ``until`` are event times, UTC."""
+
+    run: str
+    scenario: str
+    id: str
+    kind: str
+    site: str
+    gateway: str
+    device: str
+    metric: str
+    since: dt.datetime
+    until: dt.datetime
+    expects: str
+    tolerates: str
+    details: str
+
+
+_MEANINGS = {
+    "run": "The run of the simulator that injected it: the scenario and the simulated time when it began",
+    "scenario": "The scenario's name",
+    "id": "The fault at this place: unique in the run",
+    "kind": "What was injected: step, drift, silence, gateway_down and so on",
+    "site": "Where",
+    "gateway": "Gateway that it befell, or whose device; empty for a whole site",
+    "device": "Device that it befell; empty for a whole gateway or site",
+    "metric": "The metric that it changed the values of; empty for none",
+    "since": "When it was injected, by the event time, UTC",
+    "until": "When it was over, by the event time, UTC",
+    "expects": "The rules that should fire for it, separated by spaces",
+    "tolerates": "The rules that may, separated by spaces",
+    "details": "Its parameters, as JSON",
+}
+
+GROUND_TRUTH = Table(
+    "ground_truth",
+    "What simulations injected, as JSON lines, by the hour when it was put there; for real devices there is none",
+    tuple(as_json(Column(f.name, ATHENA_TYPES[f.kind], _MEANINGS[f.name])) for f in fields_of(InjectedFault)),
+    by_hour("arrival"),
+)

@@ -1,0 +1,211 @@
+"""Tests of rules: the file they are written in, and what becomes of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from evaluation import rule_test_file
+from evaluation.rule_test_file import RuleTestError, beside, parse_tests
+from evaluation.rule_tests import Item, Outcome, Row, compare
+from telemetry.rules.parse import parse_rules
+
+RULES = """
+rules:
+  - name: freezer-warm
+    match: {site: "cold-*"}
+    when: temperature > -15
+    clear: temperature < -17
+    for: 2m
+    keep_firing_for: 5m
+    severity: critical
+    escalate: {after: 15m, to: page}
+  - {name: silent, when: no_data, for: 5m}
+  - {name: gateway-down, when: no_data(gateway), for: 10m, severity: critical}
+"""
+DOOR = "{device: f1, site: cold-1, temperature: -20 -10x2 -20x3}"
+
+
+def run(tests: str, rules: str = RULES) -> list[Outcome]:
+    checked = parse_rules(rules)
+    return [test.run(checked) for test in parse_tests(textwrap.dedent(tests), checked)]
+
+
+def refused(tests: str) -> str:
+    with pytest.raises(RuleTestError) as caught:
+        run(tests)
+    return str(caught.value)
+
+
+def rows(outcome: Outcome) -> list[str]:
+    return [f"{row.at} {row.kind}: {row.expected} / {row.seen}" for row in outcome.rows if not row.agrees]
+
+
+def test_should_pass_the_example_of_its_documentation() -> None:
+    documented = (rule_test_file.__doc__ or "").split("::\n")[1].split("\nA test has")[0]
+    (outcome,) = run(documented)
+    assert rows(outcome) == []
+    assert outcome.passed
+    assert len(outcome.rows) == 4
+
+
+def test_should_see_exactly_what_is_active() -> None:
+    (outcome,) = run(f"""
+        tests:
+          - name: door
+            series: [{DOOR}]
+            expect:
+              - {{at: 0m, alerts: []}}
+              - {{at: 1m, alerts: [{{rule: freezer-warm, device: f1, status: pending, severity: critical}}]}}
+              - {{at: 3m, alerts: [{{rule: freezer-warm, device: f1, gateway: gateway}}]}}
+              - {{at: 12m, alerts: []}}
+              - {{at: 13m, alerts: [{{rule: silent, device: f1}}]}}
+        """)
+    assert rows(outcome) == []
+
+
+def test_should_show_what_is_missing_unexpected_and_different() -> None:
+    (outcome,) = run(f"""
+        tests:
+          - name: door
+            series: [{DOOR}]
+            expect:
+              - {{at: 1m, alerts: []}}
+              - {{at: 2m, alerts: [{{rule: freezer-warm, device: f1}}, {{rule: silent, device: f1}}]}}
+            transitions: []
+        """)
+    assert not outcome.passed
+    assert rows(outcome) == [
+        "0:01:00 alert: None / freezer-warm f1 pending critical",
+        "0:02:00 alert: freezer-warm f1 firing / freezer-warm f1 pending critical",
+        "0:02:00 alert: silent f1 firing / None",
+        "0:01:00 transition: None / freezer-warm f1 pending critical",
+        "0:03:00 transition: None / freezer-warm f1 firing critical",
+    ]
+
+
+def test_should_let_the_clock_decide_where_nothing_is_sent() -> None:
+    """Between readings the watchdog looks each whole minute: timers have 15 s of grace, silences a minute."""
+    (outcome,) = run("""
+        tests:
+          - name: sends twice and falls silent, alone behind its gateway
+            series: [{device: f1, site: cold-1, gateway: g1, temperature: "-10 - -10"}]
+            interval: 30s
+            transitions:
+              - {at: 0s, rule: freezer-warm, device: f1, change: pending}
+              - {at: 3m, rule: freezer-warm, device: f1, change: firing, severity: critical}
+              - {at: 7m, rule: silent, device: f1, change: firing}
+              - {at: 12m, rule: gateway-down, gateway: g1, change: firing}
+              - {at: 19m, rule: freezer-warm, device: f1, change: escalated, severity: page}
+        """)
+    assert rows(outcome) == []
+
+
+def test_should_send_nulls_and_statuses_and_be_silent_only_where_no_column_has_more() -> None:
+    (test,) = parse_tests(
+        textwrap.dedent("""
+            tests:
+              - name: columns
+                series: [{device: d, temperature: "1 _ - -", humidity: "- - - 5", status: fault}]
+                interval: 10s
+                start: 2026-11-23T12:00:00+01:00
+                transitions: []
+            """),
+        parse_rules(RULES),
+    )
+    sent = [reading for _, _, readings in test.records for reading in readings]
+    assert [(r.seq, r.temperature, r.humidity, r.status) for r in sent] == [
+        (0, 1.0, None, "fault"),
+        (1, None, None, "ok"),
+        (3, None, 5.0, "ok"),
+    ]
+    assert sent[0].ts == dt.datetime(2026, 11, 23, 11, tzinfo=dt.UTC)
+    assert sent[2].ts == dt.datetime(2026, 11, 23, 11, 0, 30, tzinfo=dt.UTC)
+
+
+def test_should_put_the_readings_of_a_gateway_and_time_into_one_record() -> None:
+    (test,) = parse_tests(
+        """tests: [{name: t, transitions: [], series: [{device: a, battery: 3x1}, {device: b, battery: 3},
+                   {device: c, gateway: other, battery: 3}]}]""",
+        parse_rules(RULES),
+    )
+    assert [(gateway, len(readings)) for _, gateway, readings in test.records] == [
+        ("gateway", 2),
+        ("other", 1),
+        ("gateway", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("series: [{device: f1, temperature: 20}]", "it expects nothing: say what with 'expect' or 'transitions'"),
+        ("series: [{device: f1}], transitions: []", "its devices send nothing"),
+        ("series: [{temperature: 1}], transitions: []", "series 1: it needs a device"),
+        (
+            "series: [{device: f1, pressure: 1}], transitions: []",
+            "series 1: there is no 'pressure'; there are device, ",
+        ),
+        (
+            "series: [{device: a, battery: 1}, {device: a, battery: 1}], transitions: []",
+            "series 2: device 'a' has a ser",
+        ),
+        ("series: [{device: f1, temperature: 1 hot}], transitions: []", "series 1, temperature: 'hot' is no value"),
+        ("series: [{device: f1, temperature: 100+20x5}], transitions: []", "series 1, at 3m: no device can send that"),
+        ("series: [{device: f1, status: fine}], transitions: []", "series 1, status: 'fine' is no status"),
+        ("series: [{device: f1, battery: 1}], transitions: [], interval: 0s", "interval must be longer than nothing"),
+        ("series: [{device: f1, battery: 1}], transitions: [], interval: fast", "interval: 'fast' is no duration"),
+        ("series: [{device: f1, battery: 1}], transitions: [], start: 2026-01-01T00:00:00", "needs a time zone"),
+        ("series: [{device: f1, battery: 1}], expect: [{at: soon, alerts: []}]", "expect: 'soon' is no duration"),
+        (
+            "series: [{device: f1, battery: 1}], expect: [{at: 1m, alerts: [{rule: warm, device: f1}]}]",
+            "at 1m: no rule 'warm'; there are freezer-warm, silent, gateway-down",
+        ),
+        (
+            "series: [{device: f1, battery: 1}], transitions: [{at: 1m, rule: silent, device: f2, change: firing}]",
+            "at 1m: no series has the device 'f2'",
+        ),
+        (
+            "series: [{device: f1, battery: 1}], expect: [{at: 1m, alerts: [{rule: silent, device: f1, gateway: g}]}]",
+            "no series has the device 'f1' behind 'g'",
+        ),
+    ],
+)
+def test_should_say_what_is_wrong_with_a_test_and_where(test: str, message: str) -> None:
+    said = refused(f"tests: [{{name: one, {test}}}]")
+    assert said.startswith("test 'one': ")
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tests: [{name: t}]", "missing required field `series`"),
+        ("tests: [{name: t, serise: []}]", "unknown field `serise`"),
+        ("tests: [{name: t, series: [], expects: []}]", "unknown field `expects`"),
+        ("tests: [{name: t, series: [], transitions: [{at: 1m, rule: r, change: fires}]}]", "fires"),
+        ("tests: {", "iot rules test --help"),
+        ("tests: []", "there are no tests in it"),
+    ],
+)
+def test_should_say_what_is_no_test(text: str, message: str) -> None:
+    said = refused(text)
+    assert message in said
+    assert "'iot rules test --help'" in said
+
+
+def test_should_lie_beside_the_rules() -> None:
+    assert beside(Path("some/rules.yaml")) == Path("some/rules.test.yaml")
+
+
+def test_should_pair_the_like_before_the_merely_similar() -> None:
+    at = dt.timedelta(minutes=1)
+    pending, firing = (Item(at, "r", "d", "g", status, "warning") for status in ("pending", "firing"))
+    wanted = Item(at, "r", "d", "", "firing", "")
+    assert compare("alert", [wanted], [pending, firing]) == [
+        Row("alert", at, wanted, firing),
+        Row("alert", at, None, pending),
+    ]

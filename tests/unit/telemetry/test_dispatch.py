@@ -1,0 +1,284 @@
+"""When a group of alerts is told, and what of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+
+import pytest
+
+from telemetry.notifying.dispatch import OUTBOX_PATIENCE, due_at, look, settled
+from telemetry.notifying.merge import FORGET_AFTER
+from telemetry.notifying.message import Notification
+from telemetry.rules.parse import parse_rules
+from tests.unit.notifier.desk import RULES, Desk
+from tests.unit.notifier.samples import MINUTE, NOW, SECOND, firing, then
+
+HOUR = dt.timedelta(hours=1)
+
+
+def devices(notification: Notification) -> list[tuple[str, str]]:
+    return [(alert.device, alert.status) for alert in notification.alerts]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_should_tell_of_an_alert_after_its_group_has_waited(desk: Desk) -> None:
+    desk.take(firing())
+    assert desk.wait(4 * SECOND) == []
+    (told,) = desk.wait(SECOND)
+    assert (told.reason, told.state, told.severity, told.firing, told.resolved) == ("new", "firing", "warning", 1, 0)
+    assert devices(told) == [("d1", "firing")]
+    assert told.group == {"rule": "too-hot", "site": "s1"}
+    assert told.summary == "d1 at 41.5 °C"
+
+
+def test_should_tell_together_what_comes_together(desk: Desk) -> None:
+    desk.take(firing("d1"))
+    desk.now += SECOND
+    desk.take(firing("d2", severity="critical"))
+    (told,) = desk.wait(MINUTE)
+    assert devices(told) == [("d2", "firing"), ("d1", "firing")], "the most severe first"
+    assert (told.severity, told.firing) == ("critical", 2)
+    assert told.summary == "2 firing: rule too-hot, site s1"
+
+
+def test_should_tell_the_end_of_an_alert(desk: Desk) -> None:
+    alert = firing()
+    desk.take(alert)
+    desk.wait(MINUTE)
+    desk.take(then(alert, "resolved", summary="too-hot is over at d1"))
+    (told,) = desk.wait(MINUTE)
+    assert (told.reason, told.state, told.firing, told.resolved) == ("update", "resolved", 0, 1)
+    assert told.alerts[0].resolved_at == told.alerts[0].changed_at
+    assert told.summary == "too-hot is over at d1"
+    assert desk.wait(HOUR) == []
+
+
+def test_should_tell_as_resolved_what_began_and_ended_between_two_messages(desk: Desk) -> None:
+    alert = firing()
+    desk.take(alert, then(alert, "resolved", after=SECOND))
+    (told,) = desk.wait(MINUTE)
+    assert (told.reason, told.state, devices(told)) == ("new", "resolved", [("d1", "resolved")])
+    assert told.alerts[0].fired_at == alert.fired_at
+
+
+def test_should_not_raise_an_alert_from_the_dead_when_its_end_came_first(desk: Desk) -> None:
+    alert = firing()
+    desk.take(then(alert, "resolved", after=SECOND))
+    assert [told.state for told in desk.wait(MINUTE)] == ["resolved"]
+    assert desk.take(alert) == []
+    assert desk.wait(3 * HOUR) == []
+
+
+def test_should_tell_nothing_twice_when_transitions_come_again(desk: Desk) -> None:
+    alert = firing()
+    over = then(alert, "resolved")
+    desk.take(alert, alert)
+    desk.wait(MINUTE)
+    desk.take(alert, over)
+    desk.wait(MINUTE)
+    assert desk.take(over, alert) == []
+    assert len(desk.sent) == 2
+    assert desk.wait(HOUR) == []
+
+
+def test_should_forget_a_group_in_which_nothing_happens_any_more(desk: Desk) -> None:
+    alert = firing()
+    desk.take(alert, then(alert, "resolved"))
+    desk.wait(FORGET_AFTER - MINUTE)
+    assert desk.group.members
+    desk.wait(2 * MINUTE)
+    assert desk.group.empty
+    assert due_at(desk.group, RULES) is None
+
+
+def test_should_wait_twice_as_long_each_time_while_changes_go_on_coming(desk: Desk) -> None:
+    for number in range(400):
+        desk.take(firing(f"d{number}"))
+        desk.wait(SECOND)
+    moments = [int((told.published_at - NOW).total_seconds()) for told in desk.sent]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    # The next change comes a second after each message, and the wait begins there; group_interval is a minute.
+    assert (moments[0], gaps[:3]) == (5, [10, 20, 40])
+    assert set(gaps[3:]) == {60}
+
+
+def test_should_be_quick_again_after_a_quiet_interval(desk: Desk) -> None:
+    for number in range(3):
+        desk.take(firing(f"d{number}"))
+        desk.wait(30 * SECOND)
+    assert [told.published_at - NOW for told in desk.sent] == [5 * SECOND, 40 * SECOND, 80 * SECOND]
+    desk.wait(MINUTE)
+    before = desk.now
+    desk.take(firing("late"))
+    (told,) = desk.wait(MINUTE)
+    assert told.published_at - before == 5 * SECOND
+
+
+def test_should_be_quick_after_a_repetition(desk: Desk) -> None:
+    for number in range(20):
+        desk.take(firing(f"d{number}"))
+        desk.wait(5 * SECOND)
+    desk.wait(5 * MINUTE)
+    assert desk.group.burst > 2
+    while desk.sent[-1].reason != "repeat":
+        desk.wait(10 * SECOND)
+    before = desk.now
+    desk.take(firing("late"))
+    (told,) = desk.wait(2 * MINUTE)
+    assert told.published_at - before == 5 * SECOND
+
+
+def test_should_tell_at_once_where_the_rule_does_not_wait() -> None:
+    desk = Desk(parse_rules("rules: [{name: too-hot, when: temperature > 40, group_wait: 0s}]"))
+    desk.take(firing("d1"))
+    assert len(desk.sent) == 1
+    desk.take(firing("d2"))
+    assert len(desk.wait(SECOND)) == 0
+    assert len(desk.wait(SECOND)) == 1
+
+
+def test_should_tell_again_what_still_fires(desk: Desk) -> None:
+    desk.take(firing())
+    desk.wait(MINUTE)
+    first, second = desk.wait(2 * HOUR)
+    assert (first.reason, devices(first)) == ("repeat", [("d1", "firing")])
+    assert second.published_at - first.published_at == HOUR
+    assert first.notification_id != second.notification_id
+
+
+def test_should_tell_that_an_alert_escalated(desk: Desk) -> None:
+    alert = firing()
+    desk.take(alert)
+    desk.wait(MINUTE)
+    desk.take(then(alert, "escalated", severity="page"))
+    (told,) = desk.wait(MINUTE)
+    assert (told.reason, told.severity) == ("update", "page")
+
+
+def test_should_not_repeat_what_was_acknowledged_but_tell_its_end(desk: Desk) -> None:
+    alert = firing()
+    desk.take(alert)
+    desk.wait(MINUTE)
+    acknowledged = then(alert, "acknowledged")
+    desk.take(acknowledged)
+    assert desk.wait(3 * HOUR) == []
+    desk.take(then(acknowledged, "resolved"))
+    assert [told.state for told in desk.wait(MINUTE)] == ["resolved"]
+
+
+@pytest.mark.parametrize(("hold", "release"), [("snoozed", "unsnoozed"), ("disabled", "enabled")])
+class TestHolds:
+    def test_should_tell_nothing_while_held_and_what_still_fires_when_released(
+        self, desk: Desk, hold: str, release: str
+    ) -> None:
+        alert = firing()
+        held = then(alert, hold, after=SECOND)
+        desk.take(alert, held)
+        assert desk.wait(3 * HOUR) == []
+        desk.take(then(held, release))
+        assert [devices(told) for told in desk.wait(MINUTE)] == [[("d1", "firing")]]
+
+    def test_should_tell_again_what_was_told_before_it_was_held(self, desk: Desk, hold: str, release: str) -> None:
+        alert = firing()
+        desk.take(alert)
+        desk.wait(MINUTE)
+        held = then(alert, hold)
+        desk.take(held)
+        assert desk.wait(3 * HOUR) == []
+        desk.take(then(held, release))
+        assert [(told.reason, told.firing) for told in desk.wait(MINUTE)] == [("update", 1)]
+
+    def test_should_never_tell_what_began_and_ended_while_held(self, desk: Desk, hold: str, release: str) -> None:
+        alert = firing(held=hold)
+        over = then(alert, "resolved")
+        desk.take(alert)
+        desk.wait(MINUTE)
+        desk.take(over)
+        desk.wait(HOUR)
+        desk.take(then(over, release))
+        desk.wait(HOUR)
+        assert desk.sent == []
+
+    def test_should_tell_the_end_of_what_was_told_and_only_once(self, desk: Desk, hold: str, release: str) -> None:
+        alert = firing()
+        desk.take(alert)
+        desk.wait(MINUTE)
+        held = then(alert, hold)
+        over = then(held, "resolved")
+        desk.take(held, over)
+        assert [told.state for told in desk.wait(MINUTE)] == ["resolved"]
+        desk.take(then(over, release))
+        assert desk.wait(HOUR) == []
+
+
+class TestInhibition:
+    def test_should_tell_what_still_fires_once_it_is_no_longer_inhibited(self, desk: Desk) -> None:
+        desk.inhibited = lambda member: member.device == "d1"
+        desk.take(firing("d1"), firing("d2"))
+        (told,) = desk.wait(10 * MINUTE)
+        assert (devices(told), told.firing) == ([("d2", "firing")], 1)
+        desk.inhibited = lambda _: False
+        (told,) = desk.wait(MINUTE)
+        assert (devices(told), told.firing) == ([("d1", "firing")], 2)
+
+    def test_should_never_tell_what_ended_before_it_could_be_told(self, desk: Desk) -> None:
+        alert = firing()
+        desk.inhibited = lambda _: True
+        desk.take(alert)
+        desk.wait(10 * MINUTE)
+        desk.inhibited = lambda _: False
+        desk.take(then(alert, "resolved"))
+        assert desk.wait(3 * HOUR) == []
+
+    def test_should_drop_what_is_over_when_it_is_first_looked_at(self, desk: Desk) -> None:
+        alert = firing()
+        desk.inhibited = lambda _: True
+        desk.take(alert, then(alert, "resolved"))
+        desk.wait(10 * MINUTE)
+        desk.inhibited = lambda _: False
+        assert desk.wait(3 * HOUR) == []
+
+    def test_should_tell_the_end_of_what_was_told_before_it_was_inhibited(self, desk: Desk) -> None:
+        alert = firing()
+        desk.take(alert)
+        desk.wait(MINUTE)
+        desk.inhibited = lambda _: True
+        assert desk.wait(3 * HOUR) == [], "nor is it repeated"
+        desk.take(then(alert, "resolved"))
+        assert desk.wait(10 * MINUTE) == []
+        desk.inhibited = lambda _: False
+        assert [told.state for told in desk.wait(MINUTE)] == ["resolved"]
+
+
+class TestOutbox:
+    def test_should_publish_what_a_crash_left_as_it_was_before_anything_new(self, desk: Desk) -> None:
+        desk.take(firing("d1"))
+        now = NOW + 5 * SECOND
+        crashed = look(desk.group, RULES, desk.inhibited, now)
+        assert crashed.outbox
+        desk.group, desk.now = crashed, now
+        desk.take(firing("d2"))
+        assert desk.group.outbox is None, "the desk publishes whatever is in the outbox"
+        desk.group, desk.sent = crashed, []
+        assert look(crashed, RULES, desk.inhibited, now + OUTBOX_PATIENCE - SECOND) is crashed
+        taken_over = look(crashed, RULES, desk.inhibited, now + OUTBOX_PATIENCE)
+        assert taken_over.outbox
+        assert taken_over.outbox.notification == crashed.outbox.notification
+        assert look(taken_over, RULES, desk.inhibited, now + OUTBOX_PATIENCE) is taken_over, "one takes it over"
+
+    def test_should_make_the_same_notification_when_a_look_is_repeated(self, desk: Desk) -> None:
+        desk.take(firing("d1"), firing("d2"))
+        first, second = (look(desk.group, RULES, desk.inhibited, NOW + wait * SECOND).outbox for wait in (5, 9))
+        assert first is not None
+        assert second is not None
+        assert first.notification.notification_id == second.notification.notification_id
+
+    def test_should_leave_another_notification_in_the_outbox(self, desk: Desk) -> None:
+        desk.take(firing())
+        waiting = look(desk.group, RULES, desk.inhibited, NOW + MINUTE)
+        assert settled(waiting, "another") is waiting
