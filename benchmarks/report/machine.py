@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 #: Packages that most figures depend on; a benchmark adds those of its peers.
 _PACKAGES = ("aws-cdk-lib", "boto3", "duckdb", "msgspec", "numpy", "pandas", "pyarrow")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes docs/milestones/artifacts anew, by the commands that the pages name.
 #
-# Run it in a clone of its own: it begins with an empty local AWS, runs every test, and takes twenty minutes or more.
+# Run it in a clone of its own: it begins with an empty local AWS, runs and takes some minutes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 to=docs/milestones/artifacts
@@ -53,8 +53,3 @@ iot audit --manifest build/dirty-network.json --json | jq 'del(.devices)' > $to/
 iot score --manifest build/dirty-network.json --alerts $to/3/notifications.jsonl --json > $to/5/score-of-a-run.json
 iot score --all --start 2026-11-24T09:00:00Z --json > $to/5/score-rehearsed.json
 iot down
-
-# All of them
-make .venv/.large
-pytest --quiet --junitxml=build/tests.xml || true
-python docs/milestones/tests_by_milestone.py build/tests.xml

@@ -100,7 +100,7 @@ def test_should_bundle_functions_that_import_with_nothing_but_lambdas_own_packag
 
     code = """
 import importlib, pathlib
-for path in sorted(pathlib.Path("lambdas").glob("*/*.py")) + sorted(pathlib.Path("telemetry").glob("*.py")):
+for path in sorted(pathlib.Path("lambdas").glob("*/*.py")) + sorted(pathlib.Path("telemetry").rglob("*.py")):
     importlib.import_module(".".join(path.with_suffix("").parts))
     print(path)
 """

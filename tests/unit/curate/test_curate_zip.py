@@ -39,7 +39,7 @@ def _archive(path: Path, *, with_metric: str = "") -> Path:
             for file in sorted((ROOT / package).rglob("*")):
                 if file.suffix in (".py", ".sql"):
                     text = file.read_text(encoding="utf-8")
-                    if file.name == "reading.py" and with_metric:
+                    if file.name == "model.py" and with_metric:
                         text = text.replace("    status: Status\n", f"    {with_metric}\n    status: Status\n")
                     archive.writestr(str(file.relative_to(ROOT)), text)
     return path
