@@ -1,11 +1,11 @@
-"""When a group is to be looked at, and what is told of it then.
+"""Dispatch: when a group's next notification is due, and what it says.
 
-The first change of a group is told after ``group_wait``. While changes go on coming, each next notification waits
-twice as long as the one before, up to ``group_interval``. What still fires and is not held is told again
+The first change of a group is reported after ``group_wait``. While changes continue, each notification waits twice as
+long as the one before, up to ``group_interval``. Alerts that still fire and are not suppressed are reported again
 ``repeat_interval`` after the last notification.
 
-A notification is put into the group's outbox with the change that it makes, and taken out once it was published: what
-a crash leaves there is published again as it was, before anything new is told.
+A notification enters the group's outbox in the same write as the group's change, and leaves it once it is published.
+After a crash it is published again unchanged, before anything new.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from telemetry.notifying.message import (
 )
 from telemetry.rules.rule_set import SEVERITIES, RuleSet, Severity
 
-#: How long the execution that put a notification into the outbox has to publish it, before another one does.
+#: Time that an execution has to publish a notification of the outbox before another one does.
 OUTBOX_PATIENCE = dt.timedelta(seconds=60)
 
-#: How often inhibited news are looked at again.
+#: Interval of checks whether inhibited changes may be reported.
 LOOK_EVERY = dt.timedelta(minutes=1)
 
 _SECOND = dt.timedelta(seconds=1)
@@ -43,7 +43,7 @@ Inhibited = Callable[[Member], bool]
 
 
 def due_at(group: Group, rules: RuleSet) -> Optional[dt.datetime]:
-    """When the group is to be looked at next; None for one that only a transition can change."""
+    """Return when to look at the group next; None if only a transition can change it."""
     if group.outbox:
         return group.outbox.since + OUTBOX_PATIENCE
     policy = timing(rules, group)
@@ -65,14 +65,14 @@ def _wait(policy: Policy, burst: int) -> dt.timedelta:
 
 
 def _repeatable(member: Member) -> bool:
-    return member.status == "firing" and member.told == "firing" and member.held is None
+    return member.status == "firing" and member.notified == "firing" and member.held is None
 
 
 def look(group: Group, rules: RuleSet, inhibited: Inhibited, now: dt.datetime) -> Group:
-    """The group after what is due at ``now``: perhaps with a notification in its outbox, perhaps the same object.
+    """Do what is due at ``now``. The result may have a notification in its outbox, or be the same object.
 
-    A notification that is in the outbox already comes first: the group stays as it is, but is taken over from an
-    execution that had its time to publish it.
+    A notification that is already in the outbox comes first: this execution claims it from one that did not publish it
+    in time, and the group stays as it is.
     """
     due = due_at(group, rules)
     if due is None or due > now:
@@ -85,23 +85,23 @@ def look(group: Group, rules: RuleSet, inhibited: Inhibited, now: dt.datetime) -
     repeat_due = group.news_at is None and group.sent_at is not None and group.sent_at + policy.repeat_interval <= now
     looked = _tidied(group, rules, now)
     if news_due or looking:
-        looked = _tell_news(looked, inhibited, now)
+        looked = _report_news(looked, inhibited, now)
     if repeat_due and not looked.outbox:
         looked = _repeat(looked, inhibited, now)
     return looked
 
 
 def settled(group: Group, notification_id: str) -> Group:
-    """The group once this notification was published; the same object if another execution took it out before."""
+    """Return the group after this notification was published; the same object if another execution removed it."""
     if group.outbox and group.outbox.notification.notification_id == notification_id:
         return msgspec.structs.replace(group, outbox=None)
     return group
 
 
 def _tidied(group: Group, rules: RuleSet, now: dt.datetime) -> Group:
-    """The group without what is over for long, and without what is grouped otherwise since the rules were edited.
+    """Drop members that ended long ago, and members that belong to another group since the rules were edited.
 
-    The latter is not repeated any more; its end is told by the group that it would be in now.
+    The latter are not repeated any more; the group that they belong to now reports their end.
     """
     members = forgotten(group.members, now)
     elsewhere = {name for name in {member.rule for member in members.values()} if _left(group, rules, name)}
@@ -119,20 +119,20 @@ def _left(group: Group, rules: RuleSet, name: str) -> bool:
     return labels != group.labels.keys() or (severity is not None and rule is not None and rule.severity != severity)
 
 
-def _tell_news(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
-    """The group with all its news told, but for those that an operator or another alert holds back."""
+def _report_news(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
+    """Report all news of the group, except what an operator or another alert suppresses."""
     waiting = [member for member in group.members.values() if member.news and not member.silenced]
     muted = [member for member in waiting if inhibited(member)]
     kept_back = {member.alert_id for member in muted}
     about = [member for member in waiting if member.alert_id not in kept_back]
     members = dict(group.members)
     for member in muted:
-        if not member.told:
-            # Over before it could be told: nobody needs to hear of it any more.
+        if not member.notified:
+            # It ended before it could be reported: nobody needs to hear of it.
             members[member.alert_id] = msgspec.structs.replace(member, muted=True, news=member.status == "firing")
     for member in about:
         members[member.alert_id] = msgspec.structs.replace(
-            member, told=member.status, told_severity=member.severity, news=False
+            member, notified=member.status, notified_severity=member.severity, news=False
         )
     looked = msgspec.structs.replace(
         group,
@@ -143,13 +143,13 @@ def _tell_news(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
     )
     if not about and not group.overflow.fired and not group.overflow.resolved:
         return _showing(looked)
-    known_to_fire = any(member.told == "firing" for member in group.members.values())
+    known_to_fire = any(member.notified == "firing" for member in group.members.values())
     firing = [
         member
         for member in group.members.values()
         if member.status == "firing" and not member.silenced and not inhibited(member)
     ]
-    told = _notification(group, "update" if known_to_fire else "new", about, firing, now)
+    notification = _notification(group, "update" if known_to_fire else "new", about, firing, now)
     return _showing(
         msgspec.structs.replace(
             looked,
@@ -157,16 +157,16 @@ def _tell_news(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
             sent_at=now,
             burst=group.burst + 1,
             number=group.number + 1,
-            outbox=Outbox(told, now, group.oldest),
+            outbox=Outbox(notification, now, group.oldest),
         )
     )
 
 
 def _repeat(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
-    """The group with a reminder of what fires and is neither held nor inhibited, if anything is so."""
+    """Report again what fires and is neither suppressed nor inhibited, if anything."""
     firing = [member for member in group.members.values() if _repeatable(member) and not inhibited(member)]
     if not any(member.status == "firing" for member in group.members.values()):
-        # What was only counted may have ended unnoticed: it does not fire for ever.
+        # Alerts that are only counted may have ended unnoticed: do not let them fire for ever.
         return msgspec.structs.replace(group, overflow=Overflow()) if group.overflow != Overflow() else group
     if not firing:
         return group
@@ -183,7 +183,7 @@ def _showing(group: Group) -> Group:
 def _notification(
     group: Group, reason: Reason, about: Collection[Member], firing: Collection[Member], now: dt.datetime
 ) -> Notification:
-    """The notification about some members, of a group in which ``firing`` fire and are not held back."""
+    """Return the notification about some members of a group in which ``firing`` fire and are not suppressed."""
     overflow = group.overflow if reason != "repeat" else Overflow(firing=group.overflow.firing)
     listed = sorted((group.shown[m.alert_id] for m in about if m.alert_id in group.shown), key=prominence)[:MAX_ALERTS]
     firing_count = len(firing) + overflow.firing
@@ -213,7 +213,7 @@ def _highest(members: Collection[Member]) -> Severity:
 
 
 def _notification_id(group: Group, reason: Reason, about: Collection[Member], firing: int, resolved: int) -> str:
-    """The same for the same content: 80 bits of SHA-256, in hexadecimal. A repetition has a number of its own."""
+    """Return an id: 80 bits of SHA-256, hexadecimal, equal for equal content. Each repetition has its own number."""
     changes = sorted((member.alert_id, member.sequence) for member in about)
     identity = msgspec.json.encode((group.key, group.number, reason, changes, firing, resolved))
     return hashlib.sha256(identity).hexdigest()[:20]

@@ -1,6 +1,6 @@
-"""Groups of alerts: which alerts are told together, and what is known of each of them.
+"""Groups of alerts: which alerts share a notification, and the state of each member.
 
-An alert's rule, device, site and gateway never change: they decide which group it is in.
+An alert's rule, device, site and gateway never change: they decide its group.
 """
 
 from __future__ import annotations
@@ -8,25 +8,25 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import zlib
-from typing import Literal, NamedTuple, Optional
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple, Optional, TypeVar
 
 import msgspec
 
 from telemetry.alerting.transitions import HoldKind, Transition
-from telemetry.notifying.columns import Columns, columns, rows
 from telemetry.notifying.message import Notification
 from telemetry.rules.rule_set import RuleSet, Severity
 
-#: What a group takes in storage at most, in bytes: under DynamoDB's 400 KB an item, names and keys included.
+#: Largest stored group, bytes: under DynamoDB's limit of 400 KB per item, which includes names and keys.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_GROUP_BYTES = 390_000
 
-#: A key that is longer, in bytes, is replaced by its hash; DynamoDB takes 2,048.
+#: A longer key, bytes, is replaced by its hash. DynamoDB's limit is 2,048.
 _MAX_KEY_BYTES = 1_024
 
 
 class Policy(NamedTuple):
-    """How a rule's alerts are grouped, and how long their messages wait."""
+    """Grouping of a rule's alerts, and the waits of their notifications."""
 
     group_by: tuple[str, ...]
     group_wait: dt.timedelta
@@ -34,12 +34,12 @@ class Policy(NamedTuple):
     repeat_interval: dt.timedelta
 
 
-#: For the alerts of a rule that is gone: what a rule has that says nothing about it.
+#: Policy for the alerts of a deleted rule: the defaults of a rule.
 DEFAULT_POLICY = Policy(("site", "rule"), dt.timedelta(seconds=5), dt.timedelta(minutes=5), dt.timedelta(hours=4))
 
 
 def policy_of(rules: RuleSet, rule: str) -> Policy:
-    """The policy of a rule by its name."""
+    """Return the policy of the rule ``rule``."""
     found = rules.named(rule)
     if found is None:
         return DEFAULT_POLICY
@@ -47,7 +47,7 @@ def policy_of(rules: RuleSet, rule: str) -> Policy:
 
 
 def labels_of(rules: RuleSet, alert: Transition | Member) -> dict[str, str]:
-    """What the alert's group has in common, by label in alphabetical order.
+    """Return the labels of the alert's group, in alphabetical order.
 
     The severity is the rule's, not the alert's: an alert that escalates stays in its group.
     """
@@ -62,17 +62,17 @@ def _label(rules: RuleSet, alert: Transition | Member, label: str) -> str:
 
 
 def group_key(labels: dict[str, str]) -> str:
-    """A group's key: its labels as JSON, so that a person can read it; the hash of that where it is too long."""
+    """Return a group's key: its labels as JSON, readable by a person, or their hash if that is too long."""
     key = msgspec.json.encode(labels)
     return key.decode() if len(key) <= _MAX_KEY_BYTES else hashlib.sha256(key).hexdigest()
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One alert in a group: where it stands, and what was told of it.
+    """One alert of a group: its status, and what subscribers know of it. Stored by position: append new fields.
 
-    ``told`` and ``told_severity`` are what the last message about it said, empty where there was none. ``news``: there
-    is something to tell as soon as nothing holds it back. ``muted``: it was inhibited before it was ever told.
-    ``minute`` is when it changed last, by the clock, in minutes since 1970.
+    ``notified`` and ``notified_severity`` are its status and severity in the last notification, empty before the first.
+    ``news``: a change has yet to be reported. ``muted``: it was inhibited before its first notification. ``minute`` is
+    the time of its last change by the clock, in minutes since 1970.
     """
 
     alert_id: str
@@ -84,26 +84,26 @@ class Member(msgspec.Struct, frozen=True):
     site: str
     gateway: str
     device: str
-    told: Literal["", "firing", "resolved"]
-    told_severity: str
+    notified: Literal["", "firing", "resolved"]
+    notified_severity: str
     news: bool
     muted: bool
     minute: int
 
     @property
     def silenced(self) -> bool:
-        """Whether an operator wants nothing told about it. The end of what subscribers hold to be firing is told."""
-        ending = self.status == "resolved" and self.told == "firing"
+        """Whether an operator suppresses it. The end of an alert that subscribers know as firing is always reported."""
+        ending = self.status == "resolved" and self.notified == "firing"
         return self.held in ("snoozed", "disabled") and not ending
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to tell about it, unless an operator releases it."""
+        """Whether nothing about it is left to report, unless an operator releases it."""
         return self.status == "resolved" and (not self.news or self.silenced)
 
 
 class Overflow(msgspec.Struct, frozen=True):
-    """Alerts that are not members: how many fire, and how many fired and resolved since the last message."""
+    """Counts of alerts that are not members: firing now, and fired and resolved since the last notification."""
 
     firing: int = 0
     fired: int = 0
@@ -111,10 +111,10 @@ class Overflow(msgspec.Struct, frozen=True):
 
 
 class Outbox(msgspec.Struct, frozen=True):
-    """A notification that is to be published, or may have been.
+    """A notification that is about to be published, or may have been.
 
-    ``since`` is when an execution last took it upon itself to publish it. ``oldest`` is when the oldest change that it
-    tells happened, by the clock; None for a repetition.
+    ``since`` is when an execution last claimed it for publishing. ``oldest`` is the time, by the clock, of the oldest
+    change in it; None for a repetition.
     """
 
     notification: Notification
@@ -123,12 +123,12 @@ class Outbox(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """The alerts that are told together, and what decides when.
+    """Alerts that share notifications, and the times that decide when the next one is due.
 
-    ``shown`` has the last transitions of those members that a notification would list. ``news_at`` is when the first
-    change came that is still to be told, ``oldest`` when the oldest of those happened, ``look_at`` when inhibited news
-    are to be looked at again. ``sent_at`` is when the last notification was made, ``burst`` how many followed each
-    other without a quiet ``group_interval``, ``number`` how many there were in all.
+    ``shown`` holds the last transitions of the members that a notification would list. ``news_at`` is the arrival of
+    the first unreported change, ``oldest`` the time of the oldest of them, ``look_at`` when to check inhibited changes
+    again. ``sent_at`` is the time of the last notification, ``burst`` the number of notifications without a quiet
+    ``group_interval`` between them, ``number`` the number of all notifications.
     """
 
     key: str
@@ -146,12 +146,12 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to remember."""
+        """Whether the group holds nothing worth storing."""
         return not self.members and self.overflow == Overflow() and self.outbox is None
 
 
 def timing(rules: RuleSet, group: Group) -> Policy:
-    """The shortest times among the policies of the group's alerts that are not over."""
+    """Return the shortest times among the policies of the group's alerts that are not over."""
     names = {member.rule for member in group.members.values() if not member.over}
     policies = [policy_of(rules, name) for name in sorted(names)] or [DEFAULT_POLICY]
     return Policy(
@@ -162,19 +162,35 @@ def timing(rules: RuleSet, group: Group) -> Policy:
     )
 
 
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+#: Structs of one type, column by column: equal values stand side by side, which compresses better.
+Columns = list[list[Any]]
+
+
+def columns(structs: Iterable[_S]) -> Columns:
+    """Return structs of one type as one list per field."""
+    return [list(column) for column in zip(*map(msgspec.structs.astuple, structs))]
+
+
+def rows(kind: type[_S], packed: Sequence[Sequence[Any]]) -> list[_S]:
+    """Return the structs of type ``kind`` that :func:`columns` packed."""
+    return [kind(*row) for row in zip(*packed)]
+
+
 _decoder: msgspec.json.Decoder[tuple[Group, Columns]] = msgspec.json.Decoder(tuple[Group, Columns])
 
 
 def decode_group(data: bytes) -> Group:
-    """A group as it was stored."""
+    """Return a stored group."""
     group, packed = _decoder.decode(zlib.decompress(data))
     return msgspec.structs.replace(group, members={member.alert_id: member for member in rows(Member, packed)})
 
 
 def encode_group(group: Group) -> bytes:
-    """The group for storage, in ``MAX_GROUP_BYTES``: 20,000 members take some 350 KB.
+    """Return the group for storage, in at most ``MAX_GROUP_BYTES``: 20,000 members take some 350 KB.
 
-    Names that compress badly take more; then as many members as need be are counted only, those that are over first.
+    If names compress badly, surplus members are only counted from then on, those that are over first.
     """
     while len(data := _encoded(group)) > MAX_GROUP_BYTES and group.members:
         group = _halved(group)

@@ -1,4 +1,4 @@
-"""Inhibition: alerts that are not told while another one explains them."""
+"""Inhibition: alerts that are not reported while another one explains them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from telemetry.alerting.transitions import Transition
-from telemetry.notifying.columns import Columns, columns, rows
-from telemetry.notifying.groups import Member
+from telemetry.notifying.groups import Columns, Member, columns, rows
 from telemetry.notifying.merge import FORGET_AFTER, MAX_MEMBERS
 from telemetry.rules.rule_set import Inhibition, RuleSet
 
@@ -22,7 +21,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One alert that may inhibit others; ``minute`` is when it changed last, by the clock, in minutes since 1970."""
+    """One alert that may inhibit others; ``minute`` is its last change by the clock, in minutes since 1970."""
 
     alert_id: str
     sequence: int
@@ -40,18 +39,18 @@ Sources = dict[str, Source]
 
 
 def source_key(rule: str) -> str:
-    """Where a source rule's alerts are kept, among the groups; no group's key looks like it."""
+    """Return the key of a source rule's alerts in the table of groups; no group has such a key."""
     return _KEY_PREFIX + rule
 
 
 def source_rules(rules: RuleSet) -> list[str]:
-    """The rules whose alerts may inhibit others."""
+    """Return the names of the rules whose alerts may inhibit others."""
     globs = {inhibition.source for inhibition in rules.inhibitions}
     return [rule.name for rule in rules.rules if any(fnmatch.fnmatchcase(rule.name, glob) for glob in globs)]
 
 
 def remember(sources: Sources, transitions: Iterable[Transition], now: dt.datetime) -> Sources:
-    """The sources after these transitions of theirs, in any order and however often; the same object if none is new."""
+    """Return the sources after their transitions, in any order, repeated or not; the same object if none is new."""
     minute = (now - _EPOCH) // _MINUTE
     known = dict(sources)
     new = False
@@ -75,28 +74,28 @@ def remember(sources: Sources, transitions: Iterable[Transition], now: dt.dateti
 
 
 def _remembered(sources: Sources, minute: int) -> Sources:
-    """The sources without those that are long over, and no more than a group has members."""
+    """Drop the sources that ended long ago, and those beyond the limit of a group's members."""
     kept = [s for s in sources.values() if s.firing or (minute - s.minute) * _MINUTE < FORGET_AFTER]
     kept = heapq.nlargest(MAX_MEMBERS, kept, key=lambda source: (source.firing, source.minute))
     return {source.alert_id: source for source in kept}
 
 
 def encode_sources(sources: Sources) -> bytes:
-    """The sources for storage; as compact as a group's members."""
+    """Return the sources for storage, packed like a group's members."""
     return zlib.compress(msgspec.json.encode(columns(sources.values())))
 
 
 def decode_sources(data: bytes) -> Sources:
-    """The sources as they were stored."""
+    """Return stored sources."""
     packed = msgspec.json.decode(zlib.decompress(data), type=Columns)
     return {source.alert_id: source for source in rows(Source, packed)}
 
 
 class Inhibitor:
-    """Says of an alert whether it is inhibited, by the source alerts that fire.
+    """Predicate: whether a firing source alert inhibits an alert.
 
     Two alerts that are each other's source and target do not inhibit each other, and no alert inhibits itself: neither
-    would ever be told. Alertmanager has the same exception.
+    would ever be reported. Alertmanager has the same exception.
     https://prometheus.io/docs/alerting/latest/configuration/#inhibition-related-settings
     """
 
@@ -105,12 +104,12 @@ class Inhibitor:
         self._indexes = [_Index(inhibition, firing) for inhibition in inhibitions]
 
     def __call__(self, member: Member) -> bool:
-        """Whether a source alert that fires explains this one."""
+        """Return whether a firing source alert explains this one."""
         return any(index.inhibits(member) for index in self._indexes)
 
 
 class _Index:
-    """One inhibition: the labels that its source alerts have, those apart that are targets themselves."""
+    """One inhibition: the labels of its firing sources, and of those sources that are not targets themselves."""
 
     def __init__(self, inhibition: Inhibition, sources: Iterable[Source]) -> None:
         self._inhibition = inhibition

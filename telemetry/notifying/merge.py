@@ -1,7 +1,7 @@
-"""Taking transitions into a group, whatever their order and however often they come.
+"""Merge transitions into a group, in any order, repeated or not.
 
-Alerts that are over stay for ``FORGET_AFTER``: a firing transition that its resolved one overtook, or either of them
-delivered again, is recognised for that long.
+Alerts that are over stay for ``FORGET_AFTER``. For that long a firing transition that arrives after its resolved one,
+or a transition that is delivered again, is recognised.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from telemetry.notifying.groups import Group, Member, Overflow, timing
 from telemetry.notifying.message import MAX_ALERTS, prominence
 from telemetry.rules.rule_set import RuleSet
 
-#: How many alerts a group knows one by one. The others are counted, and duplicates make that inexact.
+#: Members of a group that are stored one by one. Further alerts are only counted; duplicates make counts inexact.
 MAX_MEMBERS = 20_000
 
-#: How long an alert that is over is remembered: longer than the queue tries to deliver a transition.
+#: Retention of an alert that is over: longer than the queue retries a transition.
 FORGET_AFTER = dt.timedelta(hours=24)
 
 _RELEASES = frozenset(["unsnoozed", "enabled"])
@@ -30,23 +30,23 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
 
 class Merged(NamedTuple):
-    """The group afterwards (the same object where nothing was new to it), and the transitions that were."""
+    """The group after a merge (the same object if nothing was new), and the transitions that were new."""
 
     group: Group
     new: list[Transition]
 
 
 def concerns_groups(transition: Transition) -> bool:
-    """Whether a group wants to know of it: not of what never fired, nor of a hold where there is no alert."""
+    """Return whether a transition belongs in a group: its alert has fired, and it is not an order without an alert."""
     return bool(transition.alert_id) and transition.status in ("firing", "resolved")
 
 
 def merge(group: Group, rules: RuleSet, transitions: Collection[Transition], now: dt.datetime) -> Merged:
-    """Take in transitions of alerts of this group; ``now`` (UTC) is when they came."""
+    """Merge transitions of this group's alerts; ``now`` (UTC) is their arrival."""
     members = _with_room(group.members, len(transitions))
     shown, overflow = dict(group.shown), group.overflow
     new: list[Transition] = []
-    told_late: list[dt.datetime] = []
+    unreported: list[dt.datetime] = []
     for transition in transitions:
         known = members.get(transition.alert_id)
         if known and transition.sequence <= known.sequence:
@@ -54,22 +54,22 @@ def merge(group: Group, rules: RuleSet, transitions: Collection[Transition], now
         new.append(transition)
         if known is None and len(members) >= MAX_MEMBERS:
             overflow = _counted(overflow, transition)
-            told_late.append(transition.recorded_at)
+            unreported.append(transition.recorded_at)
             continue
         if known is None and transition.status == "resolved" and overflow.firing:
             overflow = msgspec.structs.replace(overflow, firing=overflow.firing - 1)
         member = members[transition.alert_id] = _member(known, transition, now)
         shown[transition.alert_id] = transition
         if member.news and not member.silenced:
-            told_late.append(transition.recorded_at)
+            unreported.append(transition.recorded_at)
     if not new:
         return Merged(group, new)
     merged = msgspec.structs.replace(group, members=members, shown=worth_showing(members, shown), overflow=overflow)
-    return Merged(_awaiting(merged, rules, told_late, now) if told_late else merged, new)
+    return Merged(_awaiting(merged, rules, unreported, now) if unreported else merged, new)
 
 
 def _awaiting(group: Group, rules: RuleSet, happened: Collection[dt.datetime], now: dt.datetime) -> Group:
-    """The group with news that happened at these times."""
+    """Return the group with unreported changes that happened at these times."""
     oldest = min([*happened, group.oldest] if group.oldest else happened)
     if group.news_at is not None:
         return msgspec.structs.replace(group, oldest=oldest)
@@ -78,18 +78,18 @@ def _awaiting(group: Group, rules: RuleSet, happened: Collection[dt.datetime], n
 
 
 def _member(known: Optional[Member], transition: Transition, now: dt.datetime) -> Member:
-    """The alert after its newest transition, by which it is to be told or not."""
+    """Return the member after its newest transition, which decides whether it has news."""
     silenced = transition.held in ("snoozed", "disabled")
     released = transition.change in _RELEASES
-    told, told_severity = (known.told, known.told_severity) if known else ("", "")
+    notified, notified_severity = (known.notified, known.notified_severity) if known else ("", "")
     muted = known.muted if known else False
     if transition.status == "firing":
-        # What was snoozed is told when it is released, even if it was told before.
-        news = released or told != "firing" or transition.severity != told_severity
-    elif told:
-        news = told == "firing"
+        # A snoozed alert is reported when it is released, even if it was reported before.
+        news = released or notified != "firing" or transition.severity != notified_severity
+    elif notified:
+        news = notified == "firing"
     else:
-        # It began and ended in between two messages: told as resolved, unless it was not to be told while it fired.
+        # It began and ended between two notifications: reported as resolved, unless it was suppressed while it fired.
         news = not (silenced or released or muted)
     return Member(
         alert_id=transition.alert_id,
@@ -101,8 +101,8 @@ def _member(known: Optional[Member], transition: Transition, now: dt.datetime) -
         site=transition.site,
         gateway=transition.gateway,
         device=transition.device,
-        told=told,
-        told_severity=told_severity,
+        notified=notified,
+        notified_severity=notified_severity,
         news=news,
         muted=muted,
         minute=(now - _EPOCH) // _MINUTE,
@@ -118,7 +118,7 @@ def _counted(overflow: Overflow, transition: Transition) -> Overflow:
 
 
 def _with_room(members: dict[str, Member], newcomers: int) -> dict[str, Member]:
-    """The members without those longest over that would leave no room for so many new ones."""
+    """Drop the members that ended longest ago, as many as new ones need room."""
     surplus = len(members) + newcomers - MAX_MEMBERS
     kept = dict(members)
     if surplus > 0:
@@ -129,17 +129,17 @@ def _with_room(members: dict[str, Member], newcomers: int) -> dict[str, Member]:
 
 
 def forgotten(members: dict[str, Member], now: dt.datetime) -> dict[str, Member]:
-    """The members without those that have been over for ``FORGET_AFTER``."""
+    """Return the members without those that have been over for ``FORGET_AFTER``."""
     return {alert_id: member for alert_id, member in members.items() if not member.over or forget_at(member) > now}
 
 
 def forget_at(member: Member) -> dt.datetime:
-    """When an alert that is over may be forgotten."""
+    """Return when an alert that is over may be dropped."""
     return _EPOCH + member.minute * _MINUTE + FORGET_AFTER
 
 
 def worth_showing(members: dict[str, Member], shown: dict[str, Transition]) -> dict[str, Transition]:
-    """The transitions that a notification may list: of the most prominent news, and of what else fires."""
+    """Return the transitions that a notification may list: the most prominent changes, and other firing alerts."""
     news: list[Transition] = []
     others: list[Transition] = []
     for alert_id, transition in shown.items():

@@ -1,4 +1,4 @@
-"""What subscribers receive: the notification, as JSON for programs and as text for people."""
+"""The notification that subscribers receive: JSON for programs, text for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from telemetry.alerting.transitions import HoldKind, Transition
 from telemetry.notifying.queue import json_text
 from telemetry.rules.rule_set import SEVERITIES, Severity
 
-#: How many alerts a notification lists, and how many rules and sites.
+#: Largest number of alerts, and of rules and sites, that a notification lists.
 MAX_ALERTS = 100
 MAX_NAMES = 100
 

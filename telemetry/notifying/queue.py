@@ -1,4 +1,4 @@
-"""The messages of the transitions queue: what happened to alerts, and groups whose time has come."""
+"""Messages of the transitions queue: transitions of alerts, and wake-ups of groups."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import msgspec
 
 from telemetry.alerting.transitions import Transition
 
-#: What a message holds at most, in bytes: well under the 256 KiB that SQS has taken ever since.
+#: Largest message, bytes: well under the 256 KiB that SQS accepts.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BYTES_PER_MESSAGE = 200_000
 
 
 class Batch(msgspec.Struct, frozen=True, tag_field="type", tag="transitions"):
-    """Transitions, in the order in which they happened."""
+    """Transitions in the order in which they happened."""
 
     transitions: list[Transition]
 
 
 class Wake(msgspec.Struct, frozen=True, tag_field="type", tag="wake"):
-    """It is time to look at a group (its key): something in it has waited long enough."""
+    """Wake-up of the group with this key: a notification may be due."""
 
     group: str
 
@@ -30,17 +30,17 @@ _decoder: msgspec.json.Decoder[Union[Batch, Wake]] = msgspec.json.Decoder(Union[
 
 
 def decode_message(body: str) -> Union[Batch, Wake]:
-    """A message of the queue; raises :class:`msgspec.DecodeError` for anything else."""
+    """Decode a message of the queue; raise :class:`msgspec.DecodeError` for anything else."""
     return _decoder.decode(body)
 
 
 def encode_message(message: Union[Batch, Wake]) -> str:
-    """The message as the queue takes it."""
+    """Return the message as text for the queue."""
     return json_text(message)
 
 
 def batches(transitions: Iterable[Transition]) -> Iterator[Batch]:
-    """The transitions in their order, as many a message as fit."""
+    """Split transitions into messages, in order, as many per message as fit."""
     chunk: list[Transition] = []
     size = 0
     for transition in transitions:
@@ -55,7 +55,7 @@ def batches(transitions: Iterable[Transition]) -> Iterator[Batch]:
 
 
 def json_text(value: Any) -> str:
-    """``value`` as JSON that SQS takes: it refuses two characters that JSON may hold, and a device's name may have.
+    """Return ``value`` as JSON that SQS accepts: SQS refuses two characters that JSON, and a device's name, may hold.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     """
