@@ -1,7 +1,7 @@
-"""What happens to a batch of stream records: decode, evaluate, commit with an outbox, send, clear the outbox.
+"""Detection in a batch of stream records: decode, evaluate, commit with an outbox, send, clear the outbox.
 
-The transitions that a record makes are written in one step with the state they lead to. They go to the queue after
-that, and out of the outbox after that: a crash in between repeats some, loses none and invents none.
+The transitions that a record causes are written in one step with the state they lead to. Then they are sent to the
+queue, and then removed from the outbox: a crash in between repeats some, loses none and invents none.
 """
 
 from __future__ import annotations
@@ -12,29 +12,34 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
+from aws_lambda_powertools import Logger
 
+from lambdas.detector.records import Record
 from lambdas.store.items import ItemConflictError
 from lambdas.store.recents import Recents
 from lambdas.store.states import VersionedState
 from telemetry.alerting.evaluate import evaluate
-from telemetry.alerting.state import GatewayState, Position
+from telemetry.alerting.state import GatewayState
 from telemetry.alerting.transitions import Transition
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.model import Reading
 from telemetry.rules.rule_set import RuleSet
 
-#: A record may hold thousands of readings, and what they change has to fit into one item. Cut, they change the same.
+#: A record may hold thousands of readings, and what they change has to fit into one item. Evaluated in parts, they
+#: change the same.
 _READINGS_PER_COMMIT = 1000
 
-#: How often a record is evaluated anew, because somebody else changed its gateway's state meanwhile.
+#: How often a record is evaluated while others change its gateway's state.
 _ATTEMPTS = 3
+
+logger = Logger(child=True)
 
 
 class States(Protocol):
-    """Where alert states are kept."""
+    """The table of alert states."""
 
     def load(self, gateways: Iterable[str]) -> dict[str, VersionedState]:
-        """The states of these gateways."""
+        """Return the states of these gateways."""
 
     def commit(
         self,
@@ -45,21 +50,21 @@ class States(Protocol):
         now: dt.datetime,
         lag: float = 0.0,
     ) -> VersionedState:
-        """Write a state and its outbox if its version is still the expected one."""
+        """Write a state and its outbox if the stored version is still the expected one."""
 
     def clear_outbox(self, sent: VersionedState) -> VersionedState:
-        """Forget an outbox that was sent."""
+        """Remove an outbox that was sent."""
 
 
 class Queue(Protocol):
-    """Where transitions go."""
+    """The queue of transitions."""
 
     def send(self, transitions: Sequence[Transition]) -> None:
-        """Hand all transitions over, or raise."""
+        """Send all transitions, or raise."""
 
 
 class Tally(msgspec.Struct):
-    """What one invocation saw and did. ``newest`` is the latest event time of the last readings of its records."""
+    """Counts of one invocation. ``newest`` is the latest event time of the last readings of its records."""
 
     records: int = 0
     readings: int = 0
@@ -69,11 +74,11 @@ class Tally(msgspec.Struct):
 
 
 class EarlierRecordFailedError(Exception):
-    """A record of the same gateway failed before this one; both wait for the retry, to keep their order."""
+    """A record of the same gateway failed before this one; both are delivered again, in order."""
 
 
 class Detection:
-    """One invocation's work on its records, gateway by gateway in order."""
+    """One invocation: its records, in order per gateway."""
 
     def __init__(
         self,
@@ -96,63 +101,81 @@ class Detection:
         if rules.soft:
             recents.load(self._current)
 
-    def record(self, gateway: str, data: bytes, position: Position) -> None:
-        """Process one stream record; raises if it has to be delivered again."""
-        if gateway in self._failed:
-            raise EarlierRecordFailedError(f"an earlier record of {gateway} failed in this batch")
-        try:
-            self._process(gateway, data, position)
-        except Exception:
-            self._failed.add(gateway)
-            raise
-
-    def finish(self) -> None:
-        """Write the soft state whose turn it is."""
+    def process(self, records: Iterable[Record]) -> list[Record]:
+        """Process records and write the soft state that is due; return the records to deliver again."""
+        failed = [record for record in records if not self._is_processed(record)]
         if self._rules.soft:
             self._recents.write(self._rules, self._state_of)
+        return failed
+
+    def _is_processed(self, record: Record) -> bool:
+        try:
+            self.record(record)
+        except EarlierRecordFailedError:
+            return False
+        except Exception:  # whatever it is, the other gateways' records go on
+            position = record.position
+            logger.exception(
+                "a record has to be delivered again",
+                gateway=record.gateway,
+                shard=position.shard,
+                sequence=position.sequence,
+            )
+            return False
+        return True
+
+    def record(self, record: Record) -> None:
+        """Process one record; raises if it has to be delivered again."""
+        if record.gateway in self._failed:
+            raise EarlierRecordFailedError(f"an earlier record of {record.gateway} failed in this batch")
+        try:
+            self._process(record)
+        except Exception:
+            self._failed.add(record.gateway)
+            raise
 
     def _state_of(self, gateway: str) -> GatewayState:
         current = self._current.get(gateway)
         return current.state if current else GatewayState(gateway)
 
-    def _process(self, gateway: str, data: bytes, position: Position) -> None:
-        batch = decode_batch(data, position.arrived)
+    def _process(self, record: Record) -> None:
+        batch = decode_batch(record.data, record.arrived)
         for attempt in range(_ATTEMPTS):
             try:
-                self._carry_forward(gateway, batch.readings, position)
+                self._evaluate(record, batch.readings)
                 break
             except ItemConflictError:
                 # The watchdog or an operator was quicker.
                 if attempt == _ATTEMPTS - 1:
                     raise
-                self._current |= self._states.load([gateway])
+                self._current |= self._states.load([record.gateway])
         self.tally.records += 1
         self.tally.readings += len(batch.readings)
         self.tally.rejected.update(line.reason for line in batch.rejected)
         if batch.readings and (self.tally.newest is None or batch.readings[-1].ts > self.tally.newest):
             self.tally.newest = batch.readings[-1].ts
 
-    def _carry_forward(self, gateway: str, readings: list[Reading], position: Position) -> None:
-        before = self._current[gateway]
+    def _evaluate(self, record: Record, readings: list[Reading]) -> None:
+        before = self._current[record.gateway]
         if before.outbox:
             before = self._send(before)
-        if before.state.position and position.is_behind(before.state.position):
+        if before.state.position and record.position.is_behind(before.state.position):
             # Delivered again: its readings are in the state already, and so are those that came after them.
             return
-        recent = self._recents.of(gateway)
+        recent = self._recents.of(record.gateway)
         for start in range(0, max(1, len(readings)), _READINGS_PER_COMMIT):
-            before, part = self._current[gateway], readings[start : start + _READINGS_PER_COMMIT]
-            state, transitions = evaluate(self._rules, before.state, recent, part, position.arrived)
+            before, part = self._current[record.gateway], readings[start : start + _READINGS_PER_COMMIT]
+            state, transitions = evaluate(self._rules, before.state, recent, part, record.arrived)
             if state is not before.state:
                 if start + _READINGS_PER_COMMIT >= len(readings):
-                    state = msgspec.structs.replace(state, position=position)
-                self._commit(before, state, position, transitions)
+                    state = msgspec.structs.replace(state, position=record.position)
+                self._commit(before, state, record.arrived, transitions)
 
     def _commit(
-        self, before: VersionedState, state: GatewayState, position: Position, transitions: list[Transition]
+        self, before: VersionedState, state: GatewayState, arrived: dt.datetime, transitions: list[Transition]
     ) -> None:
         now = self._clock()
-        lag = max(0.0, (now - position.arrived).total_seconds())
+        lag = max(0.0, (now - arrived).total_seconds())
         committed = self._states.commit(state, before.version, transitions, now=now, lag=lag)
         self._current[state.gateway] = committed
         if transitions:

@@ -1,30 +1,31 @@
-"""Lambda's entry point: a batch of Kinesis records in, the records to deliver again out."""
+"""Lambda's entry point of the detector: a batch of stream records in, the records to deliver again out."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import boto3
-import msgspec
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from lambdas.detector.detect import Detection, EarlierRecordFailedError, Tally
+from lambdas.detector.detect import Detection, Tally
+from lambdas.detector.records import Event, decode_event
 from lambdas.detector.settings import Settings
 from lambdas.store.environment import load
 from lambdas.store.queue import TransitionsQueue
 from lambdas.store.recents import Recents, RecentTable
 from lambdas.store.rules_object import RulesObject
 from lambdas.store.states import StateTable
-from telemetry.alerting.state import Position
 from telemetry.rules.parse import parse_rules
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 #: Short waits and few tries: the stream delivers a failed record again, and others wait behind it.
 _CLIENTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
@@ -54,42 +55,25 @@ queue = TransitionsQueue(boto3.client("sqs", config=_CLIENTS), settings.transiti
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001
-    """Evaluate the batch; what failed is named by sequence number, and Lambda delivers it again.
+def handler(event: Event, context: LambdaContext) -> PartialItemFailureResponse:  # noqa: ARG001
+    """Detect alerts in a batch; Lambda delivers the records again that the answer names.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html
     """
-    records = [record["kinesis"] for record in event["Records"]]
+    records = decode_event(event)
     detection = Detection(
         rules=rules.current(),
         states=states,
         recents=recents,
         queue=queue,
-        gateways=[record["partitionKey"] for record in records],
+        gateways=[record.gateway for record in records],
         clock=_now,
     )
     try:
-        failed = [record["sequenceNumber"] for record in records if not _is_processed(detection, record)]
-        detection.finish()
+        failed = detection.process(records)
     finally:
         _emit(detection.tally)
-    return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in failed]}
-
-
-def _is_processed(detection: Detection, record: Mapping[str, Any]) -> bool:
-    """Whether the record is done with; if not, why is in the log."""
-    gateway, sequence = record["partitionKey"], record["sequenceNumber"]
-    try:
-        arrived = dt.datetime.fromtimestamp(record["approximateArrivalTimestamp"], dt.UTC)
-        # msgspec's base64 takes a quarter of the standard library's time.
-        data = msgspec.convert(record["data"], bytes)
-        detection.record(gateway, data, Position(sequence, arrived))
-    except EarlierRecordFailedError:
-        return False
-    except Exception:  # whatever it is, the other gateways' records go on
-        logger.exception("a record has to be delivered again", gateway=gateway, sequence=sequence)
-        return False
-    return True
+    return {"batchItemFailures": [{"itemIdentifier": record.identifier} for record in failed]}
 
 
 def _emit(tally: Tally) -> None:

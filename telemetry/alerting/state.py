@@ -1,4 +1,4 @@
-"""Hard state: where the alerts of one gateway's devices stand. It is written at every change."""
+"""Hard state: the alerts of one gateway's devices, and the record that changed them last. Written at every change."""
 
 from __future__ import annotations
 
@@ -63,18 +63,29 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where a record stands in the stream: its sequence number, which grows for a gateway, and its arrival (UTC)."""
+    """The place of a record in the stream, and when the stream received it (UTC).
+
+    ``sequence`` is its number in ``shard``: a shard of Kinesis, a partition of Kafka. States written before shards were
+    kept have none; the records of all shards of Kinesis are then compared by their sequence numbers alone.
+    """
 
     sequence: str
     arrived: dt.datetime
+    shard: str = ""
 
     def is_behind(self, other: Position) -> bool:
-        """Whether this record came no later than the other.
+        """Whether this record is not after the other one in the same shard.
 
-        The arrival is asked too, because a stream that is made anew may number its records from below; it is
-        approximate, to a minute at the worst.
+        Records of different shards have no order, so neither is behind the other: a gateway's key may move to another
+        shard. The arrival is compared too, because a stream that is deleted and created again may number its records
+        from below; it is approximate, to a minute at the worst.
         """
-        return int(self.sequence) <= int(other.sequence) and self.arrived <= other.arrived + dt.timedelta(minutes=1)
+        same = self.shard == other.shard or (not other.shard and self.shard.startswith("shardId-"))
+        return (
+            same
+            and int(self.sequence) <= int(other.sequence)
+            and self.arrived <= other.arrived + dt.timedelta(minutes=1)
+        )
 
 
 class GatewayState(msgspec.Struct, frozen=True):

@@ -6,9 +6,11 @@ import datetime as dt
 import itertools
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import pytest
 
 from lambdas.detector.detect import Detection, EarlierRecordFailedError
+from lambdas.detector.records import Record
 from lambdas.store.items import ItemConflictError
 from lambdas.store.recents import Recents, WrittenRecent
 from lambdas.store.states import VersionedState
@@ -92,9 +94,13 @@ def detection(states: MemoryStates, queue: Queue, rules: RuleSet = RULES) -> Det
 _sequence = itertools.count(1)
 
 
-def at() -> Position:
+def at(shard: str = "shardId-000000000000") -> Position:
     """The next place in the stream."""
-    return Position(str(next(_sequence)), NOW)
+    return Position(str(next(_sequence)), NOW, shard)
+
+
+def record(gateway: str, data: bytes, position: Position) -> Record:
+    return Record(gateway, position, data, position.sequence)
 
 
 def batch(*readings: tuple[int, float], device: str = "d") -> bytes:
@@ -112,10 +118,10 @@ def batch(*readings: tuple[int, float], device: str = "d") -> bytes:
 
 
 def test_should_alert_once_across_records_and_invocations(states: MemoryStates, queue: Queue) -> None:
-    for records in ([batch((1, 41)), batch((2, 42))], [batch((3, 43), (4, 20))]):
+    for batches in ([batch((1, 41)), batch((2, 42))], [batch((3, 43), (4, 20))]):
         run = detection(states, queue)
-        for record in records:
-            run.record("a", record, at())
+        for data in batches:
+            run.record(record("a", data, at()))
     assert [(transition.change, transition.value) for transition in queue.sent] == [("firing", 41), ("resolved", 20)]
 
 
@@ -123,12 +129,12 @@ def test_should_send_what_a_crash_left_in_the_outbox_before_anything_else(states
     queue.closed = True
     first, second = (batch((1, 41)), at()), (batch((2, 20)), at())
     with pytest.raises(ConnectionError):
-        detection(states, queue).record("a", *first)
+        detection(states, queue).record(record("a", *first))
     assert [transition.change for transition in states.stored["a"].outbox] == ["firing"]
     queue.closed = False
     run = detection(states, queue)
-    run.record("a", *first)
-    run.record("a", *second)
+    run.record(record("a", *first))
+    run.record(record("a", *second))
     assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
     assert states.stored["a"].outbox == ()
 
@@ -136,7 +142,7 @@ def test_should_send_what_a_crash_left_in_the_outbox_before_anything_else(states
 def test_should_not_send_what_could_not_be_committed(states: MemoryStates, queue: Queue) -> None:
     states.broken = {"a"}
     with pytest.raises(ConnectionError):
-        detection(states, queue).record("a", batch((1, 41)), at())
+        detection(states, queue).record(record("a", batch((1, 41)), at()))
     assert queue.sent == []
 
 
@@ -146,17 +152,17 @@ def test_should_hold_back_a_gateways_later_records_after_a_failure_and_no_others
     run = detection(states, queue)
     states.broken = {"a"}
     with pytest.raises(ConnectionError):
-        run.record("a", batch((1, 41)), at())
+        run.record(record("a", batch((1, 41)), at()))
     with pytest.raises(EarlierRecordFailedError):
-        run.record("a", batch((2, 20)), at())
-    run.record("b", batch((1, 41)), at())
+        run.record(record("a", batch((2, 20)), at()))
+    run.record(record("b", batch((1, 41)), at()))
     assert states.stored.keys() == {"b"}
 
 
 def test_should_evaluate_anew_what_somebody_else_changed_meanwhile(states: MemoryStates, queue: Queue) -> None:
     slow = detection(states, queue)
-    detection(states, queue).record("a", batch((1, 41)), at())
-    slow.record("a", batch((2, 42), (3, 20)), at())
+    detection(states, queue).record(record("a", batch((1, 41)), at()))
+    slow.record(record("a", batch((2, 42), (3, 20)), at()))
     assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
     assert states.stored["a"].version == 2
 
@@ -169,7 +175,7 @@ def test_should_give_a_record_back_when_its_state_keeps_changing(states: MemoryS
             raise ItemConflictError(state.gateway)
 
     with pytest.raises(ItemConflictError):
-        detection(Contested(), queue).record("a", batch((1, 41)), at())
+        detection(Contested(), queue).record(record("a", batch((1, 41)), at()))
     assert queue.sent == []
 
 
@@ -188,7 +194,7 @@ def test_should_see_late_readings_alike_when_they_are_delivered_again(series: li
         states, queue = MemoryStates(), Queue()
         for number in order:
             data, position = records[number]
-            detection(states, queue).record("a", data, position)
+            detection(states, queue).record(record("a", data, position))
         seen.append([(transition.change, transition.alert_id, transition.changed_at) for transition in queue.sent])
     assert len(seen[0]) > 1
     assert all(messages == seen[0] for messages in seen)
@@ -197,24 +203,52 @@ def test_should_see_late_readings_alike_when_they_are_delivered_again(series: li
 def test_should_go_on_when_a_stream_made_anew_numbers_its_records_from_below(
     states: MemoryStates, queue: Queue
 ) -> None:
-    detection(states, queue).record("a", batch((1, 41)), Position("495900", NOW))
+    detection(states, queue).record(record("a", batch((1, 41)), Position("495900", NOW)))
     later = NOW + dt.timedelta(hours=1)
-    detection(states, queue).record("a", batch((2, 20)), Position("7", later))
+    detection(states, queue).record(record("a", batch((2, 20)), Position("7", later)))
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
+
+
+def test_should_evaluate_each_record_once_of_a_gateway_that_moved_to_another_shard(
+    states: MemoryStates, queue: Queue
+) -> None:
+    parent = [record("a", batch((1, 41)), Position(number, NOW, "shardId-000000000000")) for number in ("80", "90")]
+    child = [
+        record("a", batch((seq, 20), (seq + 1, 41)), Position(str(seq), NOW, "shardId-000000000001")) for seq in (2, 4)
+    ]
+    for each in (*parent, *parent, child[0], *child, *child):
+        detection(states, queue).record(each)
+    assert [transition.change for transition in queue.sent] == ["firing", *["resolved", "firing"] * 2]
+    state = states.stored["a"].state
+    assert state.position == child[1].position
+
+
+def test_should_not_evaluate_again_what_a_state_without_a_shard_has_seen(states: MemoryStates, queue: Queue) -> None:
+    first, second = (record("a", batch((seq, 41)), at()) for seq in (1, 2))
+    for each in (first, second):
+        detection(states, queue).record(each)
+    bare = states.stored["a"]
+    deployed = msgspec.structs.replace(bare.state, position=Position(second.position.sequence, NOW))
+    states.stored["a"] = bare._replace(state=deployed)
+    late = record("a", batch((3, 20)), first.position)
+    detection(states, queue).record(late)
+    assert [transition.change for transition in queue.sent] == ["firing"]
+    detection(states, queue).record(record("a", batch((3, 20)), at("shardId-000000000001")))
     assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
 
 
 def test_should_keep_in_mind_that_a_rule_is_gone(states: MemoryStates, queue: Queue) -> None:
-    detection(states, queue).record("a", batch((1, 41)), at())
-    detection(states, queue, parse_rules("rules: []")).record("a", batch((2, 41)), at())
+    detection(states, queue).record(record("a", batch((1, 41)), at()))
+    detection(states, queue, parse_rules("rules: []")).record(record("a", batch((2, 41)), at()))
     assert states.stored["a"].state.alerts == {}
-    detection(states, queue).record("a", batch((3, 41)), at())
+    detection(states, queue).record(record("a", batch((3, 41)), at()))
     assert [transition.change for transition in queue.sent] == ["firing", "resolved", "firing"]
 
 
 def test_should_commit_what_a_huge_record_changes_in_parts(states: MemoryStates, queue: Queue) -> None:
     huge = b"".join(batch((number % 50, 41 if number % 3 else 20), device=f"d{number:04}") for number in range(2500))
     position = at()
-    detection(states, queue).record("a", huge, position)
+    detection(states, queue).record(record("a", huge, position))
     assert states.stored["a"].version == 3
     assert states.stored["a"].state.position == position
     assert len({transition.device for transition in queue.sent}) == sum(1 for number in range(2500) if number % 3)
@@ -222,8 +256,8 @@ def test_should_commit_what_a_huge_record_changes_in_parts(states: MemoryStates,
 
 def test_should_count_what_it_saw(states: MemoryStates, queue: Queue) -> None:
     run = detection(states, queue)
-    run.record("a", batch((1, 41), (2, 20)) + b"nonsense\n\n", at())
-    run.record("b", b"", at())
+    run.record(record("a", batch((1, 41), (2, 20)) + b"nonsense\n\n", at()))
+    run.record(record("b", b"", at()))
     tally = run.tally
     assert (tally.records, tally.readings) == (2, 2)
     assert tally.rejected == {"not_json": 1, "empty": 1}
@@ -233,6 +267,6 @@ def test_should_count_what_it_saw(states: MemoryStates, queue: Queue) -> None:
 
 def test_should_let_no_reading_from_the_future_near_an_alert(states: MemoryStates, queue: Queue) -> None:
     run = detection(states, queue)
-    run.record("a", batch((3600, 99)), at())
+    run.record(record("a", batch((3600, 99)), at()))
     assert run.tally.rejected == {"from_future": 1}
     assert queue.sent == []
