@@ -20,7 +20,9 @@ from cli.rendering import console as show
 from cli.rendering import etl as show_etl
 from cli.rendering import score as show_score
 from evaluation import scoring
-from evaluation.audit import Audit, audit, count_raw_lines
+from evaluation.audit import Audit, audit
+from evaluation.matching import told
+from evaluation.raw_lines import count_raw_lines
 from evaluation.scoring import Score
 from local import deployment as local_deployment
 from local import emulator, endpoint
@@ -244,7 +246,7 @@ def _score(ran: Ran) -> Score:
 
 def _all_over(ran: Ran) -> bool:
     """Whether every expected alert was told, and its end."""
-    return _score(ran).total.recall == 1 and all(alert.resolved_at for alert in scoring.told(ran.received))
+    return _score(ran).total.recall == 1 and all(alert.resolved_at for alert in told(ran.received))
 
 
 def _show_new(inbox: Inbox, console: Console) -> list[Received]:
@@ -292,7 +294,7 @@ def _latencies(ran: Ran) -> list[float]:
     clock = scoring.wall_clock(ran.manifest)
     return sorted(
         round((alert.told_at - sent).total_seconds() * 1000, 1)
-        for alert in scoring.told(ran.received)
+        for alert in told(ran.received)
         if (sent := clock(alert.fired_at))
     )
 

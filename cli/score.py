@@ -190,13 +190,13 @@ def _scored(
     picture: Path | None,
     clock: Clock = lambda moment: moment,
 ) -> Score:
-    from evaluation import scoring  # noqa: PLC0415
+    from evaluation import matching, scoring  # noqa: PLC0415
 
     found = scoring.score(incidents, received, ended_at, clock=clock, transitions=transitions)
     if picture:
         from evaluation import timeline  # noqa: PLC0415
 
-        verdicts = scoring.judge(incidents, scoring.told(received, transitions))
+        verdicts = matching.judge(incidents, matching.told(received, transitions))
         try:
             told_of = {verdict.incident.id for verdict in verdicts if verdict.incident}
             shown = [each for each in incidents if each.id in told_of or scoring.had_time(each, ended_at)]

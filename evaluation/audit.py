@@ -2,87 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
-import re
-import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import duckdb
 import msgspec
-import pyarrow as pa
 
-from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.partition import HOUR, day_of, partition_at, start_of_hour
-from glue_jobs.curate.raw import AWS_CONFIG, Content, RawObject, RawZone
-from pipeline.athena import query
-from pipeline.errors import PipelineError
-from pipeline.rows import structs
+from evaluation.curated_lines import CuratedCounts, count_curated_lines
+from evaluation.raw_lines import NOT_READABLE, Lateness, OnProgress, RawCounts, read_raw_lines
 from simulator.run.manifest import DeviceCounts, Manifest
-from telemetry.reading.codec import decode_batch
-from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
-from telemetry.tables.lake import QUARANTINE, RAW, READINGS
 
 if TYPE_CHECKING:
     import boto3
 
     from pipeline.deployment import Deployment
-
-#: The device of lines of which no device can be read.
-NOT_READABLE = ""
-
-#: An object's hour is that of the oldest line in it, and Firehose collects for up to this long: a line may lie in an
-#: object of an earlier hour, and one that waits to be collected in one of a later.
-#: https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html
-_LONGEST_BUFFERING = dt.timedelta(seconds=900)
-
-#: How far the clock of who sent may be ahead of S3's, which gives whole seconds.
-_CLOCK_TOLERANCE = dt.timedelta(seconds=2)
-
-#: A clock may be wrong by up to a year, by simulator.scenario.faults.ClockSkew. A reading that is so far ahead of the
-#: run's end was damaged, and counts as malformed.
-_BEYOND_ANY_CLOCK = dt.timedelta(days=366)
-
-#: Rows handed to DuckDB at once, and what it may take before it goes to the temporary folder: what bounds the memory,
-#: with the objects that are fetched ahead.
-_ROWS_AT_ONCE = 100_000
-_MEMORY = "2GB"
-
-#: Where a damaged line still says whose it is. In Python and in Athena the same, so that both find the same device;
-#: an id with a backslash counts as not readable, as the quarantine writes bytes that are not UTF-8 with one.
-_DEVICE_ID = r'"device_id"\s*:\s*"([^"\\]+)"'
-_device_id = re.compile(_DEVICE_ID.encode())
-
-#: In microseconds: what the codec takes for timely.
-_TIMELY = (
-    f"arrived - ts BETWEEN {-(MAX_CLOCK_SKEW // dt.timedelta(microseconds=1))} "
-    f"AND {MAX_LATENESS // dt.timedelta(microseconds=1)}"
-)
-_FIRSTS = (
-    f"CREATE VIEW firsts AS SELECT *, {_TIMELY} AS timely FROM ("  # noqa: S608
-    "SELECT device_id, any_value(seq) AS seq, any_value(ts) AS ts, min(place) AS place "
-    "FROM lines WHERE seq IS NOT NULL GROUP BY device_id, text"
-    ") JOIN (SELECT *, dense_rank() OVER (ORDER BY arrived) AS turn FROM objects) ON object_no = place >> 32"
-)
-_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
-
-_LINES = pa.schema(
-    [("device_id", pa.string()), ("seq", pa.int64()), ("ts", pa.int64()), ("text", pa.int64()), ("place", pa.int64())]
-)
-_OBJECTS = pa.schema([("object_no", pa.int64()), ("arrived", pa.int64())])
-
-#: Hears how many raw objects are read, and of how many.
-OnProgress = Callable[[int, int], None]
-
-
-class Lateness(msgspec.Struct, frozen=True):
-    """Seconds, to the millisecond, from a reading's event time until the raw object was complete it first came in."""
-
-    p50: float
-    p95: float
-    max: float
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,293 +125,27 @@ def audit(
     be read as long as it sent so many damaged ones that are not found under its id, and there are so many. What all
     devices have in that way must be there in all.
     """
-    window = _Window.of(manifest.arrived_from, manifest.arrived_to)
-    with tempfile.TemporaryDirectory(prefix="iot-audit-") as folder, _database(Path(folder)) as db:
-        with _one_line():
-            zone = _zone(session, deployment.raw_bucket_name)
-            strangers = _read(db, zone, window.objects(zone), manifest, on_progress)
-        raw, lateness = _raw_by_device(db), _lateness(db) if manifest.speed == 1 else {}
-        where = window.condition(_event_days(db))
-    tables = _tables(session, deployment, where, manifest.by_device)
+    raw = read_raw_lines(session, deployment.raw_bucket_name, manifest, on_progress)
+    tables = count_curated_lines(session, deployment, raw.where, manifest.by_device)
     rows = [
-        _row(device, sent, raw.get(device, _Raw()), tables.get(device, _Tables()), strangers.unreadable)
+        _row(device, sent, raw.by_device.get(device, RawCounts()), tables.get(device, CuratedCounts()), raw.unreadable)
         for device, sent in sorted(manifest.by_device.items())
     ]
     damaged = _row_not_readable(
-        sum(row.unreadable for row in rows), strangers.unreadable, tables.get(NOT_READABLE, _Tables()).quarantined
+        sum(row.unreadable for row in rows), raw.unreadable, tables.get(NOT_READABLE, CuratedCounts()).quarantined
     )
     return Audit(
-        totals=_totals([*rows, damaged], lateness.get(None)),
+        totals=_totals([*rows, damaged], raw.lateness.get(None)),
         devices=[
             *([damaged] if damaged.sent else []),
-            *(msgspec.structs.replace(row, lateness=lateness.get(row.device)) for row in rows),
+            *(msgspec.structs.replace(row, lateness=raw.lateness.get(row.device)) for row in rows),
         ],
-        foreign=strangers.foreign + strangers.unreadable - damaged.raw,
+        foreign=raw.foreign + raw.unreadable - damaged.raw,
         real_time=manifest.speed == 1,
     )
 
 
-def count_raw_lines(session: boto3.Session, bucket: str, manifest: Manifest) -> int:
-    """The lines in the raw objects that an audit reads, whoever sent them."""
-    with _one_line():
-        zone = _zone(session, bucket)
-        objects = _Window.of(manifest.arrived_from, manifest.arrived_to).objects(zone)
-        # As curation counts: an object without a line is one that is quarantined.
-        return sum(len(_lines(content)) or 1 for content in zone.read(objects))
-
-
-def _zone(session: boto3.Session, bucket: str) -> RawZone:
-    return RawZone(session.client("s3", config=AWS_CONFIG), bucket)
-
-
-@contextlib.contextmanager
-def _one_line() -> Iterator[None]:
-    try:
-        yield
-    except CurateError as error:
-        raise PipelineError(str(error)) from error
-
-
-class _Window(NamedTuple):
-    """Raw objects of the hours [start, end) of arrival that were not complete before ``since``; UTC."""
-
-    start: dt.datetime
-    end: dt.datetime
-    since: dt.datetime
-
-    @classmethod
-    def of(cls, arrived_from: dt.datetime, arrived_to: dt.datetime) -> _Window:
-        """All that may hold a line that arrived between these times, and nothing that was there before."""
-        return cls(
-            start_of_hour(arrived_from - _LONGEST_BUFFERING),
-            start_of_hour(arrived_to + _LONGEST_BUFFERING) + HOUR,
-            arrived_from - _CLOCK_TOLERANCE,
-        )
-
-    def objects(self, zone: RawZone) -> list[RawObject]:
-        """The objects, in the order in which curation takes their lines for arrived."""
-        found = (each for each in zone.objects(self.start, self.end) if each.arrived >= self.since)
-        return sorted(found, key=lambda each: (each.arrived, each.key))
-
-    def condition(self, event_days: Collection[str]) -> str:
-        """What came in these objects, in SQL, for tables by day of event time or of arrival."""
-        # An object may be complete after its hour.
-        arrival_days = ((self.start + number * HOUR) for number in range((self.end - self.start) // HOUR + 1))
-        days = sorted({*event_days, *map(day_of, arrival_days)})
-        first, end = (f"{RAW.name}/{partition_at(moment).path}/" for moment in (self.start, self.end))
-        quoted = ", ".join(f"'{day}'" for day in days)
-        return (
-            f"dt IN ({quoted}) AND raw_object >= '{first}' AND raw_object < '{end}' "
-            f"AND arrived >= TIMESTAMP '{self.since.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S.%f}'"
-        )
-
-
-class _Strangers(NamedTuple):
-    """Lines of devices that were not asked for, and lines of which no device can be read."""
-
-    foreign: int
-    unreadable: int
-
-
-@contextlib.contextmanager
-def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Where the raw lines are counted, on disk as far as they do not fit into the memory.
-
-    ``lines``: ``seq`` is null for what is damaged, ``ts`` is in microseconds since 1970, ``text`` is the line's hash,
-    ``place`` its object's number and its own there. ``objects``: when each was complete, as ``ts``; those that
-    were at the same time have the same ``turn``. ``firsts``: each reading once, where it first came, and whether
-    curation accepts its time.
-    """
-    connection = duckdb.connect(
-        folder / "lines.duckdb",
-        config={"memory_limit": _MEMORY, "temp_directory": str(folder), "autoinstall_known_extensions": "false"},
-    )
-    with contextlib.closing(connection) as db:
-        db.execute("CREATE TABLE lines (device_id VARCHAR, seq BIGINT, ts BIGINT, text BIGINT, place BIGINT)")
-        db.execute("CREATE TABLE objects (object_no BIGINT, arrived BIGINT)")
-        db.execute(_FIRSTS)
-        yield db
-
-
-def _read(
-    db: duckdb.DuckDBPyConnection,
-    zone: RawZone,
-    objects: Sequence[RawObject],
-    manifest: Manifest,
-    on_progress: OnProgress,
-) -> _Strangers:
-    """Put the lines of the manifest's devices into the database, and count the others."""
-    latest = manifest.ended_at + _BEYOND_ANY_CLOCK
-    foreign = unreadable = 0
-    rows: list[_Line] = []
-    numbers = {found.key: number for number, found in enumerate(objects)}
-    _insert(db, "objects", [(number, _microseconds(found.arrived)) for number, found in enumerate(objects)], _OBJECTS)
-    on_progress(0, len(objects))
-    for done, content in enumerate(zone.read(objects), start=1):
-        for line in _parsed(content, numbers[content.found.key], latest):
-            if line.device_id in manifest.by_device:
-                rows.append(line)
-            elif line.ts is None:
-                unreadable += 1
-            else:
-                foreign += 1
-        if len(rows) >= _ROWS_AT_ONCE:
-            _insert(db, "lines", rows, _LINES)
-            rows = []
-        on_progress(done, len(objects))
-    _insert(db, "lines", rows, _LINES)
-    return _Strangers(foreign, unreadable)
-
-
-class _Line(NamedTuple):
-    """A row of the table ``lines``; of a damaged line that can be read nevertheless, there is just no ``seq``."""
-
-    device_id: str
-    seq: int | None
-    ts: int | None
-    text: int
-    place: int
-
-
-def _parsed(content: Content, object_no: int, latest: dt.datetime) -> Iterator[_Line]:
-    """The lines of an object, those that are too early or too late included; of an empty or corrupt one, one line."""
-    lines = _lines(content) or [b""]
-    whole = decode_batch(content.text)
-    for number, line in enumerate(lines):
-        reading = whole.readings[number] if not whole.rejected else _first(decode_batch(line).readings)
-        place = object_no << 32 | number
-        if reading:
-            seq = reading.seq if reading.ts <= latest else None
-            yield _Line(reading.device_id, seq, _microseconds(reading.ts), hash(line), place)
-        else:
-            found = _device_id.search(line)
-            device = found[1].decode(errors="backslashreplace") if found else NOT_READABLE
-            yield _Line(device, None, None, hash(line), place)
-
-
-def _lines(content: Content) -> list[bytes]:
-    """An object's lines; blank ones are nothing."""
-    return [line for line in content.text.split(b"\n") if line and not line.isspace()]
-
-
-def _first(readings: Sequence[Reading]) -> Reading | None:
-    return readings[0] if readings else None
-
-
-def _microseconds(moment: dt.datetime) -> int:
-    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
-
-
-def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> None:
-    if rows:
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
-        db.register("rows", pa.Table.from_arrays(columns, schema=schema))
-        db.execute(f"INSERT INTO {table} FROM rows")
-        db.unregister("rows")
-
-
-class _Raw(NamedTuple):
-    """A device in the raw zone: lines that are readings and that are none, how many of them differ, and reordered."""
-
-    readings: int = 0
-    different_readings: int = 0
-    damaged: int = 0
-    different_damaged: int = 0
-    reordered: int = 0
-
-
-_DIFFERENT = """
-    SELECT device_id,
-        count(seq), count(DISTINCT text) FILTER (WHERE seq IS NOT NULL),
-        count(*) - count(seq), count(DISTINCT text) FILTER (WHERE seq IS NULL)
-    FROM lines GROUP BY device_id
-"""
-
-_REORDERED = """
-    SELECT device_id, count(*) FROM (
-        SELECT device_id, seq, greatest(
-            max(seq) OVER (
-                PARTITION BY device_id ORDER BY turn RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ),
-            max(seq) OVER (
-                PARTITION BY device_id, object_no ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            )
-        ) AS highest_before FROM firsts
-    ) WHERE seq < highest_before GROUP BY device_id
-"""
-
-_LATENESS = """
-    SELECT device_id, round(quantile_cont(late, 0.5), 3), round(quantile_cont(late, 0.95), 3), round(max(late), 3)
-    FROM (
-        SELECT device_id, (arrived - ts) / 1e6 AS late FROM firsts WHERE timely
-    ) GROUP BY GROUPING SETS ((device_id), ())
-"""
-
-
-def _raw_by_device(db: duckdb.DuckDBPyConnection) -> dict[str, _Raw]:
-    reordered = dict(db.execute(_REORDERED).fetchall())
-    found = {device: _Raw(*counts) for device, *counts in db.execute(_DIFFERENT).fetchall()}
-    return {device: raw._replace(reordered=reordered.get(device, 0)) for device, raw in found.items()}
-
-
-def _lateness(db: duckdb.DuckDBPyConnection) -> dict[str | None, Lateness]:
-    """By device, and of all under None; of readings that curation accepts, as ``arrived - ts`` in its table."""
-    found = db.execute(_LATENESS).fetchall()
-    return {device: Lateness(p50, p95, latest) for device, p50, p95, latest in found if latest is not None}
-
-
-def _event_days(db: duckdb.DuckDBPyConnection) -> list[str]:
-    """The days (UTC) of the readings that curation accepts."""
-    found = db.execute("SELECT DISTINCT strftime(make_timestamp(ts), '%Y-%m-%d') FROM firsts WHERE timely")
-    return [day for (day,) in found.fetchall()]
-
-
-class _Tables(NamedTuple):
-    """A device in the curated tables."""
-
-    curated: int = 0
-    duplicates: int = 0
-    quarantined: int = 0
-
-
-class _Curated(msgspec.Struct):
-    device_id: str
-    curated: int
-    duplicates: int
-
-
-class _Quarantined(msgspec.Struct):
-    readable: bool
-    lines: int
-    device_id: str = NOT_READABLE
-
-
-def _tables(session: boto3.Session, deployment: Deployment, where: str, devices: Collection[str]) -> dict[str, _Tables]:
-    """What is in the tables, by device; quarantined lines only of these devices, and those that do not say whose."""
-    curated = (
-        "SELECT device_id, count(*) AS curated, CAST(sum(copies - 1) AS bigint) AS duplicates "  # noqa: S608
-        f"FROM {READINGS.name} WHERE {where} GROUP BY device_id"
-    )
-    quarantined = (
-        "SELECT device_id, readable, count(*) AS lines FROM ("  # noqa: S608
-        f"SELECT regexp_extract(line, '{_DEVICE_ID}', 1) AS device_id, "
-        "reason IN ('conflict', 'from_future', 'too_late') AS readable "
-        f"FROM {QUARANTINE.name} WHERE {where}"
-        ") GROUP BY device_id, readable"
-    )
-    found = {
-        row.device_id: _Tables(row.curated, row.duplicates)
-        for row in structs(query(session, deployment, curated), _Curated)
-    }
-    for row in structs(query(session, deployment, quarantined), _Quarantined):
-        if row.device_id in devices or not row.readable:
-            device = row.device_id if row.device_id in devices else NOT_READABLE
-            before = found.get(device, _Tables())
-            found[device] = before._replace(quarantined=before.quarantined + row.lines)
-    return found
-
-
-def _row(device: str, sent: DeviceCounts, raw: _Raw, tables: _Tables, unreadable: int) -> DeviceRow:
+def _row(device: str, sent: DeviceCounts, raw: RawCounts, tables: CuratedCounts, unreadable: int) -> DeviceRow:
     """One device's account, where ``unreadable`` lines of any device are there."""
     missing = sent.sent - sent.duplicates - raw.different_readings - raw.different_damaged
     # Damaged lines may be the same: what is missing of them is no redelivery.

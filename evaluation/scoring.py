@@ -6,21 +6,14 @@ import datetime as dt
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
+from evaluation.matching import CLOCKS, GRACE, Told, Verdict, begun, judge, told
 from pipeline.inbox import Received
 from simulator.faults.truth import Incident
 from simulator.run.manifest import Manifest
 from telemetry.alerting.transitions import Transition
-
-#: An alert may fire so long after what it is about is over: a window and ``for`` lag behind, the clock decides a minute
-#: late, and readings that were held back arrive later still.
-GRACE = dt.timedelta(minutes=5)
-
-#: Devices' clocks may be ahead or behind by this, so that an alert seems to fire before its cause.
-CLOCKS = dt.timedelta(minutes=2)
 
 #: What still goes on when a run ends is expected to have been told if it has gone on for so long: the slowest of the
 #: default rules waits for ten minutes of silence, and the watchdog another two.
@@ -43,24 +36,6 @@ def wall_clock(run: Manifest) -> Clock:
         return run.arrived_from + (moment - run.started_at) / run.speed if run.speed else None
 
     return sent_at
-
-
-class Told(NamedTuple):
-    """An alert that subscribers were told of as firing; times are UTC.
-
-    ``fired_at`` and ``resolved_at`` are event times, ``told_at`` is when the first notification about it came, of which
-    ``notification`` is the id.
-    """
-
-    alert_id: str
-    rule: str
-    site: str
-    gateway: str
-    device: str
-    fired_at: dt.datetime
-    resolved_at: dt.datetime | None
-    told_at: dt.datetime
-    notification: str
 
 
 class Delays(msgspec.Struct, frozen=True):
@@ -117,134 +92,6 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         return total.precision >= WANTED and total.recall >= WANTED and total.a_incident <= MOST_NOTIFICATIONS
 
 
-class Verdict(NamedTuple):
-    """What became of one alert: the incident that it tells of, or that befell its place then; ``true`` if it should."""
-
-    alert: Told
-    incident: Incident | None
-    true: bool
-
-
-def told(received: Sequence[Received], transitions: Iterable[Transition] = ()) -> list[Told]:
-    """The alerts that notifications told of, each once, in the order in which they fired.
-
-    A notification lists a hundred alerts and counts the others as ``omitted``: which these are, ``transitions`` say.
-    An alert that fired and is in no list is told by the first notification of its rule and site that omits any and was
-    published after that.
-    """
-    first: dict[str, Told] = {}
-    ends: dict[str, dt.datetime] = {}
-    for notification, received_at in sorted(received, key=_order):
-        for alert in notification.alerts:
-            if alert.fired_at is None:
-                continue
-            if alert.resolved_at:
-                ends[alert.alert_id] = alert.resolved_at
-            first.setdefault(
-                alert.alert_id,
-                Told(
-                    alert.alert_id,
-                    alert.rule,
-                    alert.site,
-                    alert.gateway,
-                    alert.device,
-                    alert.fired_at,
-                    None,
-                    received_at,
-                    notification.notification_id,
-                ),
-            )
-    omitting = _Omitting(received)
-    for transition in transitions:
-        if transition.change == "resolved":
-            ends[transition.alert_id] = transition.changed_at
-        if transition.change in ("firing", "flapping") and transition.alert_id not in first:
-            by = omitting.first(transition)
-            if by and transition.fired_at:
-                first[transition.alert_id] = Told(
-                    transition.alert_id,
-                    transition.rule,
-                    transition.site,
-                    transition.gateway,
-                    transition.device,
-                    transition.fired_at,
-                    None,
-                    by.received_at,
-                    by.notification.notification_id,
-                )
-    found = [alert._replace(resolved_at=ends.get(alert.alert_id)) for alert in first.values()]
-    return sorted(found, key=lambda alert: (alert.fired_at, alert.alert_id))
-
-
-def _order(each: Received) -> tuple[dt.datetime, dt.datetime, str]:
-    """Queues and topics keep none."""
-    return each.received_at, each.notification.published_at, each.notification.notification_id
-
-
-class _Omitting:
-    """The notifications that do not list all that they are about."""
-
-    def __init__(self, received: Iterable[Received]) -> None:
-        self._by_place: defaultdict[tuple[str, str], list[Received]] = defaultdict(list)
-        for each in received:
-            if each.notification.omitted:
-                for rule in each.notification.rules:
-                    for site in each.notification.sites:
-                        self._by_place[rule, site].append(each)
-
-    def first(self, transition: Transition) -> Received | None:
-        """The first one that can tell of it."""
-        near = self._by_place.get((transition.rule, transition.site), ())
-        after = (each for each in near if each.notification.published_at >= transition.recorded_at)
-        return min(after, key=lambda each: (each.notification.published_at, *_order(each)), default=None)
-
-
-def judge(incidents: Sequence[Incident], alerts: Iterable[Told], grace: dt.timedelta = GRACE) -> list[Verdict]:
-    """Which incident each alert is about; one that is only tolerated is left out.
-
-    An alert is about an incident of its place (its device, its gateway or its site) that began before it fired and was
-    not over for longer than ``grace``. Of several the one that expects its rule, then the one that tolerates it, then
-    the last that began.
-    """
-    places = _Places(incidents)
-    verdicts = []
-    for alert in alerts:
-        near = [i for i in places.of(alert) if i.since - CLOCKS <= alert.fired_at <= i.until + grace]
-        expecting = [incident for incident in near if alert.rule in incident.expects]
-        if expecting:
-            verdicts.append(Verdict(alert, max(expecting, key=_begun), true=True))
-        elif not any(alert.rule in incident.tolerates for incident in near):
-            verdicts.append(Verdict(alert, max(near, key=_weight, default=None), true=False))
-    return verdicts
-
-
-def _begun(incident: Incident) -> tuple[dt.datetime, int, str]:
-    """Incidents in the order of time; of the same time, in that of the scenario."""
-    return incident.since, incident.number, incident.id
-
-
-def _weight(incident: Incident) -> tuple[bool, tuple[dt.datetime, int, str]]:
-    """What changes values explains a false alert sooner than what befalls lines."""
-    return bool(incident.metric), _begun(incident)
-
-
-class _Places:
-    """The incidents by what they befall."""
-
-    def __init__(self, incidents: Iterable[Incident]) -> None:
-        self._by_place: defaultdict[tuple[str, str], list[Incident]] = defaultdict(list)
-        for incident in incidents:
-            kind = "device" if incident.device else "gateway" if incident.gateway else "site"
-            self._by_place[kind, incident.device or incident.gateway or incident.site].append(incident)
-
-    def of(self, alert: Told) -> list[Incident]:
-        return [
-            *self._by_place.get(("device", alert.device), ()),
-            *self._by_place.get(("gateway", alert.gateway), ()),
-            *self._by_place.get(("site", alert.site), ()),
-        ]
-
-
 def score(
     incidents: Sequence[Incident],
     received: Sequence[Received],
@@ -260,7 +107,7 @@ def score(
     does not list count as not told. An incident that had no time to be told before the end (:func:`had_time`) is only
     expected to be where it was. ``clock`` turns simulated times into those of ``received``.
     """
-    incidents = sorted(incidents, key=_begun)
+    incidents = sorted(incidents, key=begun)
     alerts = told(received, transitions)
     verdicts = judge(incidents, alerts, grace)
     found: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)

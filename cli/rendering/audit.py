@@ -12,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cli.rendering.console import out
-from evaluation.audit import NOT_READABLE
+from evaluation.raw_lines import NOT_READABLE
 
 if TYPE_CHECKING:
-    from evaluation.audit import Audit, Counts, DeviceRow, Lateness, OnProgress
+    from evaluation.audit import Audit, Counts, DeviceRow
+    from evaluation.raw_lines import Lateness, OnProgress
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from evaluation import audit
-from evaluation.audit import NOT_READABLE, Audit, DeviceRow, Lateness
+from evaluation.audit import Audit, DeviceRow
+from evaluation.raw_lines import NOT_READABLE, Lateness, count_raw_lines
 from pipeline import athena, etl
 from pipeline.deployment import Deployment
 from simulator.run.manifest import DeviceCounts, Manifest
@@ -169,4 +170,4 @@ def test_should_take_a_record_that_was_delivered_twice_for_no_loss(run: Run) -> 
     assert result.adds_up
     row = run.row(device)
     assert (row.sent, row.raw, row.redelivered, row.curated, row.duplicates) == (50, 100, 50, 50, 50)
-    assert audit.count_raw_lines(run.session, run.deployed.raw_bucket_name, run.manifest()) >= 100
+    assert count_raw_lines(run.session, run.deployed.raw_bucket_name, run.manifest()) >= 100

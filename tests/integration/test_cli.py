@@ -20,7 +20,7 @@ import pytest
 
 import local.emulator
 from cli import main, target
-from evaluation.audit import count_raw_lines
+from evaluation.raw_lines import count_raw_lines
 from local.emulator import Instance
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError

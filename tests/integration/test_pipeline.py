@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from evaluation import scoring
-from evaluation.audit import audit, count_raw_lines
+from evaluation.audit import audit
+from evaluation.raw_lines import count_raw_lines
 from glue_jobs.curate.summary import Summary
 from pipeline import athena, etl, named_queries, quarantine, registry, truth
 from pipeline.deployment import Deployment

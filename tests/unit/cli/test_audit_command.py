@@ -18,7 +18,8 @@ from cli import audit as command
 from cli import target
 from cli.rendering import audit as show_audit
 from evaluation import audit as auditing
-from evaluation.audit import NOT_READABLE, Audit, Counts, DeviceRow, Lateness, OnProgress
+from evaluation.audit import Audit, Counts, DeviceRow
+from evaluation.raw_lines import NOT_READABLE, Lateness, OnProgress
 from pipeline.errors import PipelineError
 from simulator.run.manifest import Manifest
 from tests.unit.pipeline.alerting import DEPLOYED, NOW

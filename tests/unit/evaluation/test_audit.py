@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation import audit as auditing
-from evaluation.audit import NOT_READABLE, Audit, Counts, DeviceRow, Lateness, audit, count_raw_lines
+from evaluation import curated_lines, raw_lines
+from evaluation.audit import Audit, Counts, DeviceRow, audit
+from evaluation.raw_lines import NOT_READABLE, Lateness, count_raw_lines
 from glue_jobs.curate.raw import raw_object
 from pipeline.errors import PipelineError
 from simulator.run.manifest import DeviceCounts, Manifest
@@ -140,7 +141,7 @@ class Pipeline:
 
     def audit(self, run: Manifest) -> Audit:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(auditing, "query", self.lake.query)
+            patch.setattr(curated_lines, "query", self.lake.query)
             return audit(self.session, DEPLOYED, run)
 
 
@@ -403,12 +404,12 @@ def test_should_measure_no_lateness_where_time_was_simulated(speed: float, pipel
 
 
 def test_should_audit_many_devices_and_lines_at_once(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auditing, "_ROWS_AT_ONCE", 900)
+    monkeypatch.setattr(raw_lines, "_ROWS_AT_ONCE", 900)
     names = [f"d-{number:05}" for number in range(2_000)]
     for place in range(4):
         pipeline.raw.put((line(name, place) for name in names), place + 1)
     heard: list[tuple[int, int]] = []
-    monkeypatch.setattr(auditing, "query", pipeline.lake.query)
+    monkeypatch.setattr(curated_lines, "query", pipeline.lake.query)
     run = manifest({name: DeviceCounts(sent=4) for name in names})
     result = audit(pipeline.session, DEPLOYED, run, on_progress=lambda done, of: heard.append((done, of)))
     assert (result.totals.raw, result.totals.lost_in_curation) == (8_000, 8_000)

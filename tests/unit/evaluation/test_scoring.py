@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.scoring import CLOCKS, GRACE, PATIENCE, Delays, Score, judge, score, told, wall_clock
+from evaluation.matching import CLOCKS, GRACE, judge, told
+from evaluation.scoring import PATIENCE, Delays, Score, score, wall_clock
 from pipeline.inbox import Received
 from simulator.faults.truth import Incident
 from simulator.run.manifest import Manifest

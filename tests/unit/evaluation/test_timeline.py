@@ -9,8 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from evaluation.scoring import NOTHING, Told, Verdict, score
-from evaluation.timeline import MAX_ROWS, Rows, draw, rows
+from evaluation.matching import Told, Verdict
+from evaluation.scoring import NOTHING, score
+from evaluation.timeline import draw
+from evaluation.timeline_rows import MAX_ROWS, Rows, rows
 from simulator.faults.truth import Incident
 
 NOON = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
