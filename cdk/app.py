@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from aws_cdk import App, Tags
 
 from cdk.limits import refuse_pretence
-from cdk.naming import Names
 from cdk.settings import Settings, SettingsError, load
 from cdk.stacks.alerts import AlertsStack
 from cdk.stacks.batch import BatchStack
@@ -18,6 +17,7 @@ from cdk.stacks.lake import LakeStack
 from cdk.stacks.monitoring import MonitoringStack
 from cdk.target import Target, TargetError, detect
 from pipeline.errors import PipelineError
+from pipeline.names import Names
 
 
 def build(app: App, settings: Settings, target: Target) -> None:

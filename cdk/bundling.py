@@ -22,9 +22,9 @@ from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 from uv import find_uv_bin
 
-from cdk.naming import RULES_KEY
 from cdk.settings import EtlEngine
 from cdk.target import Target
+from pipeline.names import RULES_KEY
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS_REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from aws_cdk.aws_cloudwatch import IMetric, TreatMissingData
 
 from dashboards import metrics
+from dashboards.catalogue import LATE_DELIVERY_SECONDS
 from dashboards.metrics import FIVE_MINUTES, MINUTE, Watched
 
 Severity = Literal["warning", "critical"]
@@ -23,9 +24,6 @@ _STALE_SECONDS = 2 * 3600
 
 #: Two whole runs may fail; the third does not.
 _RUNS_TO_STALE = 3
-
-#: The longest buffering a deployment can choose is 900 s; twice that is late under any.
-_LATE_DELIVERY_SECONDS = 1800
 
 #: A message that wakes a group is sent up to 90 s ahead, and its age counts from then. What is five minutes old waits
 #: for a notifier that does not come.
@@ -50,9 +48,13 @@ class AlarmSpec(NamedTuple):
 
 
 def alarm_specs(watched: Watched) -> list[AlarmSpec]:
-    """What is alarmed on, in the order of a reading's way to an alert, a notification and the tables."""
+    """Return the alarms, in the order of a reading's way to an alert, a notification and the tables."""
+    return [*_detection(watched), *_clock(watched), *_notification(watched), *_lake(watched)]
+
+
+def _detection(watched: Watched) -> list[AlarmSpec]:
+    """Return the alarms from the stream to the evaluation of readings."""
     detector = watched.detector
-    half_timeout = watched.detector_timeout.to_milliseconds() / 2
     return [
         AlarmSpec(
             "stream-throttled",
@@ -95,7 +97,7 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             "warning",
             "A batch takes the detector half its time-out; the next step is batches that never finish",
             detector.metric_duration(statistic="p95", period=FIVE_MINUTES),
-            threshold=half_timeout,
+            threshold=watched.detector_timeout.to_milliseconds() / 2,
             datapoints=3,
             periods=3,
         ),
@@ -115,6 +117,12 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             datapoints=3,
             periods=3,
         ),
+    ]
+
+
+def _clock(watched: Watched) -> list[AlarmSpec]:
+    """Return the alarms on the watchdog's runs, which also read the rules."""
+    return [
         AlarmSpec(
             "watchdog-stopped",
             "critical",
@@ -128,7 +136,7 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             "watchdog-failing",
             "critical",
             "The watchdog fails on some gateways: what is due by the clock does not happen to their alerts",
-            metrics.from_function(watched, "watchdog", "GatewaysFailed", statistic="Maximum"),
+            metrics.ours(watched, "GatewaysFailed"),
             threshold=1,
             datapoints=2,
             periods=3,
@@ -137,15 +145,20 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             "rules-rejected",
             "critical",
             "The rules in the config bucket cannot be used; the last good ones stay in force",
-            # The watchdog's: it looks at them each minute, whether there are readings or not.
-            metrics.from_function(watched, "watchdog", "RulesRejected", statistic="Maximum"),
+            metrics.ours(watched, "RulesRejected"),
             threshold=1,
         ),
+    ]
+
+
+def _notification(watched: Watched) -> list[AlarmSpec]:
+    """Return the alarms from a change of an alert to its subscribers."""
+    return [
         AlarmSpec(
             "alert-storm",
             "warning",
             "100 critical alerts or more fired in five minutes: one common cause, or a rule set too tight",
-            metrics.from_function(watched, "notifier", "AlertsFiring", severity="critical"),
+            metrics.ours(watched, "AlertsFiring", severity="critical"),
             threshold=100,
         ),
         AlarmSpec(
@@ -170,7 +183,7 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             "notifications-failing",
             "critical",
             "Some messages fail in the notifier; they are tried again, and what is in them is told late or not at all",
-            metrics.from_function(watched, "notifier", "MessagesFailed"),
+            metrics.ours(watched, "MessagesFailed"),
             threshold=1,
             datapoints=2,
             periods=3,
@@ -189,12 +202,18 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             watched.alerts_topic.metric_number_of_notifications_failed(period=FIVE_MINUTES),
             threshold=1,
         ),
+    ]
+
+
+def _lake(watched: Watched) -> list[AlarmSpec]:
+    """Return the alarms on the raw zone and the tables."""
+    return [
         AlarmSpec(
             "alerts-delivery-late",
             "warning",
             "Changes of alerts reach the table of alerts half an hour late or more",
             metrics.of_delivery(watched.alerts_delivery),
-            threshold=_LATE_DELIVERY_SECONDS,
+            threshold=LATE_DELIVERY_SECONDS,
             datapoints=3,
             periods=3,
         ),
@@ -203,7 +222,7 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
             "critical",
             "Readings reach the raw zone half an hour late or more",
             metrics.of_delivery(watched.raw_delivery),
-            threshold=_LATE_DELIVERY_SECONDS,
+            threshold=LATE_DELIVERY_SECONDS,
             datapoints=3,
             periods=3,
         ),
@@ -232,8 +251,7 @@ def _stale(watched: Watched) -> list[AlarmSpec]:
             "curated-data-stale",
             "critical",
             f"For {hours} hours no run has left readings younger than two hours in the curated tables",
-            # Runs over what came late, or over an old window, find old readings beside those that find new ones.
-            metrics.from_curate(watched, "NewestReadingAge", statistic="Minimum"),
+            metrics.ours(watched, "NewestReadingAge"),
             threshold=_STALE_SECONDS,
             datapoints=hours,
             periods=hours,

@@ -20,6 +20,7 @@ from aws_cdk.aws_cloudwatch import (
 from constructs import Construct
 
 from dashboards import costs
+from dashboards.catalogue import DURATION_STATISTICS, GRAPHED
 from dashboards.metrics import (
     FIVE_MINUTES,
     HOUR,
@@ -28,10 +29,9 @@ from dashboards.metrics import (
     age_of_oldest,
     by_site,
     curate_failures,
-    from_curate,
-    from_function,
     of_delivery,
     of_stream,
+    ours,
     rejected_percent,
     waiting,
 )
@@ -53,6 +53,7 @@ def create_dashboard(scope: Construct, watched: Watched, alarms: Sequence[IAlarm
         ("Clock: what is due without a reading", _clock(watched)),
         ("Quality: lines that are no readings", _quality(watched)),
         ("Lake: from raw lines to tables", _lake(watched)),
+        ("Other metrics of the functions", _others(watched)),
         ("Cost: what is charged for, by the hour", _costs(watched)),
     ):
         rows += [[TextWidget(markdown=f"## {title}", width=_WIDTH, height=1)], graphs]
@@ -64,12 +65,12 @@ def _fleet(watched: Watched) -> list[IWidget]:
         _graph("Alerts fired, by severity", **_by_severity(watched, "AlertsFiring")),
         _searched("Alerts fired, by site", by_site(watched)),
         _graph("Alerts resolved, by severity", **_by_severity(watched, "AlertsResolved")),
-        _graph("Readings that came (%)", of_expected=from_curate(watched, "Completeness", statistic="Minimum")),
+        _graph("Readings that came (%)", of_expected=ours(watched, "Completeness")),
     ]
 
 
 def _by_severity(watched: Watched, name: str) -> dict[str, Metric]:
-    return {s: from_function(watched, "notifier", name, severity=s) for s in get_args(Severity)}
+    return {s: ours(watched, name, severity=s) for s in get_args(Severity)}
 
 
 def _ingest(watched: Watched) -> list[IWidget]:
@@ -93,7 +94,7 @@ def _detection(watched: Watched) -> list[IWidget]:
     return [
         _graph(
             "From a reading to its evaluation (ms)",
-            **{s: from_function(watched, "detector", "DetectionDelay", statistic=s) for s in ("p50", "p95", "Maximum")},
+            **{s: ours(watched, "DetectionDelay", statistic=s) for s in DURATION_STATISTICS},
         ),
         _graph("Behind the stream (ms)", age=detector.metric("IteratorAge", statistic="Maximum", period=MINUTE)),
         _graph(
@@ -104,7 +105,7 @@ def _detection(watched: Watched) -> list[IWidget]:
         ),
         _graph(
             "A batch's duration (ms)",
-            **{s: detector.metric_duration(statistic=s, period=MINUTE) for s in ("p50", "p95", "Maximum")},
+            **{s: detector.metric_duration(statistic=s, period=MINUTE) for s in DURATION_STATISTICS},
         ),
     ]
 
@@ -114,10 +115,7 @@ def _notification(watched: Watched) -> list[IWidget]:
     return [
         _graph(
             "From a change to its publishing, waiting for its group included (ms)",
-            **{
-                s: from_function(watched, "notifier", "NotificationDelay", statistic=s)
-                for s in ("p50", "p95", "Maximum")
-            },
+            **{s: ours(watched, "NotificationDelay", statistic=s) for s in DURATION_STATISTICS},
         ),
         _graph("Oldest change in the queue (s)", age=age_of_oldest(watched.transitions)),
         _graph(
@@ -128,7 +126,7 @@ def _notification(watched: Watched) -> list[IWidget]:
         ),
         _graph(
             "Notifications",
-            published=from_function(watched, "notifier", "NotificationsPublished"),
+            published=ours(watched, "NotificationsPublished"),
             delivered=topic.metric_number_of_notifications_delivered(period=FIVE_MINUTES),
             failed=topic.metric_number_of_notifications_failed(period=FIVE_MINUTES),
         ),
@@ -140,9 +138,8 @@ def _clock(watched: Watched) -> list[IWidget]:
     return [
         _graph(
             "Due at a run of the watchdog",
-            gateways=from_function(watched, "watchdog", "GatewaysDue", statistic="Maximum"),
-            gateways_failed=from_function(watched, "watchdog", "GatewaysFailed", statistic="Maximum"),
-            groups=from_function(watched, "watchdog", "GroupsDue", statistic="Maximum"),
+            gateways=ours(watched, "GatewaysDue"),
+            gateways_failed=ours(watched, "GatewaysFailed"),
         ),
         _graph(
             "A run's duration (ms)",
@@ -154,11 +151,6 @@ def _clock(watched: Watched) -> list[IWidget]:
             errors=watchdog.metric_errors(period=FIVE_MINUTES),
             throttles=watchdog.metric_throttles(period=FIVE_MINUTES),
         ),
-        _graph(
-            "Changes of alerts",
-            by_readings=from_function(watched, "detector", "Transitions"),
-            by_the_clock=from_function(watched, "watchdog", "Transitions"),
-        ),
     ]
 
 
@@ -167,25 +159,30 @@ def _quality(watched: Watched) -> list[IWidget]:
         GraphWidget(title="Share of all lines", left=[rejected_percent(watched)], width=_WIDTH // 4),
         _graph(
             "By reason",
-            **{r: from_function(watched, "detector", "RejectedReadings", reason=r) for r in get_args(Reason)},
+            **{r: ours(watched, "RejectedReadings", reason=r) for r in get_args(Reason)},
         ),
         _graph(
             "Found by the curation",
-            quarantined_lines=from_curate(watched, "QuarantinedLines"),
-            duplicates_removed=from_curate(watched, "DuplicateReadings"),
+            quarantined_lines=ours(watched, "QuarantinedLines"),
+            duplicates_removed=ours(watched, "DuplicateReadings"),
         ),
-        _graph("Rules refused", refused=from_function(watched, "watchdog", "RulesRejected", statistic="Maximum")),
+        _graph("Rules refused", refused=ours(watched, "RulesRejected")),
     ]
 
 
 def _lake(watched: Watched) -> list[IWidget]:
     return [
-        _graph("Readings curated", readings=from_curate(watched, "CuratedReadings")),
-        _graph("Runs", succeeded=from_curate(watched, "CurateRuns"), failed=curate_failures(watched)),
-        _graph(
-            "Age of the newest curated reading (s)", age=from_curate(watched, "NewestReadingAge", statistic="Minimum")
-        ),
+        _graph("Readings curated", readings=ours(watched, "CuratedReadings")),
+        _graph("Runs", succeeded=ours(watched, "CurateRuns"), failed=curate_failures(watched)),
+        _graph("Age of the newest curated reading (s)", age=ours(watched, "NewestReadingAge")),
         _graph("Oldest change not in the table of alerts yet (s)", age=of_delivery(watched.alerts_delivery)),
+    ]
+
+
+def _others(watched: Watched) -> list[IWidget]:
+    return [
+        _graph(metric.graph, **{service: ours(watched, metric.name, service=service) for service in metric.services})
+        for metric in GRAPHED
     ]
 
 

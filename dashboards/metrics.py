@@ -17,11 +17,12 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.aws_cloudwatch import IMetric, MathExpression, Metric
 
+from dashboards.catalogue import METRICS, Service
+from glue_jobs.curate.metrics import NAMESPACE
+
 MINUTE = Duration.minutes(1)
 FIVE_MINUTES = Duration.minutes(5)
 HOUR = Duration.hours(1)
-
-_NAMESPACE = "IoTPipeline"
 
 
 class Watched(NamedTuple):
@@ -69,20 +70,24 @@ def of_delivery(delivery_stream: str) -> Metric:
     )
 
 
-def from_function(watched: Watched, service: str, name: str, *, statistic: str = "Sum", **dimension: str) -> Metric:
-    """A metric that the function ``service`` emits; with ``severity`` or ``reason``, the part of it with that value."""
+def ours(
+    watched: Watched, name: str, *, service: Service | None = None, statistic: str | None = None, **part: str
+) -> Metric:
+    """Return a metric of the catalogue; with ``severity`` or ``reason``, only the part with that value."""
+    metric = METRICS[name]
     return Metric(
-        namespace=_NAMESPACE,
+        namespace=NAMESPACE,
         metric_name=name,
-        dimensions_map={"service": service, "stage": watched.stage, **dimension},
-        statistic=statistic,
-        period=FIVE_MINUTES,
+        dimensions_map=metric.dimensions(watched.stage, service, **part),
+        statistic=statistic or metric.statistic,
+        period=Duration.seconds(metric.period_seconds),
     )
 
 
 def by_site(watched: Watched) -> MathExpression:
     """The alerts that fired at each site. Which there are, the readings say: a site has a metric from its first on."""
-    return search(_NAMESPACE, "AlertsFiring", FIVE_MINUTES, "site", service="notifier", stage=watched.stage)
+    fired = METRICS["AlertsFiring"]
+    return search(NAMESPACE, fired.name, FIVE_MINUTES, "site", **fired.dimensions(watched.stage))
 
 
 def search(
@@ -108,8 +113,8 @@ def rejected_percent(watched: Watched) -> IMetric:
     return MathExpression(
         expression="100 * rejected / (readings + rejected)",
         using_metrics={
-            "rejected": from_function(watched, "detector", "RejectedReadings"),
-            "readings": from_function(watched, "detector", "Readings"),
+            "rejected": ours(watched, "RejectedReadings"),
+            "readings": ours(watched, "Readings"),
         },
         period=FIVE_MINUTES,
         label="rejected (%)",
@@ -139,17 +144,6 @@ def successes(function: lambda_.IFunction) -> IMetric:
         },
         period=FIVE_MINUTES,
         label="successes",
-    )
-
-
-def from_curate(watched: Watched, name: str, *, statistic: str = "Sum") -> Metric:
-    """A metric that a run of the curation job emits."""
-    return Metric(
-        namespace=_NAMESPACE,
-        metric_name=name,
-        dimensions_map={"service": "curate", "stage": watched.stage},
-        statistic=statistic,
-        period=HOUR,
     )
 
 

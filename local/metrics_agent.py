@@ -20,13 +20,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.emf import BadLineError, Sample, Series, parse
 from local.endpoint import require_loopback
+from pipeline.names import PREFIX
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 #: The log groups of the functions of all stages.
-GROUPS = "/aws/lambda/iot-"
+GROUPS = f"/aws/lambda/{PREFIX}"
 
 _POLL_SECONDS = 1.0
 

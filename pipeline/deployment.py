@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipeline.errors import PipelineError
+from pipeline.names import Names
 
 if TYPE_CHECKING:
     import boto3
@@ -41,7 +42,7 @@ class Deployment(msgspec.Struct, frozen=True, rename="pascal"):
 
 def find(session: boto3.Session, stage: str) -> Deployment:
     """The deployment of ``stage``; raises :class:`PipelineError` where there is none or only a part of it."""
-    prefix = f"iot-{stage}-"
+    prefix = f"{Names(stage).prefix}-"
     outputs: dict[str, str] = {}
     pages = session.client("cloudformation").get_paginator("describe_stacks").paginate()
     for stack in (stack for page in pages for stack in page["Stacks"]):

@@ -1,4 +1,4 @@
-"""The tables of alerts: states a gateway, groups a notification."""
+"""DynamoDB tables: alert state (one item per gateway) and notification groups."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-#: Finds the items that are due: only those that wait for a moment have its keys, ``timer`` and ``due``.
-DUE_INDEX = "due"
+from lambdas.store.items import DUE_INDEX
 
 
 class AlertTable(dynamodb.Table):
-    """On demand, encrypted, restorable to any second of the last 35 days, with the index of what is due."""
+    """On demand, encrypted, restorable to any second of the last 35 days, with an index of the items that are due."""
 
     def __init__(
         self,
@@ -37,6 +36,7 @@ class AlertTable(dynamodb.Table):
         )
         self.add_global_secondary_index(
             index_name=DUE_INDEX,
+            # Only items that wait for a moment have these keys.
             # A few partitions rather than one: all writes to an index partition share its 1,000 a second.
             partition_key=dynamodb.Attribute(name="timer", type=dynamodb.AttributeType.NUMBER),
             sort_key=dynamodb.Attribute(name="due", type=dynamodb.AttributeType.NUMBER),
@@ -45,7 +45,7 @@ class AlertTable(dynamodb.Table):
 
     @property
     def due_index_arn(self) -> str:
-        """The index, for a policy that lets somebody query it and nothing else."""
+        """The ARN of the index, for a policy that allows to query it and nothing else."""
         return f"{self.table_arn}/index/{DUE_INDEX}"
 
 

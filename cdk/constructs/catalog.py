@@ -9,7 +9,7 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk.naming import ALERTS_PREFIX, GROUND_TRUTH_PREFIX, RAW_PREFIX
+from pipeline.names import ALERTS_PREFIX, GROUND_TRUTH_PREFIX, RAW_PREFIX
 from telemetry.tables.alerts import ALERTS
 from telemetry.tables.injected_faults import GROUND_TRUTH
 from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table

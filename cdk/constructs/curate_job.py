@@ -15,9 +15,9 @@ from constructs import Construct
 from cdk.bundling import CURATE_SCRIPTS, curate_modules, curate_wheel
 from cdk.constructs.curate_role import CurateRole, Lake, log_groups
 from cdk.limits import supports
-from cdk.naming import REGISTRY_KEY, Names
 from cdk.settings import Settings
 from cdk.target import Target
+from pipeline.names import REGISTRY_KEY, Names
 
 #: One DPU is 4 vCPU and 16 GB, which DuckDB uses; the other size a Python shell job comes in has 1 GB.
 _DPU = 1.0

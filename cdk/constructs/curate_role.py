@@ -13,7 +13,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.constructs.roles import ServiceRole, allow
-from cdk.naming import CURATION_PREFIX, DEVICES_KEY, METRICS_NAMESPACE, RAW_PREFIX, REGISTRY_KEY
+from glue_jobs.curate.metrics import NAMESPACE
+from pipeline.names import CURATION_PREFIX, DEVICES_KEY, RAW_PREFIX, REGISTRY_KEY
 from telemetry.tables.lake import CURATED
 
 #: Where Glue itself puts a Spark job's metrics, with the job's role.
@@ -122,7 +123,7 @@ def _prefix(pattern: str) -> dict[str, dict[str, str]]:
 
 
 def _namespaces(spark: bool) -> tuple[str, ...]:
-    return (METRICS_NAMESPACE, _SPARK_NAMESPACE) if spark else (METRICS_NAMESPACE,)
+    return (NAMESPACE, _SPARK_NAMESPACE) if spark else (NAMESPACE,)
 
 
 def _putting_metrics(namespace: str) -> iam.PolicyStatement:

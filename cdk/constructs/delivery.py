@@ -12,7 +12,7 @@ from constructs import Construct
 from cdk.constructs.findings import acknowledge
 from cdk.constructs.roles import ServiceRole, allow
 from cdk.constructs.service_log import ServiceLog
-from cdk.naming import ARRIVAL_PARTITION
+from pipeline.names import ARRIVAL_PARTITION
 
 #: Firehose delivers at this size, before compression, or after the buffer's seconds, whichever comes first.
 #: The largest it takes: fewer objects are fewer requests for the curation and for Athena.

@@ -16,9 +16,10 @@ from cdk.bundling import lambda_architecture
 from cdk.constructs.findings import acknowledge
 from cdk.constructs.roles import ServiceRole, allow
 from cdk.constructs.service_log import ServiceLog
-from cdk.naming import METRICS_NAMESPACE, REGISTRY_KEY, RULES_KEY, Names, Service
 from cdk.settings import Settings
 from cdk.target import Target
+from glue_jobs.curate.metrics import NAMESPACE
+from pipeline.names import REGISTRY_KEY, RULES_KEY, Names, Service
 
 _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
@@ -105,7 +106,7 @@ class Function(Construct):
                 "REGISTRY_KEY": REGISTRY_KEY,
                 **environment,
                 "POWERTOOLS_SERVICE_NAME": service,
-                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
             },
         )
         acknowledge(self.function, "L1", "the bundle's locked wheels are for this Python; both move together")

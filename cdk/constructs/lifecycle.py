@@ -9,14 +9,14 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 
-from cdk.naming import (
+from cdk.settings import Settings
+from pipeline.names import (
     ALERTS_ERRORS_PREFIX,
     ALERTS_PREFIX,
     CURATION_INDEX_PREFIX,
     GROUND_TRUTH_PREFIX,
     RAW_PREFIX,
 )
-from cdk.settings import Settings
 from telemetry.tables.lake import CURATED
 
 #: Hardly anybody reads raw objects once they are curated, and a reprocessing that does finds them at once, for a fee.

@@ -19,9 +19,9 @@ from cdk.constructs.notifier import Notifier
 from cdk.constructs.storage import AccessLogs, Bucket
 from cdk.constructs.transitions_queue import TransitionsQueue
 from cdk.constructs.watchdog import Watchdog
-from cdk.naming import ALERTS_ERRORS_PREFIX, ALERTS_PREFIX, REGISTRY_KEY, RULES_KEY, Names
 from cdk.settings import Settings
 from cdk.target import Target
+from pipeline.names import ALERTS_ERRORS_PREFIX, ALERTS_PREFIX, REGISTRY_KEY, RULES_KEY, Names
 
 #: Only the table ``alerts`` waits for it, and notifications do not.
 _BUFFER_SECONDS = 60

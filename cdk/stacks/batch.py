@@ -9,9 +9,9 @@ from constructs import Construct
 from cdk.constructs.curate_job import CurateJob
 from cdk.constructs.curate_role import Lake
 from cdk.constructs.curate_state import CurateState
-from cdk.naming import Names
 from cdk.settings import Settings
 from cdk.target import Target
+from pipeline.names import Names
 
 
 class BatchStack(Stack):

@@ -9,9 +9,9 @@ from cdk.constructs.delivery import Delivery
 from cdk.constructs.lifecycle import raw_lifecycle
 from cdk.constructs.readings_stream import ReadingsStream
 from cdk.constructs.storage import AccessLogs, Bucket
-from cdk.naming import RAW_ERRORS_PREFIX, RAW_PREFIX, Names
 from cdk.settings import Settings
 from cdk.target import Target
+from pipeline.names import RAW_ERRORS_PREFIX, RAW_PREFIX, Names
 
 
 class IngestStack(Stack):

@@ -12,9 +12,9 @@ from cdk.constructs.named_queries import NamedQueries
 from cdk.constructs.query_workgroup import QueryWorkGroup
 from cdk.constructs.storage import AccessLogs, Bucket
 from cdk.limits import supports
-from cdk.naming import Names
 from cdk.settings import Settings
 from cdk.target import Target
+from pipeline.names import Names
 
 
 class LakeStack(Stack):

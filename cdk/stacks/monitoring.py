@@ -13,7 +13,6 @@ from cdk.constructs.function import MEMORY_MB
 from cdk.constructs.job_failures import JobFailures
 from cdk.constructs.notifications import NotificationTopic
 from cdk.limits import supports
-from cdk.naming import Names
 from cdk.settings import Settings
 from cdk.stacks.alerts import AlertsStack
 from cdk.target import Target
@@ -21,6 +20,7 @@ from dashboards.alarm_constructs import create_alarms, create_composite
 from dashboards.alarms import alarm_specs
 from dashboards.cloudwatch import create_dashboard
 from dashboards.metrics import Watched
+from pipeline.names import Names
 
 
 class MonitoringStack(Stack):

@@ -1,8 +1,4 @@
-"""The metrics that the page shows, from CloudWatch: by name, and for a window of time.
-
-Names and dimensions are those of :mod:`dashboards.metrics`, which makes CDK objects and takes seconds to import; a
-contract test holds the two together.
-"""
+"""Metrics on the pages, fetched from CloudWatch for a window of time."""
 
 from __future__ import annotations
 
@@ -11,7 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from dashboards.catalogue import METRICS, Unit
+from glue_jobs.curate.metrics import NAMESPACE
 from lambdas.store.items import DUE_INDEX
+from pipeline.names import Names
 from planning.plan import Usage
 from planning.prices import ATHENA_BYTES_A_MEGABYTE, ATHENA_MEGABYTES_AT_LEAST
 from planning.services import MEMORY_GB
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
     from pipeline.deployment import Deployment
 
-NAMESPACE = "IoTPipeline"
+#: Factors to the units of the pages: seconds for milliseconds, minutes for seconds.
+_SCALES: dict[Unit, float] = {"Count": 1.0, "Milliseconds": 0.001, "Seconds": 1 / 60, "Percent": 1.0}
 
 #: CloudWatch gives at most this many values of all metrics of one request; a page asks for a few hundred.
 #: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
@@ -39,35 +39,37 @@ class Measure(NamedTuple):
     scale: float = 1.0
 
 
-def ours(key: str, service: str, stage: str, name: str, statistic: str, *, scale: float = 1.0) -> Measure:
-    """A metric that a function or job of ours emits."""
-    return Measure(key, NAMESPACE, name, statistic, (("service", service), ("stage", stage)), scale)
+def ours(key: str, name: str, stage: str, *, statistic: str | None = None) -> Measure:
+    """Return a metric of the catalogue."""
+    metric = METRICS[name]
+    dimensions = tuple(metric.dimensions(stage).items())
+    return Measure(key, NAMESPACE, name, statistic or metric.statistic, dimensions, _SCALES[metric.unit])
 
 
 def flow(stage: str) -> tuple[Measure, ...]:
     """What the detector sees: readings and bad lines, and seconds from a reading to its evaluation."""
     return (
-        ours("readings", "detector", stage, "Readings", "Sum"),
-        ours("rejected", "detector", stage, "RejectedReadings", "Sum"),
-        ours("p95", "detector", stage, "DetectionDelay", "p95", scale=0.001),
+        ours("readings", "Readings", stage),
+        ours("rejected", "RejectedReadings", stage),
+        ours("p95", "DetectionDelay", stage, statistic="p95"),
     )
 
 
 def detection(stage: str) -> tuple[Measure, ...]:
     """Seconds from a reading to its evaluation."""
-    return tuple(ours(p, "detector", stage, "DetectionDelay", p, scale=0.001) for p in ("p50", "p95"))
+    return tuple(ours(p, "DetectionDelay", stage, statistic=p) for p in ("p50", "p95"))
 
 
 def notification(stage: str) -> tuple[Measure, ...]:
     """Seconds from a change of an alert to its notification, ``group_wait`` included."""
-    return tuple(ours(p, "notifier", stage, "NotificationDelay", p, scale=0.001) for p in ("p50", "p95"))
+    return tuple(ours(p, "NotificationDelay", stage, statistic=p) for p in ("p50", "p95"))
 
 
 def curation(stage: str) -> tuple[Measure, ...]:
     """What runs of the curation leave: percent of the readings expected, and the newest one's age in minutes."""
     return (
-        ours("completeness", "curate", stage, "Completeness", "Average"),
-        ours("newest", "curate", stage, "NewestReadingAge", "Minimum", scale=1 / 60),
+        ours("completeness", "Completeness", stage, statistic="Average"),
+        ours("newest", "NewestReadingAge", stage),
     )
 
 
@@ -216,7 +218,7 @@ class Alarm(NamedTuple):
 
 def alarms(session: boto3.Session, stage: str) -> list[Alarm]:
     """All alarms of a stage, those that are off last."""
-    prefix = f"iot-{stage}-"
+    prefix = Names(stage).alarm("")
     pages = (
         session.client("cloudwatch")
         .get_paginator("describe_alarms")

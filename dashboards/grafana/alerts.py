@@ -66,26 +66,26 @@ def _over_time() -> Panels:
         graph(
             "Told, by severity",
             "Alerts that the notifier took up when they fired, by five minutes: within seconds, and of all sites",
-            [ours("notifier", "AlertsFiring", severity, severity=severity) for severity in get_args(Severity)],
+            [ours("AlertsFiring", severity, severity=severity) for severity in get_args(Severity)],
             bars=True,
             runbooks=["alert-storm"],
         ),
         graph(
             "Told, by site",
             "The same by where the devices stand; of all sites",
-            [ours("notifier", "AlertsFiring", "${PROP('Dim.site')}", site="*")],
+            [ours("AlertsFiring", "${PROP('Dim.site')}", site="*")],
             bars=True,
         ),
         graph(
             "Resolved, by severity",
             "Alerts that the notifier took up when they resolved, by five minutes; of all sites",
-            [ours("notifier", "AlertsResolved", severity, severity=severity) for severity in get_args(Severity)],
+            [ours("AlertsResolved", severity, severity=severity) for severity in get_args(Severity)],
             bars=True,
         ),
         graph(
             "Notifications",
             "Messages published, each of a group of alerts, by five minutes",
-            [ours("notifier", "NotificationsPublished", "published")],
+            [ours("NotificationsPublished", "published")],
             runbooks=["notifications-failing", "notifications-failed", "notifications-late"],
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.frame import Panels
 from dashboards.grafana.panels import graph
-from dashboards.grafana.queries import FUNCTIONS, HOUR, PREFIX, Metric, of_delivery, of_function, of_stream
+from dashboards.grafana.queries import FUNCTIONS, HOUR, NAMES, Metric, of_delivery, of_function, of_stream
 
 
 def costs() -> Panels:
@@ -15,8 +15,8 @@ def costs() -> Panels:
             "By the hour: into the stream, and through each delivery stream. Firehose counts a record as 5 KB or more",
             [
                 of_stream("IncomingBytes", "stream", period=HOUR),
-                of_delivery("raw", "DataReadFromKinesisStream.Bytes", "to the raw zone", period=HOUR),
-                of_delivery("alerts", "IncomingBytes", "to the table of alerts", period=HOUR),
+                of_delivery(NAMES.delivery_stream, "DataReadFromKinesisStream.Bytes", "to the raw zone", period=HOUR),
+                of_delivery(NAMES.alerts_delivery_stream, "IncomingBytes", "to the table of alerts", period=HOUR),
             ],
             unit="decbytes",
         ),
@@ -39,7 +39,7 @@ def costs() -> Panels:
                     "${PROP('Dim.QueryType')} ${PROP('Dim.QueryState')}",
                     "AWS/Athena",
                     "ProcessedBytes",
-                    {"WorkGroup": PREFIX, "QueryType": "*", "QueryState": "*"},
+                    {"WorkGroup": NAMES.workgroup, "QueryType": "*", "QueryState": "*"},
                     period=HOUR,
                 )
             ],

@@ -6,6 +6,7 @@ from typing import get_args
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from dashboards.catalogue import DURATION_STATISTICS, GRAPHED, LATE_DELIVERY_SECONDS, Unit
 from dashboards.grafana.costs import costs
 from dashboards.grafana.frame import Panels, Rows, frame
 from dashboards.grafana.panels import Limits, graph, listing, number
@@ -13,7 +14,7 @@ from dashboards.grafana.queries import (
     FUNCTIONS,
     HOUR,
     MINUTE,
-    PREFIX,
+    NAMES,
     Formula,
     Metric,
     of_delivery,
@@ -25,10 +26,10 @@ from dashboards.grafana.queries import (
 from telemetry.reading.codec import Reason
 from telemetry.rules.rule_set import Severity
 
-_PERCENTILES = {"p50": "median", "p95": "p95", "Maximum": "longest"}
+_LABELS = dict(zip(DURATION_STATISTICS, ("median", "p95", "longest"), strict=True))
 
-#: As the alarms have it, in seconds: dashboards/alarms.py.
-LATE_DELIVERY = 1_800
+#: Grafana's names of CloudWatch's units.
+_UNITS: dict[Unit, str] = {"Count": "short", "Milliseconds": "ms", "Seconds": "s", "Percent": "percent"}
 
 
 def pipeline(runbooks: str) -> Dashboard:
@@ -39,6 +40,7 @@ def pipeline(runbooks: str) -> Dashboard:
         ("Errors: what went wrong, and what was given up", _errors()),
         ("Freshness: how old the newest is", _freshness()),
         ("Quality: lines that are no readings", _quality()),
+        ("Other metrics of the functions", _others()),
         ("Cost drivers: what the bill is made of", costs()),
     )
     return frame(
@@ -61,7 +63,7 @@ def _ingest() -> Panels:
         graph(
             "Readings",
             "What the detector looked at, by five minutes: readings, and lines that are none",
-            [ours("detector", "Readings", "readings"), ours("detector", "RejectedReadings", "refused")],
+            [ours("Readings", "readings"), ours("RejectedReadings", "refused")],
             runbooks=["rejected-readings"],
         ),
         graph(
@@ -81,7 +83,7 @@ def _delays() -> Panels:
         graph(
             "From a reading to its evaluation",
             "From the newest event time of a batch to the detector's look at it",
-            [ours("detector", "DetectionDelay", label, statistic=s) for s, label in _PERCENTILES.items()],
+            [ours("DetectionDelay", label, statistic=s) for s, label in _LABELS.items()],
             unit="ms",
             runbooks=["detector-behind", "detector-slow"],
         ),
@@ -95,14 +97,14 @@ def _delays() -> Panels:
         graph(
             "From a change to its notification",
             "From an alert's change to the publishing, waiting for its group included",
-            [ours("notifier", "NotificationDelay", label, statistic=s) for s, label in _PERCENTILES.items()],
+            [ours("NotificationDelay", label, statistic=s) for s, label in _LABELS.items()],
             unit="ms",
             runbooks=["notifications-late"],
         ),
         graph(
             "A batch of the detector's",
             "How long an invocation takes",
-            [of_function("detector", "Duration", label, statistic=s) for s, label in _PERCENTILES.items()],
+            [of_function("detector", "Duration", label, statistic=s) for s, label in _LABELS.items()],
             unit="ms",
             runbooks=["detector-slow"],
         ),
@@ -130,8 +132,8 @@ def _errors() -> Panels:
             "Given up",
             "Messages in the failure queues, to be looked at by a person: batches, and changes of alerts",
             [
-                of_queue("detector-failures", "ApproximateNumberOfMessagesVisible", "batches"),
-                of_queue("transitions-failures", "ApproximateNumberOfMessagesVisible", "changes"),
+                of_queue(NAMES.failure_queue, "ApproximateNumberOfMessagesVisible", "batches"),
+                of_queue(NAMES.transitions_failure_queue, "ApproximateNumberOfMessagesVisible", "changes"),
             ],
             runbooks=["detector-gave-up", "alerts-undelivered"],
         ),
@@ -139,9 +141,9 @@ def _errors() -> Panels:
             "Notifications sent",
             "By five minutes: published, and of these the deliveries of SNS to subscribers that failed",
             [
-                ours("notifier", "NotificationsPublished", "published"),
+                ours("NotificationsPublished", "published"),
                 Metric(
-                    "failed deliveries", "AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": f"{PREFIX}-alerts"}
+                    "failed deliveries", "AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": NAMES.alerts_topic}
                 ),
             ],
             runbooks=["notifications-failing", "notifications-failed"],
@@ -150,27 +152,27 @@ def _errors() -> Panels:
             "Gateways due",
             "At a run of the watchdog: states that are due by the clock, and those that it failed on",
             [
-                ours("watchdog", "GatewaysDue", "due", statistic="Maximum"),
-                ours("watchdog", "GatewaysFailed", "failed", statistic="Maximum"),
+                ours("GatewaysDue", "due"),
+                ours("GatewaysFailed", "failed"),
             ],
             runbooks=["watchdog-failing"],
         ),
         graph(
             "Rules refused",
             "1 while the rules in the config bucket are broken, and the last good ones are used",
-            [ours("watchdog", "RulesRejected", "refused", statistic="Maximum")],
+            [ours("RulesRejected", "refused")],
             runbooks=["rules-rejected"],
         ),
         graph(
             "Runs of the curation",
             "By the hour: those that succeeded, and those that failed or timed out",
             [
-                ours("curate", "CurateRuns", "succeeded", period=HOUR),
+                ours("CurateRuns", "succeeded"),
                 Metric(
                     "failed",
                     "AWS/Events",
                     "Invocations",
-                    {"RuleName": f"{PREFIX}-curate-failures"},
+                    {"RuleName": NAMES.curate_failures_rule},
                     period=HOUR,
                 ),
             ],
@@ -180,11 +182,16 @@ def _errors() -> Panels:
         graph(
             "Alerts fired",
             "By severity and five minutes, to compare with the rest; more is on the dashboard of alerts",
-            [ours("notifier", "AlertsFiring", severity, severity=severity) for severity in get_args(Severity)],
+            [ours("AlertsFiring", severity, severity=severity) for severity in get_args(Severity)],
             bars=True,
             runbooks=["alert-storm"],
         ),
     )
+
+
+def _undelivered(delivery: str, label: str) -> Metric:
+    """Return the age of the oldest record that a delivery stream has not delivered yet."""
+    return of_delivery(delivery, "DeliveryToS3.DataFreshness", label, statistic="Maximum")
 
 
 def _freshness() -> Panels:
@@ -192,7 +199,7 @@ def _freshness() -> Panels:
         number(
             "Newest curated reading",
             "How old it was when the last run of the curation ended",
-            ours("curate", "NewestReadingAge", "age", statistic="Minimum", period=HOUR),
+            ours("NewestReadingAge", "age"),
             unit="s",
             span=6,
             runbooks=["curated-data-stale"],
@@ -200,25 +207,25 @@ def _freshness() -> Panels:
         number(
             "Raw zone",
             "How old the oldest record is that Firehose has not delivered yet",
-            of_delivery("raw", "DeliveryToS3.DataFreshness", "age", statistic="Maximum"),
+            _undelivered(NAMES.delivery_stream, "age"),
             unit="s",
             span=6,
-            limits=Limits(warning=LATE_DELIVERY / 2, critical=LATE_DELIVERY),
+            limits=Limits(warning=LATE_DELIVERY_SECONDS / 2, critical=LATE_DELIVERY_SECONDS),
             runbooks=["raw-delivery-late"],
         ),
         number(
             "Table of alerts",
             "How old the oldest change is that Firehose has not delivered yet",
-            of_delivery("alerts", "DeliveryToS3.DataFreshness", "age", statistic="Maximum"),
+            _undelivered(NAMES.alerts_delivery_stream, "age"),
             unit="s",
             span=6,
-            limits=Limits(warning=LATE_DELIVERY / 2, critical=LATE_DELIVERY),
+            limits=Limits(warning=LATE_DELIVERY_SECONDS / 2, critical=LATE_DELIVERY_SECONDS),
             runbooks=["alerts-delivery-late"],
         ),
         number(
             "Queue of changes",
             "How old the oldest change of an alert is that waits for the notifier",
-            of_queue("transitions", "ApproximateAgeOfOldestMessage", "age", period=MINUTE),
+            of_queue(NAMES.transitions_queue, "ApproximateAgeOfOldestMessage", "age", period=MINUTE),
             unit="s",
             span=6,
             runbooks=["notifications-late"],
@@ -227,8 +234,10 @@ def _freshness() -> Panels:
             "Delivery by Firehose",
             "How old the oldest record is that is not delivered yet",
             [
-                of_delivery("raw", "DeliveryToS3.DataFreshness", "raw zone", statistic="Maximum"),
-                of_delivery("alerts", "DeliveryToS3.DataFreshness", "table of alerts", statistic="Maximum"),
+                _undelivered(NAMES.delivery_stream, "raw zone"),
+                of_delivery(
+                    NAMES.alerts_delivery_stream, "DeliveryToS3.DataFreshness", "table of alerts", statistic="Maximum"
+                ),
             ],
             unit="s",
             span=12,
@@ -245,14 +254,14 @@ def _freshness() -> Panels:
 
 
 def _quality() -> Panels:
-    reasons = [ours("detector", "RejectedReadings", reason, reason=reason) for reason in get_args(Reason)]
+    reasons = [ours("RejectedReadings", reason, reason=reason) for reason in get_args(Reason)]
     return (
         graph(
             "Share of all lines",
             "Lines that are no readings, of all that the detector saw",
             [
-                ours("detector", "RejectedReadings", "rejected", hidden=True),
-                ours("detector", "Readings", "readings", hidden=True),
+                ours("RejectedReadings", "rejected", hidden=True),
+                ours("Readings", "readings", hidden=True),
                 Formula("no readings", "100 * rejected / (readings + rejected)"),
             ],
             unit="percent",
@@ -263,15 +272,27 @@ def _quality() -> Panels:
             "Found by the curation",
             "By the hour: readings curated, lines put into quarantine, copies removed",
             [
-                ours("curate", "CuratedReadings", "readings", period=HOUR),
-                ours("curate", "QuarantinedLines", "quarantined", period=HOUR),
-                ours("curate", "DuplicateReadings", "copies", period=HOUR),
+                ours("CuratedReadings", "readings"),
+                ours("QuarantinedLines", "quarantined"),
+                ours("DuplicateReadings", "copies"),
             ],
         ),
         graph(
             "Readings that came",
             "Of those expected, in the days that a run of the curation wrote",
-            [ours("curate", "Completeness", "complete", statistic="Minimum", period=HOUR)],
+            [ours("Completeness", "complete")],
             unit="percent",
         ),
+    )
+
+
+def _others() -> Panels:
+    return tuple(
+        graph(
+            metric.graph,
+            metric.meaning,
+            [ours(metric.name, service, service=service) for service in metric.services],
+            unit=_UNITS[metric.unit],
+        )
+        for metric in GRAPHED
     )

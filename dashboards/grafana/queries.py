@@ -1,28 +1,31 @@
-"""What panels ask: CloudWatch's metrics, and the lake's tables through Athena.
+"""Queries of panels: CloudWatch metrics, and the tables of the lake through Athena.
 
-Which data source answers is a variable of the dashboard, so that it works in any Grafana. The names are those of
-``cdk.naming``, with the stage as a variable too; a test holds them against the synthesised stacks.
+Which data source answers is a variable of the dashboard, so that it works in any Grafana. So is the stage in the names
+of resources.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from grafana_foundation_sdk.builders import athena, cloudwatch
 from grafana_foundation_sdk.models.athena import FormatOptions
 from grafana_foundation_sdk.models.cloudwatch import MetricEditorMode, MetricQueryType, QueryMode
 from grafana_foundation_sdk.models.common import DataSourceRef
 
+from dashboards import catalogue
+from dashboards.catalogue import METRICS
+from glue_jobs.curate.metrics import NAMESPACE
+from pipeline.names import Names, Service
+
 SQL = Path(__file__).parent / "sql"
 
 CLOUDWATCH = DataSourceRef(type_val="cloudwatch", uid="${cloudwatch}")
 ATHENA = DataSourceRef(type_val="grafana-athena-datasource", uid="${athena}")
 
-PREFIX = "iot-$stage"
-DATABASE = "iot_$stage"
-#: As in the folder ``lambdas``.
-FUNCTIONS = ("detector", "watchdog", "notifier")
+NAMES = Names("$stage")
+FUNCTIONS: tuple[Service, ...] = get_args(Service)
 
 MINUTE, FIVE_MINUTES, HOUR = 60, 300, 3600
 
@@ -53,41 +56,41 @@ class Formula(NamedTuple):
 
 
 def ours(
-    service: str,
     name: str,
     label: str,
     *,
-    statistic: str = "Sum",
-    period: int = FIVE_MINUTES,
+    service: catalogue.Service | None = None,
+    statistic: str | None = None,
     hidden: bool = False,
-    **dimension: str,
+    **part: str,
 ) -> Metric:
-    """A metric that one of our programs emits; with ``severity``, ``site`` or ``reason`` the part with that value."""
-    dimensions = {"service": service, "stage": "$stage", **dimension}
-    return Metric(label, "IoTPipeline", name, dimensions, statistic, period, hidden)
+    """Return a metric of the catalogue; with ``severity``, ``site`` or ``reason``, only the part with that value."""
+    metric = METRICS[name]
+    dimensions = metric.dimensions(NAMES.stage, service, **part)
+    return Metric(label, NAMESPACE, name, dimensions, statistic or metric.statistic, metric.period_seconds, hidden)
 
 
 def of_function(
-    service: str, name: str, label: str, *, statistic: str = "Sum", period: int = FIVE_MINUTES, hidden: bool = False
+    service: Service, name: str, label: str, *, statistic: str = "Sum", period: int = FIVE_MINUTES, hidden: bool = False
 ) -> Metric:
-    """A metric of AWS about one of our functions."""
-    return Metric(label, "AWS/Lambda", name, {"FunctionName": f"{PREFIX}-{service}"}, statistic, period, hidden)
+    """Return a metric of Lambda about a function."""
+    return Metric(label, "AWS/Lambda", name, {"FunctionName": NAMES.function(service)}, statistic, period, hidden)
 
 
 def of_queue(queue: str, name: str, label: str, *, period: int = FIVE_MINUTES) -> Metric:
-    """A metric of AWS about one of our queues: how many messages wait, or how old the oldest is."""
-    return Metric(label, "AWS/SQS", name, {"QueueName": f"{PREFIX}-{queue}"}, "Maximum", period)
+    """Return a metric of SQS about a queue: how many messages wait, or how old the oldest is."""
+    return Metric(label, "AWS/SQS", name, {"QueueName": queue}, "Maximum", period)
 
 
 def of_delivery(delivery: str, name: str, label: str, *, statistic: str = "Sum", period: int = FIVE_MINUTES) -> Metric:
-    """A metric of AWS about one of our Firehose delivery streams."""
-    dimensions = {"DeliveryStreamName": f"{PREFIX}-{delivery}"}
+    """Return a metric of Firehose about a delivery stream."""
+    dimensions = {"DeliveryStreamName": delivery}
     return Metric(label, "AWS/Firehose", name, dimensions, statistic, period)
 
 
 def of_stream(name: str, label: str, *, statistic: str = "Sum", period: int = MINUTE) -> Metric:
-    """A metric of AWS about the stream of readings."""
-    return Metric(label, "AWS/Kinesis", name, {"StreamName": f"{PREFIX}-readings"}, statistic, period)
+    """Return a metric of Kinesis about the stream of readings."""
+    return Metric(label, "AWS/Kinesis", name, {"StreamName": NAMES.stream}, statistic, period)
 
 
 def ask_cloudwatch(series: Metric | Formula, ref_id: str) -> cloudwatch.MetricsQuery:
@@ -138,7 +141,7 @@ def ask_athena(name: str, *, over_time: bool = False) -> athena.Dataquery:
             athena.ConnectionArgs()
             .region("__default")
             .catalog("__default")
-            .database(DATABASE)
+            .database(NAMES.database)
             .result_reuse_enabled(True)
             .result_reuse_max_age_in_minutes(_REUSED_MINUTES)
         )

@@ -13,7 +13,7 @@ import grimp
 import pytest
 from aws_cdk.assertions import Template
 
-from cdk.naming import Service, StackPart
+from pipeline.names import Service, StackPart
 from pipeline.tables_page import TABLES
 from telemetry.tables.lake import Table
 from tests.infra.conftest import app_for, templates_for

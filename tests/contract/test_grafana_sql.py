@@ -12,8 +12,8 @@ from sqlglot.errors import OptimizeError, ParseError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
-from cdk.naming import Names
 from dashboards.grafana.queries import SQL
+from pipeline.names import Names
 from pipeline.tables_page import TABLES
 from telemetry.tables.lake import Table
 from tests.contract import grafana, lake

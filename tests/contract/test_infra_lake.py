@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from cdk.naming import CURATION_INDEX_PREFIX, CURATION_PREFIX, DEVICES_KEY
 from glue_jobs.curate import index, ledger
 from glue_jobs.curate.lake import Lake
+from pipeline.names import CURATION_INDEX_PREFIX, CURATION_PREFIX, DEVICES_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient

@@ -1,11 +1,11 @@
-"""Alarms and dashboard look at metrics that the programs really emit, dimension by dimension."""
+"""The catalogue holds what the programs emit; alarms, dashboards and pages ask for it, dimension by dimension."""
 
 from __future__ import annotations
 
 import datetime as dt
+import fnmatch
 import importlib
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,28 +16,27 @@ import msgspec
 import pytest
 from aws_cdk.assertions import Template
 
-from glue_jobs.curate.main import publish
+from dashboards.app import measures
+from dashboards.catalogue import METRICS, Metric
+from glue_jobs.curate.metrics import NAMESPACE, publish
 from glue_jobs.curate.summary import Summary
 from lambdas.detector.detect import Tally as DetectorTally
 from lambdas.detector.settings import Settings as DetectorSettings
 from lambdas.notifier.carry import Tally as NotifierTally
 from lambdas.notifier.settings import Settings as NotifierSettings
 from lambdas.watchdog.settings import Settings as WatchdogSettings
+from pipeline.deployment import Deployment
 from telemetry.reading.codec import Reason
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import Severity
+from tests.contract import grafana
+from tests.infra.asked_metrics import NAMED, PUBLISHED, Asked, of_cloudwatch, of_grafana, of_streamlit
 from tests.infra.conftest import ROOT, resources
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
 
-OURS = "IoTPipeline"
 NOW = dt.datetime(2026, 11, 23, 13, 7, tzinfo=dt.UTC)
-
-
-#: A search for metrics of ours: the names of the dimensions, and the values that are given.
-_SEARCH = re.compile(rf"SEARCH\('{{{OURS},([^}}]*)}} ([^']*)'")
-_TERM = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Series(NamedTuple):
@@ -47,31 +46,34 @@ class Series(NamedTuple):
     dimensions: frozenset[tuple[str, str]]
 
 
+#: The units of the series that programs emit.
+Emitted = dict[Series, str]
+
+
 class RecordingCloudWatch:
     """Takes metrics and keeps their series."""
 
     def __init__(self) -> None:
-        self.series: set[Series] = set()
+        self.series: Emitted = {}
 
     def put_metric_data(self, *, Namespace: str, MetricData: Sequence[dict[str, Any]]) -> None:  # noqa: N803
-        assert Namespace == OURS
-        self.series |= {_series(datum["MetricName"], datum["Dimensions"]) for datum in MetricData}
-
-
-def _series(name: str, dimensions: Sequence[dict[str, str]]) -> Series:
-    return Series(name, frozenset((dimension["Name"], dimension["Value"]) for dimension in dimensions))
+        assert Namespace == NAMESPACE
+        self.series |= {
+            Series(datum["MetricName"], frozenset((d["Name"], d["Value"]) for d in datum["Dimensions"])): datum["Unit"]
+            for datum in MetricData
+        }
 
 
 @pytest.fixture
-def emitted_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., set[Series]]:
+def emitted_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Emitted]:
     """What a function writes: has the handler of ``service`` do something to its metrics."""
 
-    def emitted(service: str, settings: type[msgspec.Struct], emit: Callable[[ModuleType], None]) -> set[Series]:
+    def emitted(service: str, settings: type[msgspec.Struct], emit: Callable[[ModuleType], None]) -> Emitted:
         for name in settings.__struct_fields__:
             monkeypatch.setenv(name.upper(), "unused")
         monkeypatch.setenv("STAGE", "dev")
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", service)
-        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", OURS)
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", NAMESPACE)
         monkeypatch.chdir(ROOT)
         sys.modules.pop(f"lambdas.{service}.handler", None)
         handler = importlib.import_module(f"lambdas.{service}.handler")
@@ -80,10 +82,10 @@ def emitted_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         emit(handler)
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
         return {
-            Series(metric["Name"], frozenset((name, line[name]) for name in dimensions))
+            Series(metric["Name"], frozenset((name, line[name]) for name in dimensions)): metric["Unit"]
             for line in lines
             for directive in line["_aws"]["CloudWatchMetrics"]
-            if directive["Namespace"] == OURS
+            if directive["Namespace"] == NAMESPACE
             for dimensions in directive["Dimensions"]
             for metric in directive["Metrics"]
         }
@@ -92,7 +94,7 @@ def emitted_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 
 @pytest.fixture
-def emitted_by_detector(emitted_by: Callable[..., set[Series]]) -> set[Series]:
+def emitted_by_detector(emitted_by: Callable[..., Emitted]) -> Emitted:
     """What the handler writes for a batch with every reason."""
 
     def emit(handler: ModuleType) -> None:
@@ -104,7 +106,7 @@ def emitted_by_detector(emitted_by: Callable[..., set[Series]]) -> set[Series]:
 
 
 @pytest.fixture
-def emitted_by_notifier(emitted_by: Callable[..., set[Series]]) -> set[Series]:
+def emitted_by_notifier(emitted_by: Callable[..., Emitted]) -> Emitted:
     """What the handler writes for a batch with every severity, at one site."""
 
     def emit(handler: ModuleType) -> None:
@@ -119,7 +121,7 @@ def emitted_by_notifier(emitted_by: Callable[..., set[Series]]) -> set[Series]:
 
 
 @pytest.fixture
-def emitted_by_watchdog(emitted_by: Callable[..., set[Series]], monkeypatch: pytest.MonkeyPatch) -> set[Series]:
+def emitted_by_watchdog(emitted_by: Callable[..., Emitted], monkeypatch: pytest.MonkeyPatch) -> Emitted:
     """What a run writes in which nothing is due."""
 
     def emit(handler: ModuleType) -> None:
@@ -135,7 +137,7 @@ def emitted_by_watchdog(emitted_by: Callable[..., set[Series]], monkeypatch: pyt
 
 
 @pytest.fixture
-def emitted_by_curation() -> set[Series]:
+def emitted_by_curation() -> Emitted:
     """What a run of the job puts."""
     cloudwatch = RecordingCloudWatch()
     summary = Summary(run_id="run", readings=1, duplicates=1, quarantined=1, newest_reading=NOW, completeness=99.0)
@@ -143,49 +145,154 @@ def emitted_by_curation() -> set[Series]:
     return cloudwatch.series
 
 
-def _watched(properties: dict[str, Any]) -> Iterator[Series]:
-    """The series in our namespace that an alarm or a dashboard looks at."""
-    if "DashboardBody" in properties:
-        # The references in it are only names of others' resources.
-        pieces = properties["DashboardBody"]["Fn::Join"][1]
-        body = json.loads("".join(piece if isinstance(piece, str) else "deployed" for piece in pieces))
-        for widget in body["widgets"]:
-            for first, *words in widget["properties"].get("metrics", []):
-                if first == OURS:
-                    name, *dimensions, _rendering = words
-                    yield Series(name, frozenset(zip(dimensions[::2], dimensions[1::2], strict=True)))
-                elif isinstance(first, dict) and (found := _SEARCH.match(first["expression"])):
-                    names, terms = found[1].split(","), dict(_TERM.findall(found[2]))
-                    name = terms.pop("MetricName")
-                    yield Series(name, frozenset((dimension, terms.get(dimension, "some")) for dimension in names))
-        return
-    stats = [query["MetricStat"]["Metric"] for query in properties.get("Metrics", []) if "MetricStat" in query]
-    for metric in stats or [properties]:
-        if metric["Namespace"] == OURS:
-            yield _series(metric["MetricName"], metric["Dimensions"])
+@pytest.fixture
+def emitted(
+    emitted_by_detector: Emitted,
+    emitted_by_watchdog: Emitted,
+    emitted_by_notifier: Emitted,
+    emitted_by_curation: Emitted,
+) -> Emitted:
+    return emitted_by_detector | emitted_by_watchdog | emitted_by_notifier | emitted_by_curation
 
 
-def test_should_watch_only_metrics_that_the_programs_emit(
-    templates: dict[str, Template],
-    emitted_by_detector: set[Series],
-    emitted_by_watchdog: set[Series],
-    emitted_by_notifier: set[Series],
-    emitted_by_curation: set[Series],
+@pytest.fixture(scope="module")
+def deployed(templates: dict[str, Template]) -> Deployment:
+    """A deployment with the names of the templates; what is generated has the name of its field."""
+
+    def name(kind: str, ending: str = "") -> str:
+        type_, key = NAMED[kind]
+        found = [
+            str(resource["Properties"][key])
+            for template in templates.values()
+            for resource in template.find_resources(type_).values()
+            if str(resource["Properties"].get(key, "")).endswith(ending)
+        ]
+        return found[0]
+
+    names = {field: field for field in Deployment.__struct_fields__}
+    names |= {
+        "stream_name": name("StreamName"),
+        "delivery_stream_name": name("DeliveryStreamName", "raw"),
+        "work_group_name": name("WorkGroup"),
+        **{f"{one}_function_name": name("FunctionName", one) for one in ("detector", "watchdog", "notifier")},
+    }
+    return Deployment(**names)
+
+
+@pytest.fixture(scope="module")
+def asked(templates: dict[str, Template], deployed: Deployment) -> dict[str, list[Asked]]:
+    """All metrics that are asked for, by what asks."""
+    pages = (measures.flow, measures.detection, measures.notification, measures.curation)
+    return {
+        "alarms": list(of_cloudwatch(templates["monitoring"], "AWS::CloudWatch::Alarm")),
+        "dashboard": list(of_cloudwatch(templates["monitoring"], "AWS::CloudWatch::Dashboard")),
+        "grafana": list(of_grafana()),
+        "streamlit": [
+            *(one for page in pages for one in of_streamlit(page("dev"))),
+            *of_streamlit(measures.service(deployed)),
+            *of_streamlit(measures.spent(deployed)),
+        ],
+    }
+
+
+def matches(wanted: Asked, series: Series) -> bool:
+    """Whether the series is asked for: exactly its dimensions, with ``*`` for any value."""
+    there = dict(series.dimensions)
+    return (
+        wanted.name == series.name
+        and there.keys() == wanted.dimensions.keys()
+        and all(fnmatch.fnmatchcase(there[key], value) for key, value in wanted.dimensions.items())
+    )
+
+
+def missing(wanted: list[Asked], emitted: Emitted) -> list[Asked]:
+    return [one for one in wanted if not any(matches(one, series) for series in emitted)]
+
+
+def test_should_have_an_entry_for_each_metric_that_the_programs_emit_and_for_no_other(emitted: Emitted) -> None:
+    def kinds(metric: Metric) -> Iterator[tuple[str, str, str, frozenset[str]]]:
+        for service in metric.services:
+            for part in ((), *((part,) for part in metric.parts)):
+                yield service, metric.name, metric.unit, frozenset(("service", "stage", *part))
+
+    assert {
+        (dict(series.dimensions)["service"], series.name, unit, frozenset(dict(series.dimensions)))
+        for series, unit in emitted.items()
+    } == {kind for metric in METRICS.values() for kind in kinds(metric)}
+
+
+@pytest.mark.parametrize(("where", "at_least"), [("alarms", 6), ("dashboard", 25), ("grafana", 20), ("streamlit", 9)])
+def test_should_ask_for_metrics_that_the_programs_emit(
+    where: str, at_least: int, asked: dict[str, list[Asked]], emitted: Emitted
 ) -> None:
-    watched = {
-        series
-        for found in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard")
-        for resource in resources(templates["monitoring"], found).values()
-        for series in _watched(resource["Properties"])
-    }
+    ours = [one for one in asked[where] if one.namespace == NAMESPACE]
+    assert len(ours) >= at_least
+    assert missing(ours, emitted) == []
 
-    assert {series.name for series in watched} >= {
-        "RulesRejected",
-        "AlertsFiring",
-        "NewestReadingAge",
-        "CurateRuns",
-        "Completeness",
+
+def test_should_find_a_metric_that_no_program_emits(emitted: Emitted) -> None:
+    good = {"service": "notifier", "stage": "dev", "severity": "critical"}
+    wrong = [
+        Asked("", NAMESPACE, "AlertsFired", good),
+        Asked("", NAMESPACE, "AlertsFiring", good | {"severity": "Critical"}),
+        Asked("", NAMESPACE, "AlertsFiring", good | {"rule": "*"}),
+    ]
+    assert missing([Asked("", NAMESPACE, "AlertsFiring", good), *wrong], emitted) == wrong
+
+
+@pytest.mark.parametrize("where", ["dashboard", "grafana"])
+def test_should_show_every_metric_of_the_catalogue(where: str, asked: dict[str, list[Asked]]) -> None:
+    assert METRICS.keys() - {one.name for one in asked[where]} == set()
+
+
+@pytest.mark.parametrize("where", ["grafana", "streamlit"])
+def test_should_ask_aws_for_metrics_that_it_publishes(where: str, asked: dict[str, list[Asked]]) -> None:
+    theirs = [one for one in asked[where] if one.namespace != NAMESPACE]
+    assert len(theirs) > 15
+    for one in theirs:
+        assert one.name in PUBLISHED[one.namespace, *sorted(one.dimensions)], one
+
+
+def test_should_ask_for_resources_that_there_are(asked: dict[str, list[Asked]], templates: dict[str, Template]) -> None:
+    for one in asked["grafana"]:
+        for dimension, value in one.dimensions.items():
+            if dimension in NAMED and one.namespace != NAMESPACE:
+                kind, key = NAMED[dimension]
+                names = [
+                    resource["Properties"].get(key)
+                    for template in templates.values()
+                    for resource in template.find_resources(kind).values()
+                ]
+                assert value in names, f"{one.where}: {value} is none of {names}"
+
+
+def test_should_give_each_measure_of_a_page_its_own_key(deployed: Deployment) -> None:
+    for wanted in (measures.flow("dev"), measures.service(deployed), measures.spent(deployed)):
+        assert len({one.key for one in wanted}) == len(wanted)
+
+
+def test_should_use_math_over_what_is_asked_for() -> None:
+    for board in grafana.BOARDS.values():
+        for panel in grafana.panels(board):
+            ids = {target["id"] for target in panel["targets"] if target.get("id")}
+            for target in panel["targets"]:
+                if target.get("expression"):
+                    words = set(target["expression"].replace("(", " ").replace(")", " ").split())
+                    names = {word for word in words if word.isidentifier()}
+                    assert names
+                    assert names <= ids - {target["id"]}
+
+
+def test_should_be_red_where_the_alarm_is_on(templates: dict[str, Template]) -> None:
+    late = {
+        alarm["Properties"]["Threshold"]
+        for alarm in resources(templates["monitoring"], "AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"].get("MetricName") == "DeliveryToS3.DataFreshness"
     }
-    assert ("site", "some") in {dimension for series in watched for dimension in series.dimensions}
-    emitted = emitted_by_detector | emitted_by_watchdog | emitted_by_notifier | emitted_by_curation
-    assert watched - emitted == set()
+    red = {
+        panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
+        for panel in grafana.panels(grafana.BOARDS["pipeline"])
+        if panel["type"] == "stat" and panel["targets"][0]["metricName"] == "DeliveryToS3.DataFreshness"
+    }
+    assert len(late) == 1
+    assert red == late

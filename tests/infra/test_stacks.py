@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from cdk.naming import DEVICES_KEY
+from pipeline.names import DEVICES_KEY
 from telemetry.tables.lake import CURATED
 from tests.infra.conftest import ROOT, app_for, only, resources, templates_for
 

@@ -1,13 +1,16 @@
-"""Every physical name, in one place.
+"""Physical names of a stage's resources, and where things lie in its buckets.
 
-What outlives its stack (buckets, tables of alerts) has no name here: CloudFormation names it, so that a
-stack can be created again beside the data that an earlier one left. Programs find everything by the
-stacks' outputs. Roles are unnamed too: nothing refers to them by name.
+Buckets and DynamoDB tables outlive their stacks and have no name here: CloudFormation names them, so that a stack can
+be created again next to the data that an earlier one left. Programs find those by the stacks' outputs. Roles are
+unnamed too: nothing refers to them by name.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
+
+#: The prefix of every name, of all stages.
+PREFIX = "iot-"
 
 StackPart = Literal["ingest", "lake", "alerts", "batch", "monitoring"]
 
@@ -37,8 +40,6 @@ RULES_KEY = "rules.yaml"
 #: The registry of devices in the config bucket.
 REGISTRY_KEY = "registry/devices.csv"
 
-METRICS_NAMESPACE = "IoTPipeline"
-
 
 class Names(NamedTuple):
     """The names of one stage's resources, so that stages can share an account and region."""
@@ -47,8 +48,8 @@ class Names(NamedTuple):
 
     @property
     def prefix(self) -> str:
-        """What every name starts with."""
-        return f"iot-{self.stage}"
+        """The prefix of every name of the stage."""
+        return f"{PREFIX}{self.stage}"
 
     def stack(self, part: StackPart) -> str:
         """The name of a stack."""
@@ -70,7 +71,7 @@ class Names(NamedTuple):
         return f"{self.prefix}-alerts"
 
     def function(self, service: Service) -> str:
-        """A function."""
+        """A Lambda function."""
         return f"{self.prefix}-{service}"
 
     @property
@@ -80,17 +81,17 @@ class Names(NamedTuple):
 
     @property
     def failure_queue(self) -> str:
-        """Where batches go that the detector gave up on."""
+        """SQS queue of batches that the detector gave up on."""
         return f"{self.prefix}-detector-failures"
 
     @property
     def transitions_queue(self) -> str:
-        """What happened to alerts, on its way to the notifier."""
+        """SQS queue of alert transitions, consumed by the notifier."""
         return f"{self.prefix}-transitions"
 
     @property
     def transitions_failure_queue(self) -> str:
-        """What the notifier failed on again and again."""
+        """SQS queue of messages that the notifier gave up on."""
         return f"{self.transitions_queue}-failures"
 
     @property
@@ -105,12 +106,12 @@ class Names(NamedTuple):
 
     @property
     def notifications_key_alias(self) -> str:
-        """The key that encrypts both topics."""
+        """The alias of the key that encrypts both topics."""
         return f"alias/{self.prefix}-notifications"
 
     @property
     def database(self) -> str:
-        """The Glue database; Athena wants no hyphens in it."""
+        """The Glue database; Athena accepts no hyphens in it."""
         return self.prefix.replace("-", "_")
 
     @property
@@ -135,7 +136,7 @@ class Names(NamedTuple):
 
     @property
     def curate_failures_rule(self) -> str:
-        """The EventBridge rule that sees the job fail."""
+        """The EventBridge rule that matches failed runs of the job."""
         return f"{self.curate_job}-failures"
 
     @property
