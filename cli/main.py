@@ -22,23 +22,19 @@ from cli import (
     quarantine,
     query,
     registry,
+    replay,
     report,
     rules,
     scenarios,
     score,
+    simulate,
     target,
 )
 from cli.options import Json
 from cli.rendering import console
 from cli.target import Choice
 from local import emulator, endpoint
-from pipeline import deployment, truth
 from pipeline.errors import PipelineError
-from simulator.faults.truth import Incident
-from simulator.replay.command import replay
-from simulator.run.command import RESOLVE, TO_LAKE, simulate
-from simulator.run.manifest import Manifest
-from simulator.sinks.choice import SinkChoice, SinkName
 from simulator.sinks.sink import SinkError
 
 app = typer.Typer(
@@ -89,28 +85,6 @@ def choose(
 ) -> None:
     """Keep what was chosen for the verb."""
     context.obj = Choice(aws, stage)
-    context.meta[RESOLVE] = lambda choice: _resolve(context, choice)
-    context.meta[TO_LAKE] = lambda sent, incidents: _to_lake(context, sent, incidents)
-
-
-def _resolve(context: typer.Context, choice: SinkChoice) -> SinkChoice:
-    """Where ``iot simulate`` sends what it is not told where: to the deployment's stream, or its raw zone."""
-    if choice.name not in (SinkName.kinesis, SinkName.firehose, SinkName.raw_zone):
-        return choice
-    chosen: Choice = context.obj
-    session = target.connect(aws=chosen.aws)
-    if choice.name is SinkName.kinesis and not choice.stream:
-        found = deployment.find(session, chosen.stage)
-        return msgspec.structs.replace(choice, stream=found.stream_name)
-    if choice.name is SinkName.raw_zone and not choice.bucket:
-        found = deployment.find(session, chosen.stage)
-        return msgspec.structs.replace(choice, bucket=found.raw_bucket_name)
-    return choice
-
-
-def _to_lake(context: typer.Context, sent: Manifest, incidents: list[Incident]) -> None:
-    session, deployed = target.deployed(context)
-    truth.put(session, deployed, sent.scenario, sent.started_at, incidents)
 
 
 @app.command()
@@ -157,8 +131,8 @@ def deploy(context: typer.Context) -> None:
     demo.deploy(target.connect(aws=False), choice.stage, console.err)
 
 
-app.command("simulate")(simulate)
-app.command("replay")(replay)
+app.command("simulate")(simulate.simulate)
+app.command("replay")(replay.replay)
 app.command("query")(query.query)
 app.command("audit")(audit.audit)
 app.command("score")(score.score)

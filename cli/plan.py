@@ -11,7 +11,7 @@ from cli.rendering import console
 from cli.rendering import plan as show_plan
 from planning import plan as planning
 from planning.traffic import Fleet
-from simulator.sinks.batches import MAX_RECORD_BYTES
+from simulator.sinks.record import MAX_RECORD_BYTES
 
 #: A billion: as many as any fleet has, and more than the formulas were thought of for.
 _MOST = 1_000_000_000

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from evaluation.playback import TICK
 from lambdas.notifier.carry import LONGEST_WAKE_SECONDS
 from pipeline.inbox import Received
-from simulator.sinks.batches import Record
+from simulator.sinks.record import Record
 from telemetry.alerting.evaluate import advance, evaluate, silent
 from telemetry.alerting.recent import Recent
 from telemetry.alerting.state import GatewayState

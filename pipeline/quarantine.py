@@ -13,7 +13,7 @@ import msgspec
 from pipeline.athena import query
 from pipeline.errors import PipelineError
 from pipeline.rows import structs
-from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.sink import Sink, SinkError
 from telemetry.reading.codec import Reason, decode_batch, is_utf8
 

@@ -12,7 +12,7 @@ import msgspec
 from pipeline.errors import PipelineError
 from planning.prices import SHARD_BYTES, SHARD_RECORDS, blocks
 from simulator.run.traffic import LONGEST_WAIT
-from simulator.sinks.batches import MAX_RECORD_BYTES
+from simulator.sinks.record import MAX_RECORD_BYTES
 from telemetry.reading.model import MAX_LATENESS
 from telemetry.text.durations import MAX_DURATION, format_duration
 

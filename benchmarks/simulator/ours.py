@@ -8,7 +8,8 @@ from benchmarks.simulator.contenders import DEVICES, INTERVAL, START, Contender
 from simulator.run import simulation
 from simulator.run.manifest import Manifest
 from simulator.scenario.scenario import Scenario, load
-from simulator.sinks.sink import LineSink, Sink, open_lines
+from simulator.sinks.lines import LineSink, open_lines
+from simulator.sinks.sink import Sink
 
 _PACKAGES = ("numpy", "msgspec")
 

@@ -16,11 +16,12 @@ from simulator.fleet.fleet import MICROSECONDS
 from simulator.fleet.lines import DUPLICATE, MALFORMED, as_lines, moments
 from simulator.models.randomness import Places
 from simulator.replay.dataset import Dataset
+from simulator.run.batches import Parcel, Rows, batched
 from simulator.run.manifest import Manifest
 from simulator.run.sender import Counts, Courier
 from simulator.run.simulation import DEFAULT_BATCH
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT
-from simulator.sinks.batches import OUTBOX_BYTES, Parcel, Rows, batched
+from simulator.sinks.record import OUTBOX_BYTES
 from simulator.sinks.sink import Sink
 from telemetry.reading.fields import FIELDS, METRICS
 

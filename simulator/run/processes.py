@@ -1,4 +1,4 @@
-"""A run spread over processes: each sends what a part of the gateways has to send, and has a sink of its own."""
+"""A run in several processes: each sends for a part of the gateways, and has a sink of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simulator.faults.truth import Incident
 from simulator.run.manifest import DeviceCounts, Manifest
 from simulator.run.sender import Counts
 from simulator.run.simulation import Plan, simulate
-from simulator.sinks.choice import SinkChoice, open_sink
+from simulator.sinks.destination import Destination
 from simulator.sinks.sink import SinkError
 
 #: How often, seconds, it is looked whether the run should stop or a process has died.
@@ -34,7 +34,7 @@ _Message = tuple[int, Counts | Incident | Manifest | _Failure]
 
 def simulate_in_parts(
     planned: Plan,
-    choice: SinkChoice,
+    to: Destination,
     parts: int,
     *,
     stopped: Callable[[], bool],
@@ -51,7 +51,7 @@ def simulate_in_parts(
     processes = [
         context.Process(
             target=_work,
-            args=(msgspec.structs.replace(planned, part=(number, parts)), choice, messages, stop),
+            args=(msgspec.structs.replace(planned, part=(number, parts)), to, messages, stop),
             daemon=True,
         )
         for number in range(parts)
@@ -88,7 +88,7 @@ def simulate_in_parts(
 
 
 def _check(working: Sequence[SpawnProcess], messages: Queue[_Message]) -> None:
-    """Raises SinkError if one of the processes has ended and has nothing to say any more."""
+    """Raise SinkError if a process ended without a result."""
     dead = [process for process in working if process.exitcode is not None]
     if dead and messages.empty():
         raise SinkError(
@@ -97,7 +97,7 @@ def _check(working: Sequence[SpawnProcess], messages: Queue[_Message]) -> None:
         )
 
 
-def _work(planned: Plan, choice: SinkChoice, messages: Queue[_Message], stop: Event) -> None:
+def _work(planned: Plan, to: Destination, messages: Queue[_Message], stop: Event) -> None:
     # Ctrl-C goes to all of a terminal's processes: the first one hears it and tells the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     number, _ = planned.part
@@ -111,14 +111,14 @@ def _work(planned: Plan, choice: SinkChoice, messages: Queue[_Message], stop: Ev
 
     first = tell if number == 0 else lambda _: None
     try:
-        with open_sink(choice, planned.part) as sink:
+        with to.open(planned.part) as sink:
             sent = simulate(
                 planned,
                 sink,
                 stopped=stopped,
                 on_progress=tell,
                 on_incident=first,
-                outbox_bytes=choice.outbox_bytes,
+                outbox_bytes=to.outbox_bytes,
             )
         tell(sent)
     except (SinkError, OSError, ValueError) as error:

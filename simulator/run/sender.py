@@ -15,8 +15,9 @@ from simulator.faults.effects import moment
 from simulator.fleet.fleet import MICROSECONDS
 from simulator.fleet.lines import DUPLICATE, LATE, MALFORMED, REORDERED
 from simulator.models.randomness import Places
+from simulator.run.batches import Parcel
 from simulator.run.manifest import DeviceCounts, Manifest
-from simulator.sinks.batches import OUTBOX_BYTES, Parcel
+from simulator.sinks.record import OUTBOX_BYTES
 from simulator.sinks.sink import Delivery, Sink, SinkError
 
 #: A paced run sleeps no shorter than this, seconds: what happens within it is sent a little late, together.

@@ -17,7 +17,7 @@ from simulator.run.manifest import Manifest
 from simulator.run.sender import Counts, Courier
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT, Traffic
 from simulator.scenario.scenario import Scenario
-from simulator.sinks.batches import OUTBOX_BYTES, Record
+from simulator.sinks.record import OUTBOX_BYTES, Record
 from simulator.sinks.sink import Sink
 
 #: Lines a record holds at most, unless asked otherwise: some 16 kB.

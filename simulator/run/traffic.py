@@ -18,7 +18,7 @@ from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.fleet.lines import DUPLICATE, MALFORMED, REORDERED, Encoder, Lines, joined
 from simulator.models import devices
 from simulator.models.randomness import Places, keys, uniform
-from simulator.sinks.batches import Parcel, Rows, batched
+from simulator.run.batches import Parcel, Rows, batched
 
 #: A gateway sends what it has this often, seconds, each at a moment of its own: so long a line waits at most for its
 #: batch to fill, and no alert is held back longer.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gzip
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from simulator.sinks.batches import Record
+from simulator.sinks.destination import Deployed, Destination, Part, SinkUrl
+from simulator.sinks.record import OUTBOX_BYTES, Record
 from simulator.sinks.sink import Delivery, SinkError
 
 if TYPE_CHECKING:
@@ -30,6 +34,37 @@ _CONCURRENCY = 4
 _COMPRESSION = 1
 
 
+@dataclass(frozen=True)
+class RawZone(Destination):
+    """The raw zone by its bucket; empty for the deployment's."""
+
+    bucket: str = ""
+
+    schemes: ClassVar = ("raw-zone",)
+    usage: ClassVar = "raw-zone or raw-zone://BUCKET"
+    help: ClassVar = (
+        "Objects in the raw zone, as if Firehose had written them at the time; without a name the deployment's."
+    )
+    in_aws: ClassVar = True
+    #: An object is made of what the sink is handed at once.
+    outbox_bytes: ClassVar = 16 * OUTBOX_BYTES
+
+    @classmethod
+    def from_url(cls, url: SinkUrl) -> RawZone:
+        """Read the URL."""
+        return cls(url.name())
+
+    def completed(self, find: Callable[[], Deployed]) -> RawZone:
+        """Return the same with the deployment's bucket where the URL has none."""
+        return self if self.bucket else RawZone(find().raw_bucket_name)
+
+    @contextlib.contextmanager
+    def open(self, _part: Part = (0, 1)) -> Iterator[RawZoneSink]:
+        """Open the sink."""
+        with RawZoneSink(boto3.client("s3"), self.bucket) as sink:
+            yield sink
+
+
 class RawZoneSink:
     """Writes the records by the time when they were sent, as gzip JSON lines, each call's in objects of their own."""
 
@@ -44,7 +79,7 @@ class RawZoneSink:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def send(self, records: Sequence[Record], /) -> Delivery:
-        """Write the records. Raises :class:`~simulator.sinks.sink.SinkError` where the bucket takes one object not."""
+        """Write the records. Raises :class:`~simulator.sinks.sink.SinkError` if one object cannot be written."""
         windows = [(window, list(group)) for window, group in groupby(records, key=lambda r: int(r.at // WINDOW))]
         writing = [self._pool.submit(self._write, window * WINDOW, group) for window, group in windows]
         failed: list[Record] = []

@@ -1,27 +1,31 @@
-"""Puts records by requests of many entries, any of which may fail: cuts the requests and puts again what failed."""
+"""Retries with backoff, and the sink of AWS services that accept many entries per request, any of which may fail."""
 
 from __future__ import annotations
 
+import abc
 import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from simulator.sinks.batches import Record
+from simulator.sinks.record import Record
 from simulator.sinks.sink import Delivery, SinkError
 
-#: How often a record is put before it is given up, and the waits between: some 8 s in all, on average.
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+Client = TypeVar("Client", bound="BaseClient")
+Item = TypeVar("Item")
+
+#: How often a record is sent before it is given up, and the waits between: some 8 s in all, on average.
 MAX_ATTEMPTS = 10
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 3.0  # seconds
 
-#: Errors of a whole request that say no more than that it came too soon.
+#: Errors of a whole request that only mean that it came too soon.
 _BUSY = frozenset({"ProvisionedThroughputExceededException", "ServiceUnavailableException", "ThrottlingException"})
-
-#: Puts one request; returns the records that failed and why the last of them did. Raises :class:`SinkError`.
-Put = Callable[[list[Record]], tuple[list[Record], str]]
 
 
 class Limits(NamedTuple):
@@ -32,30 +36,42 @@ class Limits(NamedTuple):
     entry_bytes: int
 
 
-class Putter:
-    """Puts records in requests; only the entries that fail are put again, ever later.
+class RetryingSink(abc.ABC, Generic[Client]):
+    """Puts records in requests; only the entries that fail are put again, with growing waits.
 
-    A request holds one record of a gateway at most, and the gateway's next goes out when that one is
+    A request holds at most one record per gateway, and the gateway's next goes out when that one is
     accepted or given up: entries that fail and are put again cannot overtake one another.
     """
 
+    #: What AWS calls it, for errors.
+    noun: ClassVar[str]
+    limits: ClassVar[Limits]
+
     def __init__(
         self,
-        put: Put,
-        limits: Limits,
+        client: Client,
+        name: str,
         *,
-        size: Callable[[Record], int],
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._put, self._limits, self._size = put, limits, size
+        self._client, self._name = client, name
         self._sleep, self._chance = sleep, chance
 
-    def send(self, records: Sequence[Record]) -> Delivery:
+    @abc.abstractmethod
+    def _put(self, request: list[Record]) -> Sequence[Mapping[str, Any]]:
+        """Put one request; return a result per record, in their order."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def _size(record: Record) -> int:
+        """Return the bytes that count towards the limits."""
+
+    def send(self, records: Sequence[Record], /) -> Delivery:
         """Put the records. Raises :class:`SinkError` with all that were not delivered if nothing more can be."""
-        fitting = [record for record in records if self._size(record) <= self._limits.entry_bytes]
-        refused = [record for record in records if self._size(record) > self._limits.entry_bytes]
-        reason = f"larger than {self._limits.entry_bytes:,} bytes" if refused else ""
+        fitting = [record for record in records if self._size(record) <= self.limits.entry_bytes]
+        refused = [record for record in records if self._size(record) > self.limits.entry_bytes]
+        reason = f"larger than {self.limits.entry_bytes:,} bytes" if refused else ""
         retried = 0
         requests = list(self._requests(fitting))
         for number, request in enumerate(requests):
@@ -70,11 +86,21 @@ class Putter:
             reason = delivery.reason or reason
         return Delivery(retried, tuple(refused), reason)
 
+    def _requests(self, records: Iterable[Record]) -> Iterator[list[Record]]:
+        """Cut records into requests within the limits: first each gateway's first record, then the second."""
+        seen: Counter[str] = Counter()
+        turns: defaultdict[int, list[Record]] = defaultdict(list)
+        for record in records:
+            turns[seen[record.gateway]].append(record)
+            seen[record.gateway] += 1
+        for turn in turns.values():
+            yield from batches(turn, self._size, most_bytes=self.limits.request_bytes, most=self.limits.entries)
+
     def _deliver(self, request: list[Record]) -> Delivery:
         retried = 0
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                failed, reason = self._put(request)
+                failed, reason = self._attempt(request)
             except SinkError as error:
                 error.unsent = request
                 raise
@@ -85,28 +111,35 @@ class Putter:
             request = failed
         return Delivery(retried, tuple(failed), f"{reason}, {MAX_ATTEMPTS} times" if failed else "")
 
-    def _requests(self, records: Sequence[Record]) -> Iterator[list[Record]]:
-        """Cut records into requests within the limits: first each gateway's first record, then the second."""
-        seen: Counter[str] = Counter()
-        turns: defaultdict[int, list[Record]] = defaultdict(list)
-        for record in records:
-            turns[seen[record.gateway]].append(record)
-            seen[record.gateway] += 1
-        for turn in turns.values():
-            request: list[Record] = []
-            size = 0
-            for record in turn:
-                entry = self._size(record)
-                if request and (len(request) == self._limits.entries or size + entry > self._limits.request_bytes):
-                    yield request
-                    request, size = [], 0
-                request.append(record)
-                size += entry
-            yield request
+    def _attempt(self, request: list[Record]) -> tuple[list[Record], str]:
+        """Put one request once; return the records that failed, and why the last of them did."""
+        try:
+            results = self._put(request)
+        except ClientError as error:
+            detail = error.response["Error"]
+            if detail["Code"] in _BUSY:
+                return request, f"{detail['Code']}: {detail.get('Message', '')}"
+            raise SinkError(self._explain(error)) from error
+        except BotoCoreError as error:
+            raise SinkError(f"cannot put records on the {self.noun} {self._name!r}: {error}") from error
+        failed, reason = [], ""
+        for record, result in zip(request, results, strict=True):
+            if code := result.get("ErrorCode"):
+                failed.append(record)
+                reason = f"{code}: {result.get('ErrorMessage', '')}"
+        return failed, reason
+
+    def _explain(self, error: ClientError) -> str:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return (
+                f"there is no {self.noun} {self._name!r} at {self._client.meta.endpoint_url}; "
+                "check the name in --sink and AWS_ENDPOINT_URL, or deploy first"
+            )
+        return f"the {self.noun} {self._name!r} took no records: {error}"
 
 
 def backoff(attempt: int, chance: Callable[[], float]) -> float:
-    """The seconds to wait after the ``attempt``-th failure, the first being 1: a random part of an ever longer time.
+    """Return the seconds to wait after the ``attempt``-th failure, the first being 1.
 
     Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
@@ -114,17 +147,18 @@ def backoff(attempt: int, chance: Callable[[], float]) -> float:
     return chance() * longest
 
 
-def failures(request: list[Record], results: Iterable[Mapping[str, Any]]) -> tuple[list[Record], str]:
-    """The records of a request whose results, one each in their order, are errors; and the last error."""
-    failed, reason = [], ""
-    for record, result in zip(request, results, strict=True):
-        if code := result.get("ErrorCode"):
-            failed.append(record)
-            reason = f"{code}: {result.get('ErrorMessage', '')}"
-    return failed, reason
-
-
-def busy(error: ClientError) -> str:
-    """Why a whole request should be put again a little later; empty if it should not."""
-    detail = error.response["Error"]
-    return f"{detail['Code']}: {detail.get('Message', '')}" if detail["Code"] in _BUSY else ""
+def batches(
+    items: Iterable[Item], size: Callable[[Item], int], *, most_bytes: int, most: float = float("inf")
+) -> Iterator[list[Item]]:
+    """Cut items into lists of at most so many bytes and items; one that is larger by itself is alone."""
+    batch: list[Item] = []
+    total = 0
+    for item in items:
+        bytes_more = size(item)
+        if batch and (len(batch) == most or total + bytes_more > most_bytes):
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += bytes_more
+    if batch:
+        yield batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from simulator.sinks.batches import Record
+from simulator.sinks.record import Record
 from simulator.sinks.sink import Delivery, Sink
 
 

@@ -91,7 +91,7 @@ def manifest_start(manifest: Path) -> str:
 def test_should_fail_an_audit_that_does_not_add_up(emulator: Instance, deployed: Deployment, tmp_path: Path) -> None:
     manifest = tmp_path / "run.json"
     fleet = ("--devices", "20", "--gateways", "3", "--seed", "98")
-    sent = iot("simulate", *fleet, "--count", "40", "--no-pace", "--sink", "file", "--path", f"{tmp_path}/lines",
+    sent = iot("simulate", *fleet, "--count", "40", "--no-pace", "--sink", f"file:{tmp_path}/lines",
                "--manifest", str(manifest))  # fmt: skip
     assert sent.returncode == 0, sent.stderr
     iot("etl", "run", endpoint=emulator.endpoint)

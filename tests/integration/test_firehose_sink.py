@@ -7,8 +7,8 @@ import uuid
 import boto3
 import pytest
 
-from simulator.sinks.batches import Record
 from simulator.sinks.firehose import FirehoseSink
+from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
 from tests.waiting import wait_for
 
@@ -47,5 +47,7 @@ def test_should_bring_every_line_to_the_bucket(aws: boto3.Session) -> None:
 
 
 def test_should_name_a_delivery_stream_that_is_not_there(aws: boto3.Session) -> None:
-    with pytest.raises(SinkError, match=r"no delivery stream 'nowhere' at http://127\.0\.0\.1:\d+; check --delivery"):
+    with pytest.raises(
+        SinkError, match=r"no delivery stream 'nowhere' at http://127\.0\.0\.1:\d+; check the name in --sink"
+    ):
         FirehoseSink(aws.client("firehose"), "nowhere").send([Record("gw-1", b"1\n", 1)])

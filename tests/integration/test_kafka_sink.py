@@ -9,9 +9,9 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 
 from local.emulator import free_port
-from simulator.sinks import kafka
-from simulator.sinks.batches import MAX_RECORD_BYTES, Record
-from simulator.sinks.kafka import open_kafka
+from simulator.sinks import kafka_producer
+from simulator.sinks.kafka_producer import open_kafka
+from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.sink import SinkError
 from tests.integration.kafka_broker import KafkaBroker, missing
 from tests.integration.sending import Sending
@@ -143,7 +143,7 @@ def test_should_repeat_nothing_when_the_brokers_answers_are_lost(broker: KafkaBr
 def test_should_end_with_what_is_unsent_when_the_broker_stays_away(
     broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka, "DELIVERY_SECONDS", 2.0)
+    monkeypatch.setattr(kafka_producer, "DELIVERY_SECONDS", 2.0)
     broker.create_topic("left", 1)
     sent = records(gateways=2, each=3)
     with open_kafka(broker.address, "left", msk_iam=False) as sink:
@@ -159,13 +159,17 @@ def test_should_end_with_what_is_unsent_when_the_broker_stays_away(
 
 
 def test_should_name_a_topic_that_is_not_there(broker: KafkaBroker) -> None:
-    with pytest.raises(SinkError, match=r"there is no Kafka topic 'nowhere' at 127\.0\.0\.1:\d+; check --topic"):
+    with pytest.raises(
+        SinkError, match=r"there is no Kafka topic 'nowhere' at 127\.0\.0\.1:\d+; check the topic in --sink"
+    ):
         open_kafka(broker.address, "nowhere", msk_iam=False)
 
 
 def test_should_say_that_no_broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(kafka_producer, "CONNECT_SECONDS", 2.0)
     nobody = f"127.0.0.1:{free_port()}"
-    with pytest.raises(SinkError, match=f"no Kafka broker answers at {nobody} .*refused.*; check --brokers") as caught:
+    with pytest.raises(
+        SinkError, match=f"no Kafka broker answers at {nobody} .*refused.*; check the brokers in --sink"
+    ) as caught:
         open_kafka(nobody, "readings", msk_iam=False)
     assert "\n" not in str(caught.value)

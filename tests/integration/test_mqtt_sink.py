@@ -12,8 +12,9 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from local.emulator import free_port
-from simulator.sinks.batches import Record
-from simulator.sinks.mqtt import MAX_MESSAGE_BYTES, MqttSink, open_mqtt
+from simulator.sinks.mqtt_connection import open_mqtt
+from simulator.sinks.mqtt_publisher import MAX_MESSAGE_BYTES, MqttSink
+from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
 from tests.integration.mqtt_broker import HOST, Certificates, MqttBroker
 from tests.integration.relay import Relay
@@ -78,7 +79,13 @@ class Subscriber:
 
 def open_to(port: int, certificates: Certificates) -> MqttSink:
     return open_mqtt(
-        HOST, "readings", port=port, certificate=certificates.client, key=certificates.client_key, ca=certificates.ca
+        HOST,
+        "readings",
+        port=port,
+        tls=True,
+        certificate=certificates.client,
+        key=certificates.client_key,
+        ca=certificates.ca,
     )
 
 
@@ -154,7 +161,7 @@ def test_should_reach_a_broker_on_this_machine_without_tls(tmp_path: Path) -> No
         broker.start()
         with (
             Subscriber(broker.port, None) as subscriber,
-            open_mqtt(HOST, "readings", port=broker.port, certificate=None, key=None, ca=None) as sink,
+            open_mqtt(HOST, "readings", port=broker.port, tls=False) as sink,
         ):
             sent = records(gateways=2, each=2)
             sink.send(sent)
@@ -164,16 +171,24 @@ def test_should_reach_a_broker_on_this_machine_without_tls(tmp_path: Path) -> No
 
 
 def test_should_say_that_the_broker_wants_a_certificate(broker: MqttBroker, certificates: Certificates) -> None:
-    with pytest.raises(SinkError, match=rf"{broker.port} .*--certificate"):
-        open_mqtt("localhost", "readings", port=broker.port, certificate=None, key=None, ca=certificates.ca)
+    with pytest.raises(SinkError, match=rf"{broker.port} .*cert(?: and key)? in --sink"):
+        open_mqtt("localhost", "readings", port=broker.port, tls=True, ca=certificates.ca)
 
 
 def test_should_say_that_the_brokers_certificate_is_not_to_be_trusted(
     broker: MqttBroker, certificates: Certificates, tmp_path: Path
 ) -> None:
     others = Certificates(tmp_path)
-    with pytest.raises(SinkError, match=rf"{broker.port} is not to be trusted: .*; check --host and --ca"):
-        open_mqtt(HOST, "readings", port=broker.port, certificate=others.client, key=others.client_key, ca=others.ca)
+    with pytest.raises(SinkError, match=rf"{broker.port} is not to be trusted: .*; check the host and ca in --sink"):
+        open_mqtt(
+            HOST,
+            "readings",
+            port=broker.port,
+            tls=True,
+            certificate=others.client,
+            key=others.client_key,
+            ca=others.ca,
+        )
 
 
 def test_should_say_that_no_broker_answers(certificates: Certificates) -> None:

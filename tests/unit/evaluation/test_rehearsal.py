@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evaluation.rehearsal import Rehearsal, rehearse
 from pipeline.inbox import Received
-from simulator.sinks.batches import Record
+from simulator.sinks.record import Record
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.message import Notification
 from telemetry.reading.codec import encode_batch

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline import quarantine
 from pipeline.errors import PipelineError
 from pipeline.quarantine import Offered, Quarantined, QuarantineReason, Refused, Selection
-from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.sink import Delivery, SinkError
 from telemetry.reading.codec import Reason, decode_batch, encode_batch
 from telemetry.reading.model import MAX_LATENESS, Reading

@@ -18,7 +18,7 @@ from planning import prices, services
 from planning.plan import MSK, OURS, SINGLE, Plan, Usage, cost_so_far, plan
 from planning.services import Item
 from planning.traffic import Fleet, batched, one_by_one
-from simulator.sinks.batches import MAX_RECORD_BYTES
+from simulator.sinks.record import MAX_RECORD_BYTES
 
 #: 10,000 readings a second: from each of 1,000 gateways a record of ten a second.
 FLEET = Fleet(devices=100_000)

@@ -14,11 +14,12 @@ from simulator.faults import effects
 from simulator.faults.effects import Injection, microseconds
 from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.models.sites import Site
+from simulator.run.batches import Parcel
 from simulator.run.traffic import LONGEST_WAIT, Traffic
 from simulator.scenario import faults as injections
 from simulator.scenario.faults import Fault
 from simulator.scenario.scenario import Group, Scenario
-from simulator.sinks.batches import Parcel, Record
+from simulator.sinks.record import Record
 from simulator.sinks.sink import Delivery
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.model import Reading

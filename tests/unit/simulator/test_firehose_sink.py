@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from simulator.sinks.batches import MAX_RECORD_BYTES, Record
 from simulator.sinks.firehose import MAX_REQUEST_BYTES, MAX_REQUEST_RECORDS, FirehoseSink
+from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.retry import MAX_ATTEMPTS
 from simulator.sinks.sink import SinkError
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from simulator.sinks.batches import MAX_RECORD_BYTES, Record
 from simulator.sinks.kinesis import MAX_REQUEST_BYTES, MAX_REQUEST_RECORDS, KinesisSink
+from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.retry import MAX_ATTEMPTS
 from simulator.sinks.sink import SinkError
 

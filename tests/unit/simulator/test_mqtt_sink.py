@@ -6,7 +6,7 @@ import socket
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
 import trustme
@@ -16,10 +16,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from simulator.sinks import mqtt
-from simulator.sinks.batches import Record
-from simulator.sinks.mqtt import MAX_IN_FLIGHT, MAX_MESSAGE_BYTES, MqttSink, open_mqtt
+from simulator.sinks import mqtt_connection, mqtt_publisher
+from simulator.sinks.mqtt_connection import open_mqtt
+from simulator.sinks.mqtt_publisher import MAX_IN_FLIGHT, MAX_MESSAGE_BYTES, MqttSink
+from simulator.sinks.record import Record
 from simulator.sinks.retry import MAX_ATTEMPTS
+from simulator.sinks.schemes import parse_sink
 from simulator.sinks.sink import SinkError
 
 if TYPE_CHECKING:
@@ -128,7 +130,7 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "_GLANCE", 0.001)
+    monkeypatch.setattr(mqtt_publisher, "_GLANCE", 0.001)
 
 
 def sink_to(fake: FakeClient, sleeps: list[float] | None = None, clock: Callable[[], float] = lambda: 0.0) -> MqttSink:
@@ -191,7 +193,7 @@ def test_should_cut_a_large_record_at_line_ends() -> None:
 @given(st.lists(st.integers(0, MAX_MESSAGE_BYTES - 1), max_size=8), st.booleans())
 def test_should_lose_no_byte_in_cutting(lengths: list[int], ended: bool) -> None:
     payload = b"\n".join(b"x" * length for length in lengths) + (b"\n" if ended else b"")
-    pieces = list(mqtt._cut(payload))
+    pieces = list(mqtt_publisher._cut(payload))
     assert b"".join(pieces) == payload
     assert all(len(piece) <= MAX_MESSAGE_BYTES for piece in pieces)
     assert all(piece.endswith(b"\n") for piece in pieces[:-1])
@@ -210,7 +212,7 @@ def test_should_refuse_a_gateway_that_makes_no_topic(gateway: str) -> None:
     unfit = record(gateway, b"1\n")
     delivery = sink_to(FakeClient()).send([unfit])
     assert delivery.refused == (unfit,)
-    assert "is no MQTT topic of at most 256 bytes" in delivery.reason
+    assert "is not a valid MQTT topic of at most 256 bytes" in delivery.reason
 
 
 def test_should_publish_again_what_was_in_flight_when_the_connection_ended() -> None:
@@ -307,7 +309,7 @@ def test_should_forget_what_the_connection_did_between_two_calls() -> None:
 
 def test_should_say_that_the_broker_does_not_answer() -> None:
     sink = MqttSink(cast("Client", FakeClient()), "readings", where=WHERE, clock=Clock())
-    with pytest.raises(SinkError, match="b:8883 does not answer in 15 s; check --host and --port"):
+    with pytest.raises(SinkError, match="b:8883 does not answer in 15 s; check the host and port in --sink"):
         sink.wait_until_connected()
 
 
@@ -326,44 +328,38 @@ def test_should_close_what_it_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("files", "words"),
     [
-        ({"host": "mqtts://broker.example.com"}, "without mqtt:// and port"),
-        ({"prefix": ""}, "'' is no topic prefix"),
-        ({"prefix": "readings/#"}, "is no topic prefix"),
-        ({"certificate": Path("c.pem")}, "give --certificate, --key"),
-        ({"key": Path("c.key")}, "give --certificate, --key"),
-        ({"port": 1883}, "1883 is MQTT without TLS"),
-        ({"host": "abc-ats.iot.eu-west-1.amazonaws.com"}, "AWS IoT Core requires a client certificate"),
         ({"ca": Path("nowhere.pem")}, "nowhere.pem holds no certificates"),
-        ({"certificate": Path("nowhere.pem"), "key": Path("nowhere.key")}, "are no certificate and its private key"),
+        (
+            {"certificate": Path("nowhere.pem"), "key": Path("nowhere.key")},
+            "are not a certificate and its private key",
+        ),
     ],
 )
-def test_should_say_which_settings_do_not_fit(settings: dict[str, Any], words: str) -> None:
-    wanted: dict[str, Any] = {"host": "broker.example.com", "prefix": "readings", **settings}
+def test_should_say_which_files_are_not_what_they_should_be(files: dict[str, Path], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        open_mqtt(**wanted)
+        open_mqtt("broker.example.com", "readings", port=8883, tls=True, **files)
 
 
 class Opened(NamedTuple):
+    host: str
     port: int
     encrypted: bool
     protocols: list[str]
 
 
 @pytest.mark.parametrize(
-    ("settings", "opened"),
+    ("url", "opened"),
     [
-        ({"host": "broker.example.com"}, Opened(8883, True, [])),
-        ({"host": "broker.example.com", "port": 443}, Opened(443, True, ["x-amzn-mqtt-ca"])),
-        ({"host": "127.0.0.1"}, Opened(1883, False, [])),
-        ({"host": "::1", "port": 2883}, Opened(2883, False, [])),
-        ({"host": "localhost", "ca": True}, Opened(8883, True, [])),
+        ("mqtts://broker.example.com/readings", Opened("broker.example.com", 8883, True, [])),
+        ("mqtts://broker.example.com:443/readings", Opened("broker.example.com", 443, True, ["x-amzn-mqtt-ca"])),
+        ("mqtt://127.0.0.1/readings", Opened("127.0.0.1", 1883, False, [])),
+        ("mqtt://[::1]:2883/readings", Opened("::1", 2883, False, [])),
+        ("mqtts://localhost/readings?ca=ca.pem", Opened("localhost", 8883, True, [])),
     ],
 )
-def test_should_encrypt_unless_the_broker_is_here(
-    settings: dict[str, Any], opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_should_connect_as_the_url_says(url: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     class Context:
         """Stands for TLS settings."""
 
@@ -372,20 +368,18 @@ def test_should_encrypt_unless_the_broker_is_here(
         def set_alpn_protocols(self, protocols: list[str]) -> None:
             self.protocols = protocols
 
-    def connect(broker: mqtt._Broker, _prefix: str, _version: object) -> Opened:
+    def connect(broker: mqtt_connection._Broker, _prefix: str, _version: object) -> Opened:
         protocols = cast("Context", broker.context).protocols if broker.context else []
-        return Opened(broker.port, broker.context is not None, protocols)
+        return Opened(broker.host, broker.port, broker.context is not None, protocols)
 
     def tls(*_files: Path | None) -> Context:
         context = Context()
         context.protocols = []
         return context
 
-    monkeypatch.setattr(mqtt, "_connect", connect)
-    monkeypatch.setattr(mqtt, "_tls", tls)
-    if "ca" in settings:
-        settings = {**settings, "ca": tmp_path / "ca.pem"}
-    assert cast("Opened", open_mqtt(prefix="readings", **settings)) == opened
+    monkeypatch.setattr(mqtt_connection, "_connect", connect)
+    monkeypatch.setattr(mqtt_connection, "_tls", tls)
+    assert cast("Opened", parse_sink(url).open()) == opened
 
 
 def test_should_take_certificates_from_their_files(tmp_path: Path) -> None:
@@ -394,6 +388,6 @@ def test_should_take_certificates_from_their_files(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     client.cert_chain_pems[0].write_to_path(str(tmp_path / "client.pem"))
     client.private_key_pem.write_to_path(str(tmp_path / "client.key"))
-    context = mqtt._tls(tmp_path / "client.pem", tmp_path / "client.key", tmp_path / "ca.pem")
+    context = mqtt_connection._tls(tmp_path / "client.pem", tmp_path / "client.key", tmp_path / "ca.pem")
     assert len(context.get_ca_certs()) == 1
     assert context.check_hostname

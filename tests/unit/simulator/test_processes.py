@@ -17,7 +17,7 @@ from simulator.run.processes import merged, simulate_in_parts
 from simulator.run.sender import Counts
 from simulator.run.simulation import Plan, plan, simulate
 from simulator.scenario import faults as kinds
-from simulator.sinks.choice import SinkChoice, SinkName
+from simulator.sinks.lines import LinesFile, StandardOutput
 from simulator.sinks.sink import SinkError
 from tests.unit.simulator.samples import START, MemorySink, scenario
 
@@ -42,7 +42,7 @@ class Ran(NamedTuple):
 def in_parts(made: Plan, folder: Path, number: int, stopped: Callable[[], bool] = lambda: False) -> Ran:
     progress: list[Counts] = []
     told: list[Incident] = []
-    chosen = SinkChoice(name=SinkName.file, path=folder / "lines.jsonl")
+    chosen = LinesFile(folder / "lines.jsonl")
     manifest = simulate_in_parts(
         made, chosen, number, stopped=stopped, on_progress=progress.append, on_incident=told.append
     )
@@ -126,8 +126,8 @@ def _signals(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("part", "tells"), [(0, True), (1, False)])
 def test_should_have_one_part_only_tell_of_incidents(part: int, tells: bool, tmp_path: Path) -> None:
     told: Any = FakeQueue()
-    choice = SinkChoice(name=SinkName.file, path=tmp_path / "lines.jsonl.gz")
-    processes._work(msgspec.structs.replace(planned(), part=(part, 2)), choice, told, FakeEvent())  # type: ignore[arg-type]
+    to = LinesFile(tmp_path / "lines.jsonl.gz")
+    processes._work(msgspec.structs.replace(planned(), part=(part, 2)), to, told, FakeEvent())  # type: ignore[arg-type]
     assert {number for number, _ in told} == {part}
     assert any(isinstance(message, Incident) for _, message in told) == tells
     assert isinstance(told[-1][1], Manifest)
@@ -137,17 +137,17 @@ def test_should_have_one_part_only_tell_of_incidents(part: int, tells: bool, tmp
 @pytest.mark.usefixtures("_signals")
 def test_should_tell_why_a_part_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     told: Any = FakeQueue()
-    monkeypatch.setattr(processes, "open_sink", Failing(SinkError("the token expired")))
-    processes._work(planned(), SinkChoice(), told, FakeEvent())  # type: ignore[arg-type]
+    monkeypatch.setattr(StandardOutput, "open", Failing(SinkError("the token expired")))
+    processes._work(planned(), StandardOutput(), told, FakeEvent())  # type: ignore[arg-type]
     assert [message.words for _, message in told] == ["the token expired"]
 
 
 @pytest.mark.usefixtures("_signals")
 def test_should_tell_of_a_defect_and_show_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     told: Any = FakeQueue()
-    monkeypatch.setattr(processes, "open_sink", Failing(RuntimeError("a bug")))
+    monkeypatch.setattr(StandardOutput, "open", Failing(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
-        processes._work(planned(), SinkChoice(), told, FakeEvent())  # type: ignore[arg-type]
+        processes._work(planned(), StandardOutput(), told, FakeEvent())  # type: ignore[arg-type]
     assert [message.words for _, message in told] == ["RuntimeError: a bug"]
 
 

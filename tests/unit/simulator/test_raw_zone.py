@@ -14,8 +14,8 @@ from moto import mock_aws
 
 from glue_jobs.curate.raw import RawObject, raw_object
 from simulator.run.simulation import plan, records, simulate
-from simulator.sinks.batches import Record
 from simulator.sinks.raw_zone import WINDOW, RawZoneSink
+from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
 from telemetry.reading.codec import decode_batch
 from tests.unit.simulator.samples import START, scenario

@@ -26,7 +26,7 @@ from simulator.replay.files import WHITESPACE, DatasetError, Format, Source
 from simulator.replay.send import plan, replay
 from simulator.run.manifest import Manifest
 from simulator.run.sender import Counts
-from simulator.sinks.batches import MAX_RECORD_BYTES, Record
+from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.sink import Delivery
 from telemetry.reading.codec import decode_batch
 from telemetry.registry.registry import Device, parse_registry

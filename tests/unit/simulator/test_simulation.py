@@ -25,8 +25,9 @@ from simulator.run.sender import Counts
 from simulator.run.simulation import Plan, plan, records, simulate
 from simulator.scenario import faults as kinds
 from simulator.scenario.scenario import Group, Scenario, ScenarioError
-from simulator.sinks.batches import Record
-from simulator.sinks.sink import Delivery, LineSink, SinkError, open_lines
+from simulator.sinks.lines import LineSink, open_lines
+from simulator.sinks.record import Record
+from simulator.sinks.sink import Delivery, SinkError
 from telemetry.reading.codec import decode_batch
 from tests.unit.simulator.samples import START, MemorySink, lines, lines_by_gateway, scenario, scenarios
 

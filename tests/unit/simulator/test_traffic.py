@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from simulator.faults.effects import microseconds
 from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.fleet.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, REORDERED
+from simulator.run.batches import Parcel
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT
 from simulator.scenario import faults
 from simulator.scenario.scenario import Group, Scenario
-from simulator.sinks.batches import MAX_RECORD_BYTES, Parcel, Record
+from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from telemetry.reading.codec import encode_batch
 from tests.unit.simulator.samples import (
     START,

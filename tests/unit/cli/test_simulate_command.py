@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -18,16 +19,18 @@ import typer
 from moto import mock_aws
 from typer.testing import CliRunner
 
+from cli.simulate import duration, simulate
+from cli.target import Choice
 from glue_jobs.curate.raw import raw_object
-from simulator.faults.truth import Incident, decode_incidents, truth_path
+from pipeline import deployment, truth
+from simulator.faults.truth import decode_incidents, truth_path
 from simulator.fleet.registry import registry_csv
 from simulator.run import simulation
-from simulator.run.command import RESOLVE, TO_LAKE, duration, simulate
 from simulator.run.manifest import Manifest
 from simulator.scenario.scenario import load
-from simulator.sinks import choice
-from simulator.sinks.batches import Record
-from simulator.sinks.choice import SinkChoice, SinkName
+from simulator.sinks import kinesis
+from simulator.sinks.record import Record
+from simulator.sinks.schemes import KINDS
 from simulator.sinks.sink import Delivery, SinkError
 from telemetry.reading.codec import decode_batch
 
@@ -53,7 +56,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def iot_simulate(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], obj=Choice(aws=True, stage="dev"))
 
 
 def manifest_of(path: Path) -> Manifest:
@@ -103,7 +106,7 @@ def test_should_take_as_many_readings_as_rate_and_duration_make(arguments: tuple
 def test_should_write_a_file_a_manifest_the_truth_and_the_registry(small: Path, tmp_path: Path) -> None:
     lines, manifest, registry = tmp_path / "lines.jsonl.gz", tmp_path / "run.json", tmp_path / "devices.csv"
     result = iot_simulate(
-        "--scenario", small, "--no-pace", "--sink", "file", "--path", lines, "--manifest", manifest,
+        "--scenario", small, "--no-pace", "--sink", f"file:{lines}", "--manifest", manifest,
         "--registry", registry,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
@@ -113,9 +116,9 @@ def test_should_write_a_file_a_manifest_the_truth_and_the_registry(small: Path, 
     assert (sent.scenario, sent.devices, sent.sent) == ("small", 12, 720)
     assert len(batch.rejected) == sent.malformed > 0
     assert sent.ended_at - sent.started_at == dt.timedelta(minutes=10)
-    truth = decode_incidents(tmp_path.joinpath("run.truth.jsonl").read_bytes())
-    assert truth == simulation.incidents(load(str(small)), sent.started_at)
-    assert [incident.expects for incident in truth].count(("too-hot",)) == 2
+    injected = decode_incidents(tmp_path.joinpath("run.truth.jsonl").read_bytes())
+    assert injected == simulation.incidents(load(str(small)), sent.started_at)
+    assert [incident.expects for incident in injected].count(("too-hot",)) == 2
     assert "3 incidents" in result.stderr
     assert registry.read_text() == registry_csv(load(str(small)))
 
@@ -159,10 +162,11 @@ def test_should_change_the_scenario_as_the_options_say(tmp_path: Path) -> None:
 
 def test_should_share_the_work_among_processes(tmp_path: Path) -> None:
     manifest, one = tmp_path / "run.json", tmp_path / "one.jsonl"
-    options = ("--scenario", "demo", "--duration", "2m", "--start", "2026-03-01", "--no-pace", "--sink", "file")
-    result = iot_simulate(*options, "--processes", 2, "--path", tmp_path / "lines.jsonl", "--manifest", manifest)
+    options = ("--scenario", "demo", "--duration", "2m", "--start", "2026-03-01", "--no-pace")
+    lines = tmp_path / "lines.jsonl"
+    result = iot_simulate(*options, "--processes", 2, "--sink", f"file:{lines}", "--manifest", manifest)
     assert result.exit_code == 0, result.stderr
-    iot_simulate(*options, "--path", one)
+    iot_simulate(*options, "--sink", f"file:{one}")
     found = [line for n in (1, 2) for line in (tmp_path / f"lines-{n}.jsonl").read_bytes().splitlines()]
     assert sorted(found) == sorted(one.read_bytes().splitlines())
     assert manifest_of(manifest).sent == len(found)
@@ -174,7 +178,7 @@ def test_should_backfill_the_raw_zone_so_that_the_curation_takes_every_reading(t
     client.create_bucket(Bucket="raw")
     manifest = tmp_path / "run.json"
     result = iot_simulate(
-        "--scenario", "calm", "--devices", 40, "--interval", "5m", "--backfill", "1d", "--bucket", "raw",
+        "--scenario", "calm", "--devices", 40, "--interval", "5m", "--backfill", "1d", "--sink", "raw-zone://raw",
         "--manifest", manifest,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
@@ -208,22 +212,17 @@ def test_should_backfill_the_raw_zone_so_that_the_curation_takes_every_reading(t
         ("--rate 5 --interval 1s", "--rate and --interval both"),
         ("--count 5 --duration 1s", "--duration and --count both"),
         ("--speed 5 --no-pace", "--speed and --no-pace both"),
-        ("--sink file", "--sink file needs --path"),
-        ("--path here.jsonl", "--path is for --sink file"),
-        ("--sink kinesis", "--sink kinesis needs --stream"),
-        ("--stream readings", "--stream is for --sink kinesis"),
-        ("--sink firehose", "--sink firehose needs --delivery-stream"),
-        ("--sink raw-zone", "--sink raw-zone needs --bucket"),
-        ("--sink kafka --brokers b:1", "--sink kafka needs --topic"),
-        ("--sink mqtt --host h", "--sink mqtt needs --topic-prefix"),
-        ("--sink mqtt --host h --topic-prefix p --msk-iam", "--msk-iam is for --sink kafka"),
-        ("--port 1883", "--port is for --sink mqtt"),
-        ("--backfill 1h", "--sink raw-zone needs --bucket"),
-        ("--backfill 1h --no-pace", "leave --sink, --start, --duration, --count, --speed and --no-pace out"),
-        ("--backfill 1h --sink file --path x", "--backfill says where to, when, how long and how fast"),
-        ("--truth-to-lake", "--truth-to-lake needs a deployment"),
+        ("--sink file", "--sink file: the path is missing; write file:PATH"),
+        ("--sink pigeon", "unknown sink 'pigeon'; write stdout, "),
+        ("--sink kafka://b:1", "--sink kafka: the topic is missing; write kafka://HOST:PORT/TOPIC"),
+        ("--backfill 1h --no-pace", "leave --start, --duration, --count, --speed and --no-pace out"),
+        ("--backfill 1h --start 2026-03-01", "--backfill says when, how long and how fast"),
+        (
+            "--backfill 1h --sink file:x",
+            "--backfill writes to the raw zone: leave --sink out, or write --sink raw-zone",
+        ),
         ("--processes 2", "several processes would write into each other's lines"),
-        ("--processes 11 --sink file --path x", "more processes than gateways"),
+        ("--processes 11 --sink file:x", "more processes than gateways"),
         ("--gateways 2", "has 3 sites; each needs a gateway"),
         ("--devices 3", "has 4 kinds of devices; take at least as many devices"),
         ("--rate 1e6 --count 1", "once a millisecond at most"),
@@ -261,11 +260,11 @@ def test_should_point_at_the_mistake_in_a_scenario(small: Path) -> None:
     [
         ("--duration soon", "is no duration"),
         ("--duration 0s", "is no time at all"),
-        ("--start noon", "is no time; write one like 2026-11-23T12:00:00Z"),
+        ("--start noon", "invalid time 'noon': write one like 2026-11-23T12:00:00Z"),
         ("--devices 0", "greater than or equal to 1"),
         ("--speed 0", "0.001"),
         ("--seed -1", "greater than or equal to 0"),
-        ("--sink pigeon", "'pigeon' is not one of"),
+        ("--stream readings", "No such option: --stream"),
     ],
 )
 def test_should_refuse_a_bad_value(arguments: str, words: str) -> None:
@@ -280,7 +279,7 @@ def test_should_refuse_a_bad_value(arguments: str, words: str) -> None:
     ("path", "words"), [("/nowhere/lines", "No such file"), ("/dev/full", "cannot write /dev/full: No space left")]
 )
 def test_should_say_in_one_line_what_cannot_be_written(path: str, words: str) -> None:
-    result = iot_simulate("--count", 5, "--no-pace", "--sink", "file", "--path", path)
+    result = iot_simulate("--count", 5, "--no-pace", "--sink", f"file:{path}")
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert words in line
@@ -290,7 +289,7 @@ def test_should_say_in_one_line_what_cannot_be_written(path: str, words: str) ->
 def test_should_put_records_on_a_stream() -> None:
     client = boto3.client("kinesis")
     client.create_stream(StreamName="readings", ShardCount=1)
-    result = iot_simulate("--count", 30, "--no-pace", "--sink", "kinesis", "--stream", "readings")
+    result = iot_simulate("--count", 30, "--no-pace", "--sink", "kinesis://readings")
     assert result.exit_code == 0, result.stderr
     assert "30 readings" in result.stderr
 
@@ -299,8 +298,8 @@ def test_should_put_records_on_a_stream() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--sink kinesis --stream nowhere --count 5 --no-pace", "no Kinesis stream 'nowhere'"),
-        ("--backfill 1h --bucket nowhere", "the raw zone s3://nowhere takes no object"),
+        ("--sink kinesis://nowhere --count 5 --no-pace", "no Kinesis stream 'nowhere'"),
+        ("--backfill 1h --sink raw-zone://nowhere", "the raw zone s3://nowhere takes no object"),
     ],
 )
 def test_should_say_in_one_line_that_the_sink_is_not_there(arguments: str, words: str) -> None:
@@ -320,46 +319,39 @@ class FullStream:
         return Delivery(retried=9, refused=tuple(records), reason=f"{self._name} is full")
 
 
-def mounted(**meta: Any) -> typer.Typer:
-    """The command as a part of a program that knows its deployment."""
-    program = typer.Typer(pretty_exceptions_enable=False)
-
-    @program.callback()
-    def choose(context: typer.Context) -> None:
-        context.meta.update(meta)
-
-    program.command("simulate")(simulate)
-    return program
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The one deployment that is found."""
+    found = SimpleNamespace(stream_name="the-usual")
+    monkeypatch.setattr(deployment, "find", lambda _session, stage: {"dev": found}[stage])
+    return found
 
 
-def fill_in(choice: SinkChoice) -> SinkChoice:
-    if choice.name is SinkName.kinesis and not choice.stream:
-        return msgspec.structs.replace(choice, stream="the-usual")
-    return choice
-
-
-@pytest.mark.parametrize(("arguments", "name"), [((), "the-usual"), (("--stream", "mine"), "mine")])
-def test_should_fail_when_lines_are_lost_on_the_stream_that_the_mounting_program_knows(
-    arguments: tuple[str, ...], name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize(("sink", "name"), [("kinesis", "the-usual"), ("kinesis://mine", "mine")])
+def test_should_fail_when_lines_are_lost_on_the_deployments_stream_or_another(
+    sink: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "KinesisSink", FullStream)
-    program = mounted(**{RESOLVE: fill_in})
-    result = CliRunner().invoke(program, ["simulate", "--sink", "kinesis", "--count", "5", "--no-pace", *arguments])
+    monkeypatch.setattr(kinesis, "KinesisSink", FullStream)
+    result = iot_simulate("--sink", sink, "--count", "5", "--no-pace")
     assert result.exit_code == 1
     counts, complaint = result.stderr.splitlines()
     assert "sent 0 lines" in counts
     assert f"5 lines were refused and are lost: {name} is full" in complaint
 
 
-def test_should_take_the_truth_to_the_lake(small: Path) -> None:
-    taken: list[tuple[Manifest, list[Incident]]] = []
-    program = mounted(**{TO_LAKE: lambda manifest, truth: taken.append((manifest, truth))})
-    arguments = ["simulate", "--scenario", str(small), "--no-pace", "--truth-to-lake"]
-    assert CliRunner().invoke(program, arguments).exit_code == 0
-    ((manifest, truth),) = taken
-    assert manifest.scenario == "small"
-    assert truth == simulation.incidents(load(str(small)), manifest.started_at)
-    CliRunner().invoke(program, arguments[:-1])
+def test_should_take_the_truth_to_the_lake(
+    small: Path, deployed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[tuple[object, ...]] = []
+    monkeypatch.setattr(truth, "put", lambda _session, *put: taken.append(put))
+    arguments = ["--scenario", str(small), "--no-pace", "--truth-to-lake"]
+    assert iot_simulate(*arguments).exit_code == 0
+    ((where, scenario, started_at, injected),) = taken
+    assert (where, scenario) == (deployed, "small")
+    assert isinstance(started_at, dt.datetime)
+    assert injected == simulation.incidents(load(str(small)), started_at)
+    iot_simulate(*arguments[:-1])
     assert len(taken) == 1
 
 
@@ -379,11 +371,9 @@ class ExpiringStream:
 def test_should_write_the_manifest_of_a_run_that_the_sink_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "KinesisSink", ExpiringStream)
+    monkeypatch.setattr(kinesis, "KinesisSink", ExpiringStream)
     manifest = tmp_path / "run.json"
-    result = iot_simulate(
-        "--count", 30_000, "--no-pace", "--sink", "kinesis", "--stream", "mine", "--manifest", manifest
-    )
+    result = iot_simulate("--count", 30_000, "--no-pace", "--sink", "kinesis://mine", "--manifest", manifest)
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].endswith("lines were refused and are lost: the token expired")
     sent = manifest_of(manifest)
@@ -393,7 +383,7 @@ def test_should_write_the_manifest_of_a_run_that_the_sink_ended(
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
     """The real command, in a process of its own."""
-    command = [sys.executable, "-m", "simulator", *map(str, arguments)]
+    command = [sys.executable, "-c", "from cli.main import main; main()", "simulate", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -430,9 +420,9 @@ def test_should_cut_the_truth_short_when_told_to_stop(small: Path, tmp_path: Pat
         process.stdout.read()
     assert process.returncode == 130
     sent = manifest_of(manifest)
-    truth = decode_incidents(truth_path(manifest).read_bytes())
-    assert len(truth) == 3
-    assert {incident.until for incident in truth} == {sent.ended_at}
+    injected = decode_incidents(truth_path(manifest).read_bytes())
+    assert len(injected) == 3
+    assert {incident.until for incident in injected} == {sent.ended_at}
 
 
 def test_should_end_quietly_when_the_reader_goes_away() -> None:
@@ -449,3 +439,9 @@ def test_should_teach_by_example() -> None:
     result = iot_simulate("--help")
     assert "iot simulate --rate 5" in result.stdout
     assert "cold-chain-break" in result.stdout
+
+
+def test_should_show_how_to_write_each_sink() -> None:
+    words = "".join(iot_simulate("--help").stdout.replace("│", " ").split())
+    for kind in KINDS:
+        assert "".join(f"{kind.usage}: {kind.help}".split()) in words

@@ -1,4 +1,4 @@
-"""What the commands that send lines have in common at the terminal: signals, progress, errors of one line."""
+"""What ``simulate`` and ``replay`` have in common: options, the destination, signals, progress, errors of one line."""
 
 from __future__ import annotations
 
@@ -10,34 +10,61 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
+import msgspec
 import typer
 from botocore.exceptions import BotoCoreError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from cli import target
+from pipeline import deployment
 from simulator.run.manifest import Manifest
 from simulator.run.sender import Counts
+from simulator.sinks.destination import Destination
+from simulator.sinks.lines import StandardOutput
+from simulator.sinks.raw_zone import RawZone
+from simulator.sinks.schemes import KINDS, parse_sink
 from simulator.sinks.sink import SinkError
+
+FLEET_PANEL, TIME_PANEL, SINK_PANEL, OUTPUT_PANEL = (
+    "The fleet",
+    "Time",
+    "Where the lines go",
+    "What is written about it",
+)
+
+_KINDS = "\n\n".join(f"[bold]{kind.usage}[/]: {kind.help}" for kind in KINDS)
+
+SinkUrl = Annotated[
+    str, typer.Option(metavar="URL", help=f"Where the lines go:\n\n{_KINDS}", rich_help_panel=SINK_PANEL)
+]
+Batch = Annotated[int, typer.Option(min=1, help="The most lines in a record.", rich_help_panel=SINK_PANEL)]
+NoPace = Annotated[bool, typer.Option("--no-pace", help="As fast as possible.", rich_help_panel=TIME_PANEL)]
+RegistryFile = Annotated[
+    Path | None,
+    typer.Option(dir_okay=False, help="Write here, as CSV, what devices there are.", rich_help_panel=OUTPUT_PANEL),
+]
 
 
 def moment(text: str) -> dt.datetime:
-    """The time in a text such as ``2026-11-23T12:00:00Z``; UTC where it says nothing else."""
+    """Return the time in a text such as ``2026-11-23T12:00:00Z``; UTC where it says nothing else."""
     try:
         found = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no time; write one like 2026-11-23T12:00:00Z") from None
+        raise typer.BadParameter(f"invalid time {text!r}: write one like 2026-11-23T12:00:00Z") from None
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def say(command: str, words: str) -> None:
-    """One line on standard error."""
+    """Write one line to standard error."""
     sys.stderr.write(f"{command}: {words}\n")
 
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """The signals that asked to stop, as they come. A second one is no longer held back."""
+    """Collect the signals that ask to stop. A second one ends the process."""
     caught: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -55,12 +82,23 @@ def stop_signals() -> Iterator[list[int]]:
         restore()
 
 
+def destination(context: typer.Context, url: str) -> Destination:
+    """Return where ``--sink`` sends; what the URL leaves out is the deployment's. Raises ValueError for a wrong URL."""
+    found = parse_sink(url)
+    if not found.in_aws:
+        return found
+    chosen: target.Choice = context.obj
+    session = target.connect(aws=chosen.aws)
+    return found.completed(lambda: deployment.find(session, chosen.stage))
+
+
 @contextlib.contextmanager
 def progress(
-    words: str, since: dt.datetime, until: dt.datetime | None, *, to_terminal: bool
+    words: str, since: dt.datetime, until: dt.datetime | None, sink: Destination
 ) -> Iterator[Callable[[Counts], None]]:
-    """A bar on standard error if that is a terminal, unless the lines themselves go to the terminal."""
+    """Show a bar on standard error if that is a terminal, unless the lines themselves go to the terminal."""
     console = Console(stderr=True)
+    to_terminal = isinstance(sink, StandardOutput) and sys.stdout.isatty()
     columns = (
         TextColumn(words),
         BarColumn(),
@@ -80,11 +118,8 @@ def progress(
 
 
 @contextlib.contextmanager
-def one_line_errors(command: str, path: Path | None) -> Iterator[None]:
-    """Say in one line what a person can mend, and end with exit code 2 for how it was called, 1 for what happened.
-
-    ``path`` is the file that the lines go to, if any.
-    """
+def one_line_errors(command: str) -> Iterator[None]:
+    """Report in one line what a person can mend; exit with 2 for how the command was called, 1 for what happened."""
     try:
         yield
     except BrokenPipeError:
@@ -95,7 +130,7 @@ def one_line_errors(command: str, path: Path | None) -> Iterator[None]:
         say(command, str(error))
         raise typer.Exit(2) from None
     except OSError as error:
-        say(command, f"cannot write {error.filename or path or 'standard output'}: {error.strerror}")
+        say(command, f"cannot write {error.filename or 'standard output'}: {error.strerror}")
         raise typer.Exit(1) from None
     except (SinkError, BotoCoreError) as error:
         say(command, str(error))
@@ -103,14 +138,21 @@ def one_line_errors(command: str, path: Path | None) -> Iterator[None]:
 
 
 def check_folders(files: Mapping[str, Path | None]) -> None:
-    """Raise ValueError where a file that an option names has no folder to be written into."""
+    """Raise ValueError if the folder of a file that an option names does not exist."""
     for option, file in files.items():
         if file and not file.parent.is_dir():
             raise ValueError(f"{option}: there is no folder {file.parent}")
 
 
+def with_arrival(sent: Manifest, sink: Destination) -> Manifest:
+    """Return the manifest with the times of arrival that the sink gives: the raw zone's hours are those of the data."""
+    if not isinstance(sink, RawZone):
+        return sent
+    return msgspec.structs.replace(sent, arrived_from=sent.started_at, arrived_to=sent.ended_at)
+
+
 def report(command: str, sent: Manifest, took: float, damaged: str) -> None:
-    """Say what was sent in so many seconds; ``damaged`` is what the malformed lines are called, and what follows."""
+    """Report what was sent in ``took`` seconds; ``damaged`` names the malformed lines, and what follows."""
     readings = sent.sent - sent.duplicates - sent.malformed
     sys.stderr.write(
         f"sent {sent.sent:,} lines in {took:.1f} s ({sent.sent / took:,.0f}/s): {readings:,} readings, "
@@ -122,7 +164,7 @@ def report(command: str, sent: Manifest, took: float, damaged: str) -> None:
 
 
 def end(caught: Sequence[int], sent: Manifest) -> None:
-    """End with the exit code of a signal that asked to stop, or with 1 where lines were refused."""
+    """Exit with the code of a signal that asked to stop, or with 1 where lines were refused."""
     if caught:
         raise typer.Exit(128 + caught[0])
     if sent.refused:

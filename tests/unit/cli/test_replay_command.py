@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -18,10 +19,10 @@ import typer
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from simulator.replay.command import replay
-from simulator.run.command import RESOLVE
+from cli.replay import replay
+from cli.target import Choice
+from pipeline import deployment
 from simulator.run.manifest import Manifest
-from simulator.sinks.choice import SinkChoice
 from telemetry.reading.codec import decode_batch
 from telemetry.registry.registry import parse_registry
 
@@ -33,7 +34,7 @@ OF_TODAY = "".join(f"{NOW - dt.timedelta(minutes=9 - n):%Y-%m-%dT%H:%M:%SZ},{'ab
 
 
 def iot_replay(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], obj=Choice(aws=True, stage="dev"))
 
 
 @pytest.fixture
@@ -76,8 +77,7 @@ def test_should_say_what_is_left_out_and_what_will_be_quarantined(bad: Path) -> 
 def test_should_show_what_it_would_do_and_send_nothing(bad: Path, tmp_path: Path) -> None:
     lines = tmp_path / "lines.jsonl"
     result = iot_replay(
-        bad, "--map", "battery=temp / 100", "--start", "2026-03-01T09:30:00Z", "--dry-run", "--sink", "file",
-        "--path", lines,
+        bad, "--map", "battery=temp / 100", "--start", "2026-03-01T09:30:00Z", "--dry-run", "--sink", f"file:{lines}",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     shown = result.stdout.splitlines()
@@ -101,7 +101,7 @@ def test_should_show_what_it_would_do_and_send_nothing(bad: Path, tmp_path: Path
 def test_should_write_a_file_a_manifest_and_a_registry(rows: Path, tmp_path: Path) -> None:
     lines, manifest, registry = tmp_path / "lines.jsonl.gz", tmp_path / "run.json", tmp_path / "devices.csv"
     result = iot_replay(
-        rows, "--no-pace", "--sink", "file", "--path", lines, "--manifest", manifest, "--registry", registry,
+        rows, "--no-pace", "--sink", f"file:{lines}", "--manifest", manifest, "--registry", registry,
         "--map", "site='hall'", "--devices-per-gateway", 1,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
@@ -151,8 +151,8 @@ def test_should_warn_of_times_that_the_pipeline_refuses(arguments: Sequence[str]
         (("--timezone", "Nowhere"), "--timezone Nowhere: "),
         (("--no-pace", "--speed", "2"), "--speed and --no-pace both"),
         (("--no-shift", "--start", "2026-01-01"), "give one of them"),
-        (("--sink", "file"), "--sink file needs --path"),
-        (("--stream", "readings"), "--stream is for --sink kinesis"),
+        (("--sink", "file"), "--sink file: the path is missing; write file:PATH"),
+        (("--dry-run", "--sink", "pigeon"), "unknown sink 'pigeon'"),
         (("--manifest", "/nowhere/run.json"), "no folder /nowhere"),
         (("/nowhere/*.parquet",), "there is no file /nowhere/*.parquet"),
     ],
@@ -166,19 +166,10 @@ def test_should_say_in_one_line_what_does_not_fit(arguments: Sequence[str], word
 
 
 @mock_aws
-def test_should_put_records_on_the_stream_that_the_mounting_program_knows(rows: Path) -> None:
+def test_should_put_records_on_the_deployments_stream(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     boto3.client("kinesis").create_stream(StreamName="the-usual", ShardCount=1)
-    mounted = typer.Typer()
-
-    @mounted.callback()
-    def choose(context: typer.Context) -> None:
-        def resolve(choice: SinkChoice) -> SinkChoice:
-            return msgspec.structs.replace(choice, stream=choice.stream or "the-usual")
-
-        context.meta[RESOLVE] = resolve
-
-    mounted.command("replay")(replay)
-    result = CliRunner().invoke(mounted, ["replay", str(rows), "--no-pace", "--sink", "kinesis"])
+    monkeypatch.setattr(deployment, "find", lambda *_: SimpleNamespace(stream_name="the-usual"))
+    result = iot_replay(rows, "--no-pace", "--sink", "kinesis")
     assert result.exit_code == 0, result.stderr
     assert "sent 10 lines" in result.stderr
 
@@ -188,7 +179,7 @@ def test_should_put_the_past_into_the_raw_zone_at_its_own_time(bad: Path, tmp_pa
     client = boto3.client("s3")
     client.create_bucket(Bucket="raw")
     manifest = tmp_path / "run.json"
-    result = iot_replay(bad, "--no-pace", "--no-shift", "--sink", "raw-zone", "--bucket", "raw", "--manifest", manifest)
+    result = iot_replay(bad, "--no-pace", "--no-shift", "--sink", "raw-zone://raw", "--manifest", manifest)
     assert result.exit_code == 0, result.stderr
     assert "--start" not in result.stderr
     (found,) = client.list_objects_v2(Bucket="raw")["Contents"]
@@ -197,12 +188,12 @@ def test_should_put_the_past_into_the_raw_zone_at_its_own_time(bad: Path, tmp_pa
     assert sent.arrived_from == sent.started_at == dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
-COMMAND = "import typer; from simulator.replay.command import replay; typer.run(replay)"
+COMMAND = "from cli.main import main; main()"
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
     """The real command, in a process of its own."""
-    command = [sys.executable, "-c", COMMAND, *map(str, arguments)]
+    command = [sys.executable, "-c", COMMAND, "replay", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3])
 
 

@@ -1,4 +1,4 @@
-"""What goes out: one record is a batch of one gateway."""
+"""Lines to records: one record is a batch of one gateway."""
 
 from __future__ import annotations
 
@@ -9,24 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.models.randomness import Places
-
-#: The most bytes in a record. Kinesis takes more, but what Firehose reads from the stream may not be larger:
-#: https://docs.aws.amazon.com/firehose/latest/dev/limits.html
-MAX_RECORD_BYTES = 1_000 * 1024
-
-#: Records that are ready go to the sink together up to this size, bytes, unless asked otherwise.
-OUTBOX_BYTES = 1024 * 1024
+from simulator.sinks.record import MAX_RECORD_BYTES, Record
 
 _MICROSECONDS = 1_000_000
-
-
-class Record(NamedTuple):
-    """A gateway's batch, how many lines it has, and when it is sent: Unix time, of a simulation the simulated one."""
-
-    gateway: str
-    payload: bytes
-    lines: int
-    at: float = 0.0
 
 
 class Parcel(NamedTuple):
