@@ -6,13 +6,13 @@ context wins. A key that is not known, a value that is out of bounds and a half-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from aws_cdk import RemovalPolicy
 
-from cdk.schedule import Schedule, parse_schedule
 from telemetry.reading.model import MAX_LATENESS
 
 Stage = Literal["dev", "staging", "prod"]
@@ -22,6 +22,10 @@ RawDays = Annotated[int, msgspec.Meta(ge=MAX_LATENESS.days + 2, le=36500)]
 #: When objects move to a cheaper storage class; 0 leaves them where they are.
 ArchiveDays = Annotated[int, msgspec.Meta(ge=0, le=36500)]
 Email = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+#: CloudWatch evaluates an alarm over seven days at most:
+#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+StaleHours = Annotated[int, msgspec.Meta(ge=0, le=7 * 24)]
 
 #: The retentions CloudWatch Logs takes, in days:
 #: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -35,6 +39,12 @@ EtlEngine = Literal["pythonshell", "spark"]
 #: Glacier Instant Retrieval bills every object for at least as long:
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-compare
 GLACIER_MINIMUM_DAYS = 90
+
+#: https://docs.aws.amazon.com/glue/latest/dg/monitor-data-warehouse-schedule.html
+_SCHEDULE = re.compile(r"cron\((\S+ +){5}\S+\)")
+_HOURLY = "cron(10 * * * ? *)"
+#: The hours after which tables count as stale where the schedule is the default: two runs may fail, the third may not.
+_HOURLY_STALE_AFTER = 3
 
 _ENVIRONMENT_PREFIX = "IOT_PIPELINE_"
 _HOW = f"(set with -c key=value or {_ENVIRONMENT_PREFIX}KEY=value)"
@@ -78,8 +88,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     ``curated_retention_days`` unset keeps the curated tables for ever. ``raw_archive_after_days`` and
     ``curated_archive_after_days`` are when objects move to a cheaper storage class, see ``cdk.constructs.storage``;
-    0 is never. ``delete_data_on_destroy`` is the second, explicit word without which ``cdk destroy`` leaves every
-    bucket and table with data in place.
+    0 is never. ``curated_stale_after_hours`` must be set with any ``curate_schedule`` but the default.
+    ``delete_data_on_destroy`` is the second, explicit word without which ``cdk destroy`` leaves every bucket and table
+    with data in place.
     """
 
     stage: Stage = "dev"
@@ -95,7 +106,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     curated_archive_after_days: ArchiveDays
     query_results_retention_days: Days = 7
     log_retention_days: LogRetention
-    curate_schedule: str = "cron(10 * * * ? *)"
+    curate_schedule: str = _HOURLY
+    curated_stale_after_hours: StaleHours | None = None
     etl_engine: EtlEngine = "pythonshell"
     athena_scan_limit_gb: Annotated[float, msgspec.Meta(ge=0.01, le=100_000)] = 10.0
     delete_data_on_destroy: bool = False
@@ -107,11 +119,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("shards goes with stream_mode=provisioned; an on-demand stream scales by itself")
         if self.stage == "prod" and self.delete_data_on_destroy:
             raise ValueError("delete_data_on_destroy is refused for stage=prod; empty and delete its buckets by hand")
-        try:
-            parse_schedule(self.curate_schedule)
-        except ValueError as error:
-            raise ValueError(f"curate_schedule={self.curate_schedule} cannot be used: {error}") from None
+        self._check_schedule()
         self._check_archives()
+
+    def _check_schedule(self) -> None:
+        schedule = self.curate_schedule
+        if not _SCHEDULE.fullmatch(schedule) or schedule.count("?") != 1:
+            raise ValueError(
+                f"curate_schedule={schedule} is not a schedule of Glue: write cron(Minutes Hours Day-of-month Month "
+                f"Day-of-week Year) in UTC, with ? for one of the two days, such as {_HOURLY}; Glue has no rate()"
+            )
+        if schedule != _HOURLY and self.curated_stale_after_hours is None:
+            raise ValueError(
+                f"curate_schedule={schedule} needs curated_stale_after_hours, when to alarm on old tables: write three "
+                "times the longest wait between two runs, such as 18 for a run every six hours, or 0 for no alarm"
+            )
 
     def _check_archives(self) -> None:
         archived, kept = self.raw_archive_after_days, self.raw_retention_days
@@ -129,9 +151,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
 
     @property
-    def schedule(self) -> Schedule:
-        """When the curation job starts."""
-        return parse_schedule(self.curate_schedule)
+    def stale_after_hours(self) -> int:
+        """The hours without new curated readings after which to alarm; 0 is never."""
+        return _HOURLY_STALE_AFTER if self.curated_stale_after_hours is None else self.curated_stale_after_hours
 
     @property
     def data_removal(self) -> RemovalPolicy:

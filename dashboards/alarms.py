@@ -22,9 +22,6 @@ _REJECTED_PERCENT = 1.0
 #: Healthy runs find readings that are minutes old.
 _STALE_SECONDS = 2 * 3600
 
-#: Two whole runs may fail; the third does not.
-_RUNS_TO_STALE = 3
-
 #: A message that wakes a group is sent up to 90 s ahead, and its age counts from then. What is five minutes old waits
 #: for a notifier that does not come.
 _LATE_NOTIFICATION_SECONDS = 300
@@ -238,14 +235,10 @@ def _lake(watched: Watched) -> list[AlarmSpec]:
 
 
 def _stale(watched: Watched) -> list[AlarmSpec]:
-    """On tables that stay old; none where days without a run are meant, which no alarm can tell from a failure.
-
-    Three days are the longest it looks back then, and CloudWatch looks back seven:
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
-    """
-    if watched.curate_wait_hours is None:
+    """Return the alarm on tables that get no new readings, unless it is switched off."""
+    hours = watched.stale_after_hours
+    if not hours:
         return []
-    hours = _RUNS_TO_STALE * watched.curate_wait_hours
     return [
         AlarmSpec(
             "curated-data-stale",

@@ -29,8 +29,8 @@ class Watched(NamedTuple):
     """The resources of one stage.
 
     The deliveries are names of Firehose delivery streams; ``curate_failures_rule`` is the name of the EventBridge
-    rule that sees the job fail. ``curate_wait_hours`` is the longest time between two of its scheduled runs, None where
-    there are days without one. ``tables`` are those of alerts and groups, ``buckets`` the raw zone's and the lake's, by
+    rule that matches failed runs of the job. ``stale_after_hours`` is how long the curated tables may get no new
+    readings, 0 for any time. ``tables`` are those of alerts and groups, ``buckets`` the raw zone's and the lake's, by
     what the dashboard calls them; ``workgroup`` is Athena's, by name.
     """
 
@@ -48,7 +48,7 @@ class Watched(NamedTuple):
     transitions_failures: sqs.IQueue
     alerts_topic: sns.ITopic
     curate_failures_rule: str
-    curate_wait_hours: int | None
+    stale_after_hours: int
     tables: dict[str, dynamodb.ITable]
     buckets: dict[str, s3.IBucket]
     workgroup: str

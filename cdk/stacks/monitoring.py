@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Annotations, CfnOutput, Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_s3 as s3
 from aws_cdk.aws_cloudwatch import IAlarm, Metric
@@ -71,15 +71,11 @@ class MonitoringStack(Stack):
             transitions_failures=alerts.transitions_failures,
             alerts_topic=alerts.topic,
             curate_failures_rule=names.curate_failures_rule,
-            curate_wait_hours=settings.schedule.longest_wait_hours,
+            stale_after_hours=settings.stale_after_hours,
             tables={"alerts": alerts.state_table, "groups": alerts.group_table},
             buckets={"the raw zone": raw_bucket, "the lake": lake_bucket},
             workgroup=names.workgroup,
         )
-        if watched.curate_wait_hours is None:
-            Annotations.of(self).add_info(
-                f"no alarm curated-data-stale: curate_schedule={settings.curate_schedule} leaves out days"
-            )
         specs = alarm_specs(watched)
         if not supports(self, target, "alarms on metric math"):
             specs = [spec for spec in specs if isinstance(spec.metric, Metric)]

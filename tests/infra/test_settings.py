@@ -78,8 +78,17 @@ def test_should_refuse_a_variable_that_is_no_setting() -> None:
         ({"raw_retention_days": "30"}, r">= 32.*raw_retention_days"),
         ({"log_retention_days": "15"}, r"log_retention_days=15 is none of 1, 3, .*14, 30"),
         ({"alert_emails": "nobody"}, r"alert_emails"),
-        ({"curate_schedule": "rate(1 hour)"}, r"curate_schedule=rate\(1 hour\) cannot be used: .*Glue has no rate\(\)"),
-        ({"curate_schedule": "cron(* * * * ? *)"}, r"curate_schedule=.* less than 5 minutes apart"),
+        ({"curate_schedule": "rate(1 hour)"}, r"curate_schedule=rate\(1 hour\) is not a .*Glue has no rate\(\)"),
+        ({"curate_schedule": "10 * * * ? *"}, r"is not a schedule of Glue: write cron\(Minutes Hours "),
+        ({"curate_schedule": "cron(10 * * * *)"}, r"is not a schedule of Glue"),
+        ({"curate_schedule": "cron(10 * * * * *)"}, r"with \? for one of the two days"),
+        ({"curate_schedule": "cron(10 * ? * ? *)"}, r"with \? for one of the two days"),
+        (
+            {"curate_schedule": "cron(0 */6 * * ? *)"},
+            r"curate_schedule=.* needs curated_stale_after_hours, .* such as 18 for a run every six hours, or 0",
+        ),
+        ({"curated_stale_after_hours": "-1"}, r">= 0.*curated_stale_after_hours"),
+        ({"curated_stale_after_hours": "169"}, r"<= 168.*curated_stale_after_hours"),
         ({"etl_engine": "emr"}, r"etl_engine=emr is none of pythonshell, spark"),
         ({"raw_archive_after_days": "-1"}, r">= 0.*raw_archive_after_days"),
         (
@@ -101,6 +110,19 @@ def test_should_say_what_is_wrong_with_a_setting(context: dict[str, str], messag
         load(context, {})
 
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("context", "hours"),
+    [
+        ({}, 3),
+        ({"curated_stale_after_hours": "6"}, 6),
+        ({"curate_schedule": "cron(0 3 ? * MON-FRI *)", "curated_stale_after_hours": "0"}, 0),
+        ({"curate_schedule": "cron(0/15 * * JAN,JUL ? 2026)", "curated_stale_after_hours": "3"}, 3),
+    ],
+)
+def test_should_know_when_tables_are_stale(context: dict[str, str], hours: int) -> None:
+    assert load(context, {}).stale_after_hours == hours
 
 
 def test_should_archive_in_production_what_late_readings_no_longer_reach() -> None:
