@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from evaluation.playback import TICK
-from lambdas.notifier.carry import LONGEST_WAKE_SECONDS
+from lambdas.notifier.dispatcher import LONGEST_WAKE_SECONDS
 from pipeline.inbox import Received
 from simulator.sinks.record import Record
 from telemetry.alerting.evaluate import advance, evaluate, silent

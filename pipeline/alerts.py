@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import boto3
 import msgspec
 
-from lambdas.store.recents import RECENT_PART
+from lambdas.store.recent import RECENT_PART
 from lambdas.store.rules_object import RulesObject
 from lambdas.store.states import ALERTS_PART, decode_item
 from pipeline.athena import query

@@ -7,13 +7,12 @@ one conditional put, send the transitions, forget them. Whoever is interrupted i
 from __future__ import annotations
 
 import datetime as dt
-import random
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.store.backoff import BACKOFF, TRIES, Backoff
 from lambdas.store.items import ItemConflictError, ItemsUnavailableError
 from lambdas.store.queue import SendError, TransitionsQueue
 from lambdas.store.states import StateTable, VersionedState
@@ -30,9 +29,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["acknowledged", "snoozed", "disabled"]
 
-#: How often an order is tried while the detector changes the same gateway's state, and what full jitter waits between.
-_TRIES = 6
-_BACKOFF_SECONDS = 0.1
+#: The first wait before an order is tried again because the detector has changed the gateway's state, in seconds.
+_CONFLICT_BACKOFF = 0.2
 
 
 class Orders:
@@ -46,14 +44,14 @@ class Orders:
         *,
         who: str,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
-        sleep: Callable[[float], None] = time.sleep,
+        backoff: Backoff = BACKOFF,
     ) -> None:
         self._states = states
         self._queue = queue
         self._rules = rules
         self._who = who
         self._clock = clock
-        self._sleep = sleep
+        self._backoff = backoff
 
     def hold(self, place: Place, kind: Kind, why: str, lasts: dt.timedelta | None) -> Hold:
         """Put a hold on an alert, active or not; ``lasts`` is how long a snooze does.
@@ -88,8 +86,7 @@ class Orders:
         return ended[0]
 
     def _give(self, place: Place, decide: Callable[[GatewayState], Evaluation]) -> None:
-        for attempt in range(_TRIES):
-            self._sleep(random.random() * _BACKOFF_SECONDS * (2**attempt - 1))  # noqa: S311 (no secret)
+        for _ in self._backoff.tries(_CONFLICT_BACKOFF):
             try:
                 before = self._settled(place.gateway)
                 committed = self._commit(before, place, decide)
@@ -98,7 +95,7 @@ class Orders:
             self._tell(committed, f"the order on {_words(place)} is in force")
             return
         raise PipelineError(
-            f"the alerts of {place.gateway} keep changing: {_TRIES} tries failed and nothing was changed; try again"
+            f"the alerts of {place.gateway} keep changing: {TRIES} tries failed and nothing was changed; try again"
         )
 
     def _settled(self, gateway: str) -> VersionedState:

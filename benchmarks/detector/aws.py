@@ -88,10 +88,8 @@ class _Table(_Client):
                 item.pop(name, None)
 
     def _check_version(self, key: tuple[str, str], request: dict[str, Any]) -> None:
-        (expected,) = (
-            value for name, value in request["ExpressionAttributeValues"].items() if name in (":expected", ":version")
-        )
-        if key in self._items and self._items[key]["version"] != expected:
+        values = request.get("ExpressionAttributeValues", {})
+        if key in self._items and self._items[key]["version"] != values.get(":expected", values.get(":version")):
             raise _refused("ConditionalCheckFailedException")
 
 

@@ -14,9 +14,9 @@ from typing import Protocol
 import msgspec
 from aws_lambda_powertools import Logger
 
+from lambdas.detector.recent_cache import RecentCache
 from lambdas.detector.records import Record
 from lambdas.store.items import ItemConflictError
-from lambdas.store.recents import Recents
 from lambdas.store.states import VersionedState
 from telemetry.alerting.evaluate import evaluate
 from telemetry.alerting.state import GatewayState
@@ -85,7 +85,7 @@ class Detection:
         *,
         rules: RuleSet,
         states: States,
-        recents: Recents,
+        recents: RecentCache,
         queue: Queue,
         gateways: Iterable[str],
         clock: Callable[[], dt.datetime],

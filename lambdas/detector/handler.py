@@ -15,11 +15,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from lambdas.detector.detect import Detection, Tally
+from lambdas.detector.recent_cache import RecentCache
 from lambdas.detector.records import Event, decode_event
 from lambdas.detector.settings import Settings
 from lambdas.store.environment import load
 from lambdas.store.queue import TransitionsQueue
-from lambdas.store.recents import Recents, RecentTable
+from lambdas.store.recent import RecentTable
 from lambdas.store.rules_object import RulesObject
 from lambdas.store.states import StateTable
 from telemetry.rules.parse import parse_rules
@@ -49,7 +50,7 @@ rules = RulesObject(
 )
 dynamodb = boto3.client("dynamodb", config=_CLIENTS)
 states = StateTable(dynamodb, settings.state_table)
-recents = Recents(RecentTable(dynamodb, settings.state_table), clock=_now)
+recents = RecentCache(RecentTable(dynamodb, settings.state_table), clock=_now)
 queue = TransitionsQueue(boto3.client("sqs", config=_CLIENTS), settings.transitions_queue_url)
 
 

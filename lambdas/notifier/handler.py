@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from lambdas.notifier.carry import Carrier, Tally
+from lambdas.notifier.dispatcher import Dispatcher, Tally
 from lambdas.notifier.notify import Notifier
 from lambdas.notifier.settings import Settings
 from lambdas.store.environment import load
@@ -62,14 +62,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     current = rules.current()
-    carrier = Carrier(rules=current, groups=groups, queue=queue, topic=topic, clock=_now)
-    notifier = Notifier(rules=current, groups=groups, lake=lake, carrier=carrier)
+    dispatcher = Dispatcher(rules=current, groups=groups, queue=queue, topic=topic, clock=_now)
+    notifier = Notifier(rules=current, groups=groups, lake=lake, dispatcher=dispatcher)
     messages, unreadable = _decoded(event["Records"])
     failed = {record["messageId"] for record in event["Records"]}
     try:
         failed = unreadable | notifier.process(messages)
     finally:
-        _emit(carrier.tally, len(failed))
+        _emit(dispatcher.tally, len(failed))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
 
 

@@ -1,4 +1,4 @@
-"""What happens to a batch of the queue's messages: to the lake, into the groups, and what is due to the topic."""
+"""Notification of a batch of the queue's messages: to the lake, into the groups, and what is due to the topic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.notifier.carry import Carrier
+from lambdas.notifier.dispatcher import Dispatcher
 from lambdas.store.groups import GroupTable, Stored
 from lambdas.store.lake import AlertsLake, LakeError
 from telemetry.alerting.transitions import Transition
@@ -24,7 +24,7 @@ logger = Logger(child=True)
 
 
 class _Work(msgspec.Struct):
-    """What an invocation brings to one item of the table, and the ids of the messages that it came in."""
+    """An invocation's transitions for one item of the table, and the ids of the messages that they came in."""
 
     labels: dict[str, str] = {}
     transitions: list[Transition] = []
@@ -37,36 +37,36 @@ class _Work(msgspec.Struct):
 
 
 class Notifier:
-    """One invocation's work on its messages, all of a group's together."""
+    """One invocation: its messages, all of a group's together."""
 
-    def __init__(self, *, rules: RuleSet, groups: GroupTable, lake: AlertsLake, carrier: Carrier) -> None:
+    def __init__(self, *, rules: RuleSet, groups: GroupTable, lake: AlertsLake, dispatcher: Dispatcher) -> None:
         self._rules = rules
         self._groups = groups
         self._lake = lake
-        self._carrier = carrier
+        self._dispatcher = dispatcher
 
     def process(self, messages: Messages) -> set[str]:
-        """Process messages by their ids; returns the ids of those that have to be delivered again.
+        """Process messages by their ids; return the ids of those to deliver again.
 
         Raises :class:`~lambdas.store.items.ItemsUnavailableError` if the groups cannot be read.
         """
         failed = self._to_lake(messages)
-        # The sources first: what they inhibit must not be told by the groups that are due now.
+        # The sources first: groups that are due now must not report what they inhibit.
         for rule, work in self._by_source(messages).items():
-            failed |= self._remember(rule, work)
+            failed |= self._record_source(rule, work)
         groups = self._by_group(messages)
         stored = self._groups.load(groups)
         for key, work in groups.items():
-            failed |= self._carry(key, work, stored[key])
+            failed |= self._dispatch(key, work, stored[key])
         return failed
 
     def _to_lake(self, messages: Messages) -> set[str]:
-        """Nobody waits for the lake: if it takes nothing, alerts are told all the same and the messages come again."""
+        """Write to the lake. It never blocks notifications: if a write fails, SQS delivers the messages again."""
         batches = {message_id: message for message_id, message in messages.items() if isinstance(message, Batch)}
         try:
             self._lake.put([transition for batch in batches.values() for transition in batch.transitions])
         except (LakeError, ClientError, BotoCoreError):
-            logger.exception("the lake does not take the transitions; they are delivered again")
+            logger.exception("the transitions could not be written to the lake; they are delivered again")
             return set(batches)
         return set()
 
@@ -88,26 +88,26 @@ class Notifier:
                 works.setdefault(message.group, _Work()).wakes.add(message_id)
         return works
 
-    def _remember(self, rule: str, work: _Work) -> set[str]:
+    def _record_source(self, rule: str, work: _Work) -> set[str]:
         try:
-            self._carrier.remember(rule, work.transitions)
+            self._dispatcher.record_source(rule, work.transitions)
         except Exception:  # whatever it is, the groups go on
             logger.exception("a source of inhibition could not be written; its messages are delivered again", rule=rule)
             return work.batches
         return set()
 
-    def _carry(self, key: str, work: _Work, stored: Stored) -> set[str]:
-        """Bring a group forward; returns the ids of the messages to deliver again."""
+    def _dispatch(self, key: str, work: _Work, stored: Stored) -> set[str]:
+        """Merge and publish; return the ids of the messages to deliver again."""
         try:
-            committed = self._carrier.take_in(Group(key=key, labels=work.labels), work.transitions, stored)
+            committed = self._dispatcher.update_group(Group(key=key, labels=work.labels), work.transitions, stored)
         except Exception:  # whatever it is, the other groups go on
             logger.exception("a group could not be written; its messages are delivered again", group=key)
             return work.batches | work.wakes
         try:
             if committed:
-                self._carrier.follow_up(committed)
+                self._dispatcher.publish(committed)
         except Exception:  # as above
-            # The group has taken the transitions in, and what it has to tell is in its outbox.
+            # The transitions are merged, and the notification is in the group's outbox.
             logger.exception("a notification was not published; it is published again in a minute", group=key)
             return work.wakes
         return set()

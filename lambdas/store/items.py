@@ -1,14 +1,19 @@
-"""How DynamoDB is read and when an item is due: what the tables of alerts and of groups have in common."""
+"""Items of a DynamoDB table, each with a version: written only if nobody else has written it since it was read.
+
+An item that waits for a moment has ``due``, in Unix seconds, and is in the index of that name.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-import random
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.store.backoff import BACKOFF, TRIES, Backoff
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -17,75 +22,139 @@ if TYPE_CHECKING:
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_KEYS_PER_BATCH_GET = 100
 
-#: The index of what is due, and how many partitions it is spread over: each takes 1,000 writes a second.
+#: The index of due items, and the number of partitions it is spread over: each accepts 1,000 writes a second.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 DUE_INDEX = "due"
 TIMERS = 8
 
-#: How often a throttled read is tried, and what full jitter waits between: a second in all at the most.
-_MAX_READS = 6
-_BACKOFF_SECONDS = 0.02
+#: The first wait of a throttled read, in seconds: a second in all at the most.
+_READ_BACKOFF = 0.04
 
+#: The names and texts of an item's key, the partition key first.
+Key = Mapping[str, str]
 Item = Mapping[str, "AttributeValueTypeDef"]
 
 
 class ItemsUnavailableError(Exception):
-    """DynamoDB does not give the items; what needs them has to be tried again."""
+    """DynamoDB left items unread; what needs them has to be tried again."""
 
 
 class ItemConflictError(Exception):
-    """Somebody else changed the item since it was read; read again and work it out again."""
+    """Somebody else has changed the item since it was read; read it and decide again."""
 
 
-class ItemReader:
-    """Consistent reads of many items of one table."""
+class ItemTable:
+    """A table of versioned items."""
 
-    def __init__(
-        self,
-        client: DynamoDBClient,
-        table: str,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, client: DynamoDBClient, name: str, backoff: Backoff = BACKOFF) -> None:
         self._client = client
-        self._table = table
-        self._sleep = sleep
-        self._chance = chance
+        self._name = name
+        self._backoff = backoff
 
-    def read(self, keys: Sequence[Mapping[str, str]]) -> Iterator[Item]:
-        """The items there are for ``keys``; raises :class:`ItemsUnavailableError` if some stay unread."""
+    def read(self, keys: Sequence[Key]) -> Iterator[Item]:
+        """Read the items that exist, consistently; raises :class:`ItemsUnavailableError` if some stay unread."""
         for start in range(0, len(keys), MAX_KEYS_PER_BATCH_GET):
-            some = keys[start : start + MAX_KEYS_PER_BATCH_GET]
-            yield from self._read([{name: {"S": value} for name, value in key.items()} for key in some])
+            yield from self._read([_attributes(key) for key in keys[start : start + MAX_KEYS_PER_BATCH_GET]])
 
     def _read(self, keys: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
-        for attempt in range(_MAX_READS):
-            if attempt:
-                self._sleep(self._chance() * _BACKOFF_SECONDS * 2**attempt)
-            response = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
-            yield from response["Responses"].get(self._table, [])
-            left = response.get("UnprocessedKeys", {}).get(self._table)
+        for _ in self._backoff.tries(_READ_BACKOFF):
+            response = self._client.batch_get_item(RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}})
+            yield from response["Responses"].get(self._name, [])
+            left = response.get("UnprocessedKeys", {}).get(self._name)
             if not left:
                 return
             keys = left["Keys"]
-        raise ItemsUnavailableError(f"DynamoDB left {len(keys)} items unread, {_MAX_READS} times; it is throttling")
+        raise ItemsUnavailableError(f"DynamoDB left {len(keys)} items unread, {TRIES} times; it is throttling")
+
+    def put(self, key: Key, attributes: Item, expected_version: int, due: dt.datetime | None) -> int:
+        """Write an item and return its version, the one after ``expected_version``; 0 expects that there is no item.
+
+        Raises :class:`ItemConflictError` if the version is another one.
+        """
+        version = expected_version + 1
+        item = {**_attributes(key), "version": _number(version), **attributes, **_due_attributes(key, due)}
+        try:
+            if expected_version:
+                self._client.put_item(
+                    TableName=self._name,
+                    Item=item,
+                    ConditionExpression="version = :expected",
+                    ExpressionAttributeValues={":expected": _number(expected_version)},
+                )
+            else:
+                self._client.put_item(
+                    TableName=self._name, Item=item, ConditionExpression="attribute_not_exists(version)"
+                )
+        except ClientError as error:
+            raise _conflict(error, key, expected_version) from error
+        return version
+
+    def delete(self, key: Key, expected_version: int) -> None:
+        """Delete an item; raises :class:`ItemConflictError` if its version is another one."""
+        try:
+            self._client.delete_item(
+                TableName=self._name,
+                Key=_attributes(key),
+                ConditionExpression="version = :expected",
+                ExpressionAttributeValues={":expected": _number(expected_version)},
+            )
+        except ClientError as error:
+            raise _conflict(error, key, expected_version) from error
+
+    def reschedule(self, key: Key, version: int, due: dt.datetime | None, *, remove: Iterable[str] = ()) -> None:
+        """Change when an item is due and remove attributes, without a new version; nothing if it has a newer one."""
+        attributes = _due_attributes(key, due)
+        removed = ", ".join([*remove, *(() if due else ("timer", "due"))])
+        update = [f"SET {', '.join(f'{name} = :{name}' for name in attributes)}"] if attributes else []
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=_attributes(key),
+                UpdateExpression=" ".join([*update, *([f"REMOVE {removed}"] if removed else [])]),
+                ConditionExpression="version = :version",
+                ExpressionAttributeValues={
+                    ":version": _number(version),
+                    **{f":{name}": value for name, value in attributes.items()},
+                },
+            )
+        except ClientError as error:
+            if not _is_conflict(error):
+                raise
 
 
-def due_attributes(key: str, due: dt.datetime | None) -> dict[str, AttributeValueTypeDef]:
-    """What puts an item into the index of what is due; nothing for one that waits for nothing."""
+def _attributes(key: Key) -> dict[str, AttributeValueTypeDef]:
+    return {name: {"S": value} for name, value in key.items()}
+
+
+def _number(value: int) -> AttributeValueTypeDef:
+    return {"N": str(value)}
+
+
+def _is_conflict(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _conflict(error: ClientError, key: Key, version: int) -> Exception:
+    """Return the error to raise for a conditional write that failed: DynamoDB's own, unless it is the condition."""
+    if not _is_conflict(error):
+        return error
+    return ItemConflictError(f"the item {' '.join(key.values())} is no longer version {version}")
+
+
+def _due_attributes(key: Key, due: dt.datetime | None) -> dict[str, AttributeValueTypeDef]:
+    """Return what puts an item into the index of due items; nothing for one that waits for nothing."""
     if due is None:
         return {}
-    return {"timer": {"N": str(timer(key))}, "due": {"N": str(math.ceil(due.timestamp()))}}
+    return {"timer": _number(timer(next(iter(key.values())))), "due": _number(math.ceil(due.timestamp()))}
 
 
 def timer(key: str) -> int:
-    """The index's partition of a key."""
+    """Return the index's partition of a partition key."""
     return zlib.crc32(key.encode()) % TIMERS
 
 
 def due_keys(client: DynamoDBClient, table: str, now: dt.datetime) -> Iterator[dict[str, str]]:
-    """The keys of what is due, from the index alone, the longest due first in each partition."""
+    """Yield the keys of due items, from the index alone, the longest due first in each partition."""
     pages = client.get_paginator("query")
     for number in range(TIMERS):
         for page in pages.paginate(

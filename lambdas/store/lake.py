@@ -1,14 +1,14 @@
-"""Transitions to the lake, through a delivery stream of their own."""
+"""The alerts' delivery stream (Firehose), which writes transitions to the lake."""
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lambdas.store.backoff import BACKOFF, TRIES, Backoff
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.queue import json_text
+from telemetry.text.batches import limited_batches
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient
@@ -18,9 +18,8 @@ MAX_RECORDS_PER_PUT = 500
 MAX_BYTES_PER_PUT = 4 * 1024 * 1024
 MAX_BYTES_PER_RECORD = 1000 * 1024
 
-#: How often refused records are tried, and what full jitter waits between: three seconds in all at the most.
-_MAX_PUTS = 6
-_BACKOFF_SECONDS = 0.05
+#: The first wait before refused records are put again, in seconds: three seconds in all at the most.
+_PUT_BACKOFF = 0.1
 
 
 class LakeError(Exception):
@@ -28,34 +27,27 @@ class LakeError(Exception):
 
 
 class AlertsLake:
-    """The delivery stream: JSON lines, as many a record as fit, because each is billed as a multiple of 5 KB.
+    """The delivery stream: JSON lines, as many per record as fit, because each is billed as a multiple of 5 KB.
 
     https://aws.amazon.com/firehose/pricing/
     """
 
-    def __init__(
-        self,
-        client: FirehoseClient,
-        delivery_stream: str,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, client: FirehoseClient, delivery_stream: str, backoff: Backoff = BACKOFF) -> None:
         self._client = client
         self._delivery_stream = delivery_stream
-        self._sleep = sleep
-        self._chance = chance
+        self._backoff = backoff
 
     def put(self, transitions: Sequence[Transition]) -> None:
-        """Hand all transitions over; raises :class:`LakeError` if Firehose keeps refusing some."""
-        for request in _requests(_records(transitions)):
+        """Put all transitions; raises :class:`LakeError` if Firehose keeps refusing some."""
+        lines = (json_text(transition).encode() + b"\n" for transition in transitions)
+        records = map(b"".join, limited_batches(lines, len, most_bytes=MAX_BYTES_PER_RECORD))
+        for request in limited_batches(records, len, most_bytes=MAX_BYTES_PER_PUT, most=MAX_RECORDS_PER_PUT):
             self._put(request)
 
     def _put(self, records: Sequence[bytes]) -> None:
         left = records
         codes: set[str] = set()
-        for attempt in range(_MAX_PUTS):
-            self._sleep(self._chance() * _BACKOFF_SECONDS * (2**attempt - 1))
+        for _ in self._backoff.tries(_PUT_BACKOFF):
             response = self._client.put_record_batch(
                 DeliveryStreamName=self._delivery_stream, Records=[{"Data": record} for record in left]
             )
@@ -65,27 +57,5 @@ class AlertsLake:
                 return
             left, codes = [record for record, _ in refused], {code for _, code in refused}
         raise LakeError(
-            f"Firehose refused {len(left)} of {len(records)} records, {_MAX_PUTS} times: {', '.join(sorted(codes))}"
+            f"Firehose refused {len(left)} of {len(records)} records, {TRIES} times: {', '.join(sorted(codes))}"
         )
-
-
-def _records(transitions: Iterable[Transition]) -> Iterator[bytes]:
-    return map(b"".join, _packed((json_text(t).encode() + b"\n" for t in transitions), MAX_BYTES_PER_RECORD))
-
-
-def _requests(records: Iterable[bytes]) -> Iterator[list[bytes]]:
-    return _packed(records, MAX_BYTES_PER_PUT, MAX_RECORDS_PER_PUT)
-
-
-def _packed(parts: Iterable[bytes], max_bytes: int, max_parts: int | None = None) -> Iterator[list[bytes]]:
-    """The parts in their order, as many together as may be."""
-    together: list[bytes] = []
-    size = 0
-    for part in parts:
-        if together and (size + len(part) > max_bytes or len(together) == max_parts):
-            yield together
-            together, size = [], 0
-        together.append(part)
-        size += len(part)
-    if together:
-        yield together

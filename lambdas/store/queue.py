@@ -1,12 +1,13 @@
-"""The transitions queue: what the detector and the watchdog tell the notifier."""
+"""The transitions queue (SQS): changes of alerts, and wake-ups of groups, on their way to the notifier."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.queue import Wake, batches, encode_message
+from telemetry.text.batches import limited_batches
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -33,8 +34,9 @@ class TransitionsQueue:
         self._queue_url = queue_url
 
     def send(self, transitions: Sequence[Transition]) -> None:
-        """Send all transitions, in order; raises :class:`SendError` if SQS refused any, and sends nothing more then."""
-        for bodies in _requests(encode_message(batch) for batch in batches(transitions)):
+        """Send all transitions, in order; raises :class:`SendError` if SQS refused any, and then sends no more."""
+        messages = (encode_message(batch) for batch in batches(transitions))
+        for bodies in limited_batches(messages, _length, most_bytes=MAX_BYTES_PER_SEND, most=MAX_ENTRIES_PER_SEND):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
                 {"Id": str(index), "MessageBody": body} for index, body in enumerate(bodies)
             ]
@@ -49,15 +51,5 @@ class TransitionsQueue:
         self._client.send_message(QueueUrl=self._queue_url, MessageBody=encode_message(Wake(group)), DelaySeconds=delay)
 
 
-def _requests(bodies: Iterable[str]) -> Iterator[list[str]]:
-    request: list[str] = []
-    size = 0
-    for body in bodies:
-        length = len(body.encode())
-        if request and (len(request) == MAX_ENTRIES_PER_SEND or size + length > MAX_BYTES_PER_SEND):
-            yield request
-            request, size = [], 0
-        request.append(body)
-        size += length
-    if request:
-        yield request
+def _length(body: str) -> int:
+    return len(body.encode())

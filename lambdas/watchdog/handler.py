@@ -17,7 +17,7 @@ from botocore.config import Config
 from lambdas.store.environment import load
 from lambdas.store.items import due_keys
 from lambdas.store.queue import TransitionsQueue
-from lambdas.store.recents import RecentTable
+from lambdas.store.recent import RecentTable
 from lambdas.store.rules_object import RulesObject
 from lambdas.store.states import StateTable
 from lambdas.watchdog.settings import Settings

@@ -1,4 +1,4 @@
-"""What is due, gateway by gateway: timers, silences, and transitions that were left unsent."""
+"""Due gateways: timers, silences, and transitions that were left unsent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from lambdas.store.items import MAX_KEYS_PER_BATCH_GET, ItemConflictError
 from lambdas.store.queue import TransitionsQueue
-from lambdas.store.recents import RecentTable, WrittenRecent
+from lambdas.store.recent import RecentTable, WrittenRecent
 from lambdas.store.states import StateTable, VersionedState
 from telemetry.alerting.evaluate import Evaluation, advance, next_silence, silent
 from telemetry.alerting.recent import Recent
@@ -24,7 +24,7 @@ logger = Logger(child=True)
 
 
 class Watched(NamedTuple):
-    """What one run did: gateways looked at, those that failed, and transitions sent."""
+    """Counts of one run: gateways looked at, those that failed, and transitions sent."""
 
     gateways: int = 0
     failed: int = 0
@@ -69,11 +69,11 @@ class Watchdog:
         return list(pool.map(lambda gateway: self._watch_one(gateway, states[gateway], recents[gateway]), gateways))
 
     def _watch_one(self, gateway: str, before: VersionedState, written: WrittenRecent) -> int | None:
-        """How many transitions were sent; None for a gateway that failed."""
+        """Return the number of transitions sent; None for a gateway that failed."""
         try:
             return self._carry_forward(gateway, before, written)
         except ItemConflictError:
-            # The detector was quicker, and has seen what is due itself.
+            # The detector was quicker, and has done what is due itself.
             return 0
         except Exception:  # whatever it is, the other gateways go on
             logger.exception("a gateway is looked at again next minute", gateway=gateway)
@@ -96,7 +96,7 @@ class Watchdog:
         return sent + len(transitions)
 
     def _evaluate(self, before: VersionedState, recent: Recent, recent_lag: float) -> Evaluation:
-        """Timers, then silences. Where the detector is behind the stream, the gateway's clock is as far behind ours."""
+        """Evaluate timers, then silences. A detector that is behind the stream puts the clock back as far."""
         state, timed = advance(self._rules, before.state, self._now - dt.timedelta(seconds=before.lag))
         state, fallen = silent(self._rules, state, recent, self._now - dt.timedelta(seconds=recent_lag))
         return Evaluation(state, timed + fallen)

@@ -8,6 +8,7 @@ from typing import Any, Union
 import msgspec
 
 from telemetry.alerting.transitions import Transition
+from telemetry.text.batches import limited_batches
 
 #: Largest message, bytes: well under the 256 KiB that SQS accepts.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
@@ -41,17 +42,11 @@ def encode_message(message: Union[Batch, Wake]) -> str:
 
 def batches(transitions: Iterable[Transition]) -> Iterator[Batch]:
     """Split transitions into messages, in order, as many per message as fit."""
-    chunk: list[Transition] = []
-    size = 0
-    for transition in transitions:
-        length = len(json_text(transition).encode()) + 1
-        if chunk and size + length > MAX_BYTES_PER_MESSAGE:
-            yield Batch(chunk)
-            chunk, size = [], 0
-        chunk.append(transition)
-        size += length
-    if chunk:
-        yield Batch(chunk)
+    return map(Batch, limited_batches(transitions, _length, most_bytes=MAX_BYTES_PER_MESSAGE))
+
+
+def _length(transition: Transition) -> int:
+    return len(json_text(transition).encode()) + 1  # the comma
 
 
 def json_text(value: Any) -> str:

@@ -22,7 +22,7 @@ from glue_jobs.curate.metrics import NAMESPACE, publish
 from glue_jobs.curate.summary import Summary
 from lambdas.detector.detect import Tally as DetectorTally
 from lambdas.detector.settings import Settings as DetectorSettings
-from lambdas.notifier.carry import Tally as NotifierTally
+from lambdas.notifier.dispatcher import Tally as NotifierTally
 from lambdas.notifier.settings import Settings as NotifierSettings
 from lambdas.watchdog.settings import Settings as WatchdogSettings
 from pipeline.deployment import Deployment

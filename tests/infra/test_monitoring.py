@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from lambdas.notifier.carry import LONGEST_WAKE_SECONDS
+from lambdas.notifier.dispatcher import LONGEST_WAKE_SECONDS
 from tests.infra.conftest import ROOT, app_for, only, resources, templates_for
 
 RUNBOOKS = ROOT / "docs" / "runbooks"

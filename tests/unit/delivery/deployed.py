@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from lambdas.store.backoff import Backoff
 from telemetry.alerting.state import GatewayState
 from tests.eventsource import Clock, Discarded, Killed
 from tests.faulty_aws import S3, SNS, SQS, DynamoDB, Fault, Faults, Firehose
@@ -39,6 +40,8 @@ VARIABLES = (
     "RULES_KEY",
     "REGISTRY_KEY",
 )
+
+NO_WAITS = Backoff(sleep=lambda _: None)
 
 #: The queue's visibility timeout, and how often it tries: as the CDK app sets them, or less.
 VISIBILITY = 60
@@ -155,29 +158,25 @@ class Deployed:
         return self.clock.now.timestamp()
 
     def _detector(self, handler: Any) -> dict[str, Any]:
-        states = handler.StateTable(self._dynamodb, "state_table", reader=self._reader("state_table"))
-        recent_table = handler.RecentTable(self._dynamodb, "state_table", reader=self._reader("state_table"))
+        states = handler.StateTable(self._dynamodb, "state_table", NO_WAITS)
+        recent_table = handler.RecentTable(self._dynamodb, "state_table", NO_WAITS)
         if self._without_outbox:
             states = WithoutOutbox(states)
-        return {"states": states, "recents": handler.Recents(recent_table, clock=self.clock, chance=lambda: 0.0)}
+        return {"states": states, "recents": handler.RecentCache(recent_table, clock=self.clock, chance=lambda: 0.0)}
 
     def _watchdog(self, handler: Any) -> dict[str, Any]:
         return {
             "dynamodb": self._dynamodb,
-            "states": handler.StateTable(self._dynamodb, "state_table", reader=self._reader("state_table")),
-            "recents": handler.RecentTable(self._dynamodb, "state_table", reader=self._reader("state_table")),
+            "states": handler.StateTable(self._dynamodb, "state_table", NO_WAITS),
+            "recents": handler.RecentTable(self._dynamodb, "state_table", NO_WAITS),
         }
 
     def _notifier(self, handler: Any) -> dict[str, Any]:
         return {
-            "groups": handler.GroupTable(self._dynamodb, "group_table", reader=self._reader("group_table")),
+            "groups": handler.GroupTable(self._dynamodb, "group_table", NO_WAITS),
             "topic": handler.AlertsTopic(self._sns, "topic"),
-            "lake": handler.AlertsLake(self._firehose, "delivery", sleep=lambda _: None),
+            "lake": handler.AlertsLake(self._firehose, "delivery", NO_WAITS),
         }
-
-    def _reader(self, table: str) -> Any:
-        items = sys.modules["lambdas.store.items"]
-        return items.ItemReader(self._dynamodb, table, sleep=lambda _: None)
 
     # What came of it
 

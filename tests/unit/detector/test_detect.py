@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from lambdas.detector.detect import Detection, EarlierRecordFailedError
+from lambdas.detector.recent_cache import RecentCache
 from lambdas.detector.records import Record
 from lambdas.store.items import ItemConflictError
-from lambdas.store.recents import Recents, WrittenRecent
+from lambdas.store.recent import WrittenRecent
 from lambdas.store.states import VersionedState
 from telemetry.alerting.recent import Snapshot
 from telemetry.alerting.state import GatewayState, Position
@@ -87,7 +88,7 @@ def queue() -> Queue:
 
 
 def detection(states: MemoryStates, queue: Queue, rules: RuleSet = RULES) -> Detection:
-    recents = Recents(NoSoftState(), clock=lambda: NOW)  # type: ignore[arg-type]
+    recents = RecentCache(NoSoftState(), clock=lambda: NOW)  # type: ignore[arg-type]
     return Detection(rules=rules, states=states, recents=recents, queue=queue, gateways=["a", "b"], clock=lambda: NOW)
 
 

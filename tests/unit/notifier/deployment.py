@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from lambdas.notifier.carry import Carrier, Tally
+from lambdas.notifier.dispatcher import Dispatcher, Tally
 from lambdas.notifier.notify import Notifier
+from lambdas.store.backoff import Backoff
 from lambdas.store.groups import GroupTable
-from lambdas.store.items import ItemReader
 from lambdas.store.lake import AlertsLake
 from lambdas.store.queue import TransitionsQueue
 from lambdas.store.topic import AlertsTopic
@@ -36,6 +36,9 @@ rules:
 """)
 
 
+NO_WAITS = Backoff(sleep=lambda _: None)
+
+
 class Deployment:
     """One notifier. Its executions follow each other, but for those that overtake another one in the middle."""
 
@@ -53,24 +56,24 @@ class Deployment:
         groups = GroupTable(
             self.dynamodb,  # type: ignore[arg-type]
             "groups",
-            reader=ItemReader(self.dynamodb, "groups", sleep=lambda _: None),  # type: ignore[arg-type]
+            NO_WAITS,
         )
-        carrier = Carrier(
+        dispatcher = Dispatcher(
             rules=self.rules,
             groups=groups,
             queue=TransitionsQueue(self.sqs, "url"),  # type: ignore[arg-type]
             topic=AlertsTopic(self.sns, "arn"),  # type: ignore[arg-type]
             clock=self.clock,
-            sleep=lambda _: None,
+            backoff=NO_WAITS,
         )
-        lake = AlertsLake(self.firehose, "alerts", sleep=lambda _: None)  # type: ignore[arg-type]
-        notifier = Notifier(rules=self.rules, groups=groups, lake=lake, carrier=carrier)
+        lake = AlertsLake(self.firehose, "alerts", NO_WAITS)  # type: ignore[arg-type]
+        notifier = Notifier(rules=self.rules, groups=groups, lake=lake, dispatcher=dispatcher)
         try:
             failed = notifier.process({str(number): decode_message(body) for number, body in enumerate(bodies)})
         except (Killed, Exception):  # noqa: BLE001 - Lambda answers for the function then
             return list(bodies)
         finally:
-            self.tallies.append(carrier.tally)
+            self.tallies.append(dispatcher.tally)
         return [bodies[int(number)] for number in sorted(failed)]
 
     def _overtake(self, bodies: Sequence[str]) -> None:

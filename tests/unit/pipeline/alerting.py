@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import boto3
 import msgspec
 
-from lambdas.store.recents import RECENT_PART
+from lambdas.store.recent import RECENT_PART
 from lambdas.store.states import StateTable
 from pipeline.deployment import Deployment
 from telemetry.alerting import recent

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.store.backoff import Backoff
 from lambdas.store.queue import TransitionsQueue
 from lambdas.store.states import StateTable, VersionedState
 from pipeline.alerts import Place
@@ -49,7 +50,7 @@ class World:
             RULES,
             who="ann",
             clock=lambda: self.clock.now,
-            sleep=lambda _: None,
+            backoff=Backoff(sleep=lambda _: None),
         )
 
     def stored(self) -> VersionedState:

@@ -1,24 +1,19 @@
-"""Alert states and soft state in DynamoDB, against moto and against a table that fails on demand."""
+"""Alert states in DynamoDB, against moto and against a table that fails on demand."""
 
 from __future__ import annotations
 
 import datetime as dt
-import random
 from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from lambdas.store.items import ItemConflictError, ItemReader, ItemsUnavailableError, due_keys
-from lambdas.store.recents import Recents, RecentTable
+from lambdas.store.backoff import Backoff
+from lambdas.store.items import ItemConflictError, ItemsUnavailableError, due_keys
 from lambdas.store.states import OUTBOX_PATIENCE, StateTable
-from telemetry.alerting.recent import RECENT_EVERY, Device, Snapshot, decode, encode
 from telemetry.alerting.state import AlertState, GatewayState, PastAlert
 from telemetry.alerting.transitions import Transition
-from telemetry.reading.model import Reading
-from telemetry.rules.parse import parse_rules
+from tests.unit.store.state_table import create_state_table
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 FIRING = AlertState("firing", "0123456789abcdef0123", 1, "critical", "plant-3", NOW, NOW, 7, 41.0, fired_at=NOW)
@@ -31,32 +26,7 @@ def after(seconds: float) -> dt.datetime:
 @pytest.fixture(autouse=True)
 def client():
     with mock_aws():
-        client = boto3.client("dynamodb")
-        client.create_table(
-            TableName="states",
-            KeySchema=[
-                {"AttributeName": "gateway", "KeyType": "HASH"},
-                {"AttributeName": "part", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "gateway", "AttributeType": "S"},
-                {"AttributeName": "part", "AttributeType": "S"},
-                {"AttributeName": "timer", "AttributeType": "N"},
-                {"AttributeName": "due", "AttributeType": "N"},
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "due",
-                    "KeySchema": [
-                        {"AttributeName": "timer", "KeyType": "HASH"},
-                        {"AttributeName": "due", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield client
+        yield create_state_table()
 
 
 @pytest.fixture
@@ -152,8 +122,8 @@ def test_should_ask_again_for_what_dynamodb_left_unprocessed(client, table: Stat
             return client.batch_get_item(**request)
 
     waits: list[float] = []
-    reader = ItemReader(Throttling(), "states", sleep=waits.append, chance=lambda: 1.0)  # type: ignore[arg-type]
-    assert StateTable(client, "states", reader=reader).load(["a"])["a"].version == 1
+    backoff = Backoff(sleep=waits.append, chance=lambda: 1.0)
+    assert StateTable(Throttling(), "states", backoff).load(["a"])["a"].version == 1  # type: ignore[arg-type]
     assert [wait > 0 for wait in waits] == [True]
 
 
@@ -168,9 +138,9 @@ def test_should_give_up_on_items_that_stay_unread(client) -> None:
             return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
 
     throttled = Throttled()
-    reader = ItemReader(throttled, "states", sleep=lambda _: None)  # type: ignore[arg-type]
+    table = StateTable(throttled, "states", Backoff(sleep=lambda _: None))  # type: ignore[arg-type]
     with pytest.raises(ItemsUnavailableError, match="left 2 items unread"):
-        StateTable(client, "states", reader=reader).load(["a", "b"])
+        table.load(["a", "b"])
     assert throttled.calls == 6
 
 
@@ -178,144 +148,3 @@ def test_should_fit_thousands_of_alerts_of_one_gateway_into_one_item(table: Stat
     alerts = {f"device-{i:05}": {"too-hot": FIRING, "too-humid": FIRING} for i in range(4000)}
     table.commit(GatewayState("a", alerts), 0, (), now=NOW)
     assert table.load(["a"])["a"].state.alerts == alerts
-
-
-SILENT = parse_rules("rules: [{name: silent, when: no_data, for: 10m}]")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> dt.datetime:
-        return self.now
-
-
-def environment(client, clock: Clock, table: RecentTable | None = None) -> Recents:
-    """The soft state of one execution environment, whose turn to write is a minute after it first saw a gateway."""
-    return Recents(table or RecentTable(client, "states"), clock=clock, chance=lambda: 0.0)
-
-
-def see(recents: Recents, gateway: str, device: str, clock: Clock) -> None:
-    recents.load([gateway])
-    recents.of(gateway).record(clock.now.timestamp(), "s", {device: "s"})
-    recents.write(SILENT, GatewayState)
-
-
-def written(client, gateway: str) -> Snapshot:
-    return RecentTable(client, "states").load([gateway])[gateway].snapshot
-
-
-def test_should_write_soft_state_once_a_minute(client) -> None:
-    clock = Clock()
-    recents = environment(client, clock)
-    versions = []
-    for second in range(0, 181, 10):
-        clock.now = after(second)
-        see(recents, "gw", f"d{second}", clock)
-        versions.append(RecentTable(client, "states").load(["gw"])["gw"].version)
-    assert versions == [0] * 6 + [1] * 6 + [2] * 6 + [3]
-    assert len(written(client, "gw").devices) == 19
-
-
-def test_should_add_up_what_several_environments_saw(client) -> None:
-    clock = Clock()
-    one, other = environment(client, clock), environment(client, clock)
-    see(one, "gw", "a", clock)
-    see(other, "gw", "b", clock)
-    clock.now += RECENT_EVERY
-    see(one, "gw", "c", clock)
-    see(other, "gw", "d", clock)
-    assert written(client, "gw").devices.keys() == {"a", "b", "c", "d"}
-
-
-def test_should_begin_a_cold_start_with_what_is_written(client) -> None:
-    clock = Clock()
-    first = environment(client, clock)
-    see(first, "gw", "a", clock)
-    clock.now += RECENT_EVERY
-    see(first, "gw", "b", clock)
-    second = environment(client, clock)
-    second.load(["gw"])
-    assert second.of("gw").devices.keys() == {"a", "b"}
-
-
-def test_should_tell_the_watchdog_when_a_silence_is_due(client) -> None:
-    clock = Clock()
-    recents = environment(client, clock)
-    see(recents, "gw", "a", clock)
-    clock.now += RECENT_EVERY
-    see(recents, "gw", "b", clock)
-    assert due(client, after(659)) == []
-    assert due(client, after(660)) == [{"gateway": "gw", "part": "recent"}]
-    read = RecentTable(client, "states").load(["gw"])["gw"]
-    RecentTable(client, "states").reschedule("gw", read._replace(version=7), after(10))
-    assert due(client, after(659)) == [], "somebody else wrote meanwhile"
-    RecentTable(client, "states").reschedule("gw", read, None)
-    assert due(client, after(10_000)) == []
-
-
-def test_should_lose_nothing_when_another_environment_writes_in_between(client) -> None:
-    clock = Clock()
-    table = RecentTable(client, "states")
-
-    class Overtaken(RecentTable):
-        """Another environment writes between this one's reading and writing."""
-
-        def write(self, gateway: str, *rest: Any) -> bool:
-            read = table.load([gateway])[gateway]
-            seen = {**read.snapshot.devices, "other": Device("s", clock.now.timestamp(), 0.0)}
-            table.write(gateway, Snapshot(clock.now.timestamp(), "s", seen), read, None, 0.0)
-            return super().write(gateway, *rest)
-
-    recents = environment(client, clock, Overtaken(client, "states"))
-    see(recents, "gw", "a", clock)
-    clock.now += RECENT_EVERY
-    see(recents, "gw", "b", clock)
-    assert written(client, "gw").devices.keys() == {"other"}
-    assert recents.of("gw").unwritten
-
-
-def test_should_go_on_without_soft_state_that_cannot_be_read_or_written(client) -> None:
-    clock = Clock()
-
-    class Denied:
-        """Denies everything."""
-
-        def __getattr__(self, operation: str) -> Any:
-            def denied(**_: Any) -> Any:
-                raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, operation)
-
-            return denied
-
-    recents = environment(client, clock, RecentTable(Denied(), "states"))  # type: ignore[arg-type]
-    see(recents, "gw", "a", clock)
-    clock.now += RECENT_EVERY
-    see(recents, "gw", "b", clock)
-    assert recents.of("gw").devices.keys() == {"a", "b"}
-
-
-def test_should_keep_last_seen_times_where_windows_do_not_fit_into_an_item(client) -> None:
-    rules = parse_rules("rules: [{name: fast, when: 'rate(temperature, 1h) > 8 or rate(humidity, 1h) > 8'}]")
-    chance = random.Random(0)
-    recents = environment(client, Clock())
-    windows = rules.watching("d", "s").windows
-    for device in range(1500):
-        for step in range(16):
-            ts = after(step * 225 + device / 10)
-            reading = Reading(
-                device_id=f"device-{device:05}",
-                site="s",
-                ts=ts,
-                seq=step,
-                temperature=chance.uniform(10, 40),
-                humidity=chance.uniform(20, 90),
-                status="ok",
-            )
-            recents.of("gw").add(reading, ts.timestamp(), windows)
-    snapshot = recents.of("gw").merged_into(Snapshot())
-    kept = decode(encode(snapshot))
-    assert len(encode(snapshot)) < 390_000
-    assert snapshot.devices["device-00000"].windows
-    assert kept.devices.keys() == snapshot.devices.keys()
-    assert all(not device.windows for device in kept.devices.values())

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from lambdas.store.items import ItemReader, due_keys
+from lambdas.store.items import due_keys
 from lambdas.store.queue import TransitionsQueue
-from lambdas.store.recents import RecentTable, WrittenRecent
+from lambdas.store.recent import RecentTable, WrittenRecent
 from lambdas.store.states import StateTable
 from lambdas.watchdog.watch import Watchdog, Watched
 from telemetry.alerting.evaluate import evaluate, next_silence
@@ -43,9 +43,8 @@ class World:
         self.rules = rules
         self.dynamodb = cast("Any", DynamoDB(Faults({}), {"states": ("gateway", "part")}))
         self.sqs = cast("Any", SQS(Faults({}), Clock(NOW)))
-        reader = ItemReader(self.dynamodb, "states")
-        self.states = StateTable(self.dynamodb, "states", reader=reader)
-        self.recents = RecentTable(self.dynamodb, "states", reader=reader)
+        self.states = StateTable(self.dynamodb, "states")
+        self.recents = RecentTable(self.dynamodb, "states")
 
     def sent(self, gateway: str, *, temperature: float = 20.0, devices: int = 1, lag: float = 0.0) -> None:
         """What the detector leaves behind after a record."""
@@ -155,7 +154,7 @@ def test_should_not_let_one_gateway_stop_the_others() -> None:
                 raise ConnectionError("throttled")
             return super().commit(state, *rest, **named)
 
-    refusing = Refusing(world.dynamodb, "states", reader=ItemReader(world.dynamodb, "states"))
+    refusing = Refusing(world.dynamodb, "states")
     assert world.watched(after(135), states=refusing) == Watched(gateways=3, failed=1, transitions=2)
     assert world.due(after(195)) == ["b"]
     assert world.watched(after(195)).transitions == 1

@@ -1,6 +1,6 @@
-"""One group brought forward: taken in and looked at in one write, published, settled, and woken again later.
+"""The dispatch of notifications: merge transitions into groups, publish what is due, schedule the next wake-up.
 
-A notification is committed with the change that it tells, in its group's outbox, then published, then taken out. Of
+A notification is committed with the change that it reports, in its group's outbox, then published, then removed. Of
 executions that look at a group at the same time only one commits, and only that one publishes; should it die, another
 one does when its time is over.
 """
@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import random
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.store.backoff import BACKOFF, TRIES, Backoff
 from lambdas.store.groups import GroupTable, Stored
 from lambdas.store.items import ItemConflictError
 from lambdas.store.queue import TransitionsQueue
@@ -30,18 +29,19 @@ from telemetry.notifying.inhibition import Inhibitor, decode_sources, encode_sou
 from telemetry.notifying.merge import merge
 from telemetry.rules.rule_set import RuleSet
 
-#: How often a change is tried on an item that others change as well, and what full jitter waits between, in seconds.
-_MAX_TRIES = 6
-_BACKOFF_SECONDS = 0.05
+#: The first wait before a change is tried again because others have changed the item, in seconds.
+_CONFLICT_BACKOFF = 0.1
 
-#: Wakes later than this are the watchdog's, which comes every minute.
+#: The longest wake-up that the notifier schedules by itself. Later ones are the watchdog's, which runs every minute.
 LONGEST_WAKE_SECONDS = 90
+
+T = TypeVar("T")
 
 logger = Logger(child=True)
 
 
 class Tally(msgspec.Struct):
-    """What one invocation did: alerts by severity, and those that fired by site.
+    """Counts of one invocation: alerts by severity, and those that fired by site.
 
     ``delays``: for each notification, seconds from its oldest change to its publishing.
     """
@@ -54,7 +54,7 @@ class Tally(msgspec.Struct):
 
 
 class Committed(NamedTuple):
-    """A group as it was and as it is written now; ``ours`` is what this execution has to publish, if anything."""
+    """A group before and after a write; ``ours`` is what this execution has to publish, if anything."""
 
     before: Group
     after: Group
@@ -62,8 +62,8 @@ class Committed(NamedTuple):
     ours: Outbox | None
 
 
-class Carrier:
-    """What one invocation does to groups and to the sources of inhibition."""
+class Dispatcher:
+    """One invocation's changes of groups and of the sources of inhibition."""
 
     def __init__(
         self,
@@ -73,65 +73,56 @@ class Carrier:
         queue: TransitionsQueue,
         topic: AlertsTopic,
         clock: Callable[[], dt.datetime],
-        sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
+        backoff: Backoff = BACKOFF,
     ) -> None:
         self._rules = rules
         self._groups = groups
         self._queue = queue
         self._topic = topic
         self._clock = clock
-        self._sleep = sleep
-        self._chance = chance
+        self._backoff = backoff
         self._inhibitor: Inhibitor | None = None
         self.tally = Tally()
 
-    def remember(self, rule: str, transitions: Sequence[Transition]) -> None:
-        """Note which alerts of a source rule fire; before any group is looked at.
+    def record_source(self, rule: str, transitions: Sequence[Transition]) -> None:
+        """Record which alerts of a source rule fire; before any group is looked at.
 
         Raises :class:`~lambdas.store.items.ItemConflictError` if others keep changing them.
         """
         key = source_key(rule)
-        for _ in self._tries():
-            stored = self._groups.load([key])[key]
+
+        def change(stored: Stored) -> None:
             before = decode_sources(stored.state) if stored.version else {}
             after = remember(before, transitions, self._clock())
-            if after is before:
-                return
-            try:
+            if after is not before:
                 self._groups.commit(key, encode_sources(after), stored.version, None)
-            except ItemConflictError:
-                continue
-            return
-        raise ItemConflictError(f"{key} was changed by others {_MAX_TRIES} times in a row")
 
-    def take_in(self, new: Group, transitions: Sequence[Transition], stored: Stored) -> Committed | None:
-        """Merge, look and commit in one write; None if that changes nothing.
+        self._change(key, None, change)
+
+    def update_group(self, new: Group, transitions: Sequence[Transition], stored: Stored) -> Committed | None:
+        """Merge transitions into a group, and what is then due into its outbox, in one write; None if nothing changes.
 
         ``new`` is the group for when nothing is ``stored`` yet. Raises
         :class:`~lambdas.store.items.ItemConflictError` if others keep changing it.
         """
-        for attempt in self._tries():
-            if attempt:
-                stored = self._groups.load([new.key])[new.key]
+
+        def change(stored: Stored) -> Committed | None:
             before = decode_group(stored.state) if stored.version else new
             now = self._clock()
             merged, fresh = merge(before, self._rules, transitions, now)
             after = look(merged, self._rules, self._inhibited, now)
             if after is before:
                 return None
-            try:
-                written = self._write(after, stored)
-            except ItemConflictError:
-                continue
+            written = self._write(after, stored)
             self._count(fresh)
             return Committed(before, after, written, after.outbox if after.outbox is not merged.outbox else None)
-        raise ItemConflictError(f"the group {new.key} was changed by others {_MAX_TRIES} times in a row")
 
-    def follow_up(self, committed: Committed) -> None:
-        """Publish what is ours to publish, and have the group looked at again in time.
+        return self._change(new.key, stored, change)
 
-        What fails here is in the group's outbox and on the index of what is due: the watchdog wakes the group.
+    def publish(self, committed: Committed) -> None:
+        """Publish what is ours to publish, and schedule the group's next wake-up.
+
+        What fails here is in the group's outbox and in the index of due items: the watchdog wakes the group.
         """
         group = committed.after
         if committed.ours:
@@ -145,21 +136,29 @@ class Carrier:
             self._wake(group.key, due)
 
     def _settle(self, committed: Committed, published: str) -> Group:
-        """Take the published notification out of its outbox, and leave what others did to the group meanwhile."""
-        group, stored = committed.after, committed.stored
-        for attempt in self._tries():
-            if attempt:
-                stored = self._groups.load([group.key])[group.key]
-                group = decode_group(stored.state) if stored.version else Group(key=group.key, labels=group.labels)
+        """Remove the published notification from the outbox; return the group as others may have changed it since."""
+        ours = committed.after
+
+        def change(stored: Stored) -> Group:
+            if stored is committed.stored:
+                group = ours
+            else:
+                group = decode_group(stored.state) if stored.version else Group(key=ours.key, labels=ours.labels)
             after = settled(group, published)
-            if after is group:
-                return group
-            try:
+            if after is not group:
                 self._write(after, stored)
-            except ItemConflictError:
-                continue
             return after
-        raise ItemConflictError(f"the group {group.key} was changed by others {_MAX_TRIES} times in a row")
+
+        return self._change(ours.key, committed.stored, change)
+
+    def _change(self, key: str, stored: Stored | None, change: Callable[[Stored], T]) -> T:
+        """Apply a change to an item; where others were quicker, to what they have made of it."""
+        for _ in self._backoff.tries(_CONFLICT_BACKOFF):
+            try:
+                return change(stored if stored is not None else self._groups.load([key])[key])
+            except ItemConflictError:
+                stored = None
+        raise ItemConflictError(f"{key} was changed by others {TRIES} times in a row")
 
     def _write(self, group: Group, stored: Stored) -> Stored:
         if not group.empty:
@@ -169,9 +168,9 @@ class Carrier:
         return Stored()
 
     def _wake(self, key: str, due: dt.datetime) -> None:
-        """Have the group looked at when it is due, if that is soon; if not, or if it fails, the watchdog sees to it.
+        """Schedule a wake-up of the group, if it is due soon; if not, or if that fails, the watchdog wakes it.
 
-        A message that waits for long looks like one that nobody takes: the alarm on the queue's age could not tell.
+        A message that waits for long looks like one that nobody receives: the alarm on the queue's age could not tell.
         """
         delay = max(0, math.ceil((due - self._clock()).total_seconds()))
         if delay > LONGEST_WAKE_SECONDS:
@@ -189,11 +188,6 @@ class Carrier:
             sources = [s for item in stored.values() if item.version for s in decode_sources(item.state).values()]
             self._inhibitor = Inhibitor(inhibitions, sources)
         return self._inhibitor(member)
-
-    def _tries(self) -> Iterator[int]:
-        for attempt in range(_MAX_TRIES):
-            self._sleep(self._chance() * _BACKOFF_SECONDS * (2**attempt - 1))
-            yield attempt
 
     def _count(self, fresh: Sequence[Transition]) -> None:
         for transition in fresh:
