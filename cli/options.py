@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import PipelineError
-from telemetry.text.durations import DurationError, parse_duration
+from telemetry.text.durations import parse_duration
+from telemetry.text.errors import TextError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 
@@ -17,5 +18,5 @@ def duration(option: str, text: str) -> dt.timedelta:
     """What an option says, as a duration; raises :class:`PipelineError` that names the option."""
     try:
         return parse_duration(text)
-    except DurationError as error:
+    except TextError as error:
         raise PipelineError(f"{option}: {error}") from error

@@ -17,15 +17,16 @@ from cli.sending import OUTPUT_PANEL, TIME_PANEL
 from pipeline import truth
 from simulator.faults.truth import Incident, encode_incidents, truth_path
 from simulator.fleet.registry import registry_csv
-from simulator.models.lengths import seconds
 from simulator.run import simulation
 from simulator.run.manifest import Manifest, encode_manifest
 from simulator.run.processes import simulate_in_parts
 from simulator.run.simulation import Plan
-from simulator.scenario.scenario import NAMES, Scenario, load
+from simulator.scenario.scenario import LONGEST, NAMES, Scenario, load
 from simulator.sinks.destination import Destination
 from simulator.sinks.lines import StandardOutput
 from simulator.sinks.raw_zone import RawZone
+from telemetry.text.durations import parse_seconds
+from telemetry.text.errors import TextError
 
 _FLEET_PANEL = "The fleet"
 
@@ -33,11 +34,11 @@ _FLEET_PANEL = "The fleet"
 def duration(text: str) -> float:
     """Return the seconds in a duration such as ``30s``, ``5m`` or ``1h30m``."""
     try:
-        found = seconds(text)
-    except ValueError as error:
+        found = parse_seconds(text, LONGEST)
+    except TextError as error:
         raise typer.BadParameter(str(error)) from None
     if not found:
-        raise typer.BadParameter(f"{text!r} is no time at all; write one like 500ms, 30s, 5m, 2h or 1d")
+        raise typer.BadParameter(f"invalid duration {text!r}: write more than zero")
     return found
 
 

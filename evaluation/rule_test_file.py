@@ -49,7 +49,10 @@ from telemetry.alerting.transitions import Change
 from telemetry.reading.fields import METRICS
 from telemetry.reading.model import Reading
 from telemetry.rules.rule_set import RuleSet, Severity
-from telemetry.text.durations import DurationError, format_duration, parse_duration
+from telemetry.text.durations import format_duration, parse_duration
+from telemetry.text.errors import TextError
+from telemetry.text.typed_yaml import convert
+from telemetry.text.yaml_text import YamlText
 
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _DEFAULTS = {"site": "site", "gateway": "gateway"}
@@ -102,9 +105,9 @@ def beside(rules: Path) -> Path:
 def parse_tests(text: str, rules: RuleSet) -> list[RuleTest]:
     """The tests in a YAML text, which are tests of ``rules``; raises :class:`RuleTestError` for what is wrong."""
     try:
-        file = msgspec.yaml.decode(text, type=_File)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RuleTestError(f"{error}; 'iot rules test --help' shows how tests are written") from error
+        file = convert(YamlText(text), _File)
+    except TextError as error:
+        raise RuleTestError(f"{error}\n'iot rules test --help' shows how tests are written") from error
     tests = []
     for test in file.tests:
         try:
@@ -201,7 +204,7 @@ def _readings(where: str, columns: dict[str, str | float], start: dt.datetime, i
 def _duration(where: str, text: str) -> dt.timedelta:
     try:
         return parse_duration(text)
-    except DurationError as error:
+    except TextError as error:
         raise RuleTestError(f"{where}: {error}") from error
 
 

@@ -9,7 +9,7 @@ from pipeline.errors import PipelineError
 from telemetry.registry.registry import EMPTY, Registry
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
-from telemetry.text.errors import RulesError
+from telemetry.text.errors import TextError
 
 if TYPE_CHECKING:
     import boto3
@@ -46,7 +46,7 @@ def check(text: str, registered: Registry = EMPTY) -> RuleSet:
     """The rules in ``text`` about a registry; raises :class:`PipelineError` that says what is wrong with them."""
     try:
         return parse_rules(text, registered)
-    except RulesError as error:
+    except TextError as error:
         raise PipelineError(str(error)) from error
 
 
@@ -65,7 +65,7 @@ def check_in_use(session: boto3.Session, deployed: Deployment, registered: Regis
     applied = current(session, deployed)
     try:
         parse_rules(applied.text if applied else "rules: []", registered)
-    except RulesError as error:
+    except TextError as error:
         raise PipelineError(
             "the rules in use cannot be used with this registry, so it was not applied; "
             f"change the registry, or apply other rules first: {error}"

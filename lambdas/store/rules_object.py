@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from telemetry.registry.registry import EMPTY, RegistryError, parse_registry
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
-from telemetry.text.errors import RulesError
+from telemetry.text.errors import TextError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ class _ConfigObject(Generic[T]):
         self._etag, self._unreadable, self._rejected = response["ETag"], None, None
         try:
             value = self._parse(text)
-        except (RulesError, RegistryError) as error:
+        except (TextError, RegistryError) as error:
             self._rejected = str(error)
             logger.error(
                 "an object in the config bucket is broken; the last good one stays in use",
@@ -144,6 +144,6 @@ class _ConfigObject(Generic[T]):
             old = self._client.get_object(Bucket=self._bucket, Key=self._key, VersionId=version["VersionId"])
             try:
                 return self._parse(old["Body"].read())
-            except (RulesError, RegistryError):
+            except (TextError, RegistryError):
                 continue
         return self._default

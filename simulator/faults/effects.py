@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from simulator.faults.truth import Incident
 from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.fleet.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, Lines, joined
-from simulator.models.lengths import seconds
 from simulator.models.randomness import Floats, Keys, Places, hashes, keys, normal, uniform
 from simulator.scenario import faults as kinds
 from simulator.scenario.faults import Fault, details, matches
 from simulator.scenario.scenario import ScenarioError
 from telemetry.reading.fields import FIELDS, METRICS
+from telemetry.text.durations import parse_seconds
 
 #: A gateway that comes back sends what it has kept within this, in order.
 _CATCHING_UP = 10 * MICROSECONDS
@@ -66,8 +66,8 @@ def plan(fleet: Fleet, since: int, until: int) -> list[Injection]:
         befalls = _chosen(fleet, number, fault, key, troubled)
         if fault.count or fault.share:
             troubled |= befalls
-        begin = since + round(seconds(fault.start) * MICROSECONDS)
-        end = min(until, begin + round(seconds(fault.duration) * MICROSECONDS))
+        begin = since + round(parse_seconds(fault.start) * MICROSECONDS)
+        end = min(until, begin + round(parse_seconds(fault.duration) * MICROSECONDS))
         before = np.zeros(len(fleet.devices))
         if isinstance(fault, kinds.Stuck):
             devices = np.flatnonzero(befalls)
@@ -162,10 +162,10 @@ def _error(injection: Injection, values: Floats, device: Places, seq: Places, ta
         case kinds.Noise(size=size):
             error = size * normal(hashes(injection.keys[device], seq))
         case kinds.Flapping(size=size, period=period):
-            error = np.where(since / seconds(period) % 1 < 0.5, size, 0.0)
+            error = np.where(since / parse_seconds(period) % 1 < 0.5, size, 0.0)
         case kinds.BatteryDying(to=to, duration=duration):
             # Down within the first half, so that it is low for a while.
-            error = (to - values) * np.minimum(1, 2 * since / seconds(duration))
+            error = (to - values) * np.minimum(1, 2 * since / parse_seconds(duration))
         case _:
             pass
     return error
@@ -250,10 +250,10 @@ def _delay(injection: Injection, lines: Lines) -> None:
     match injection.fault:
         case kinds.Late(chance=chance, delay=delay):
             rows, drawn = _hit(injection, lines, chance)
-            held = (0.5 + drawn) * seconds(delay)
+            held = (0.5 + drawn) * parse_seconds(delay)
         case kinds.Reorder(chance=chance, within=within):
             rows, drawn = _hit(injection, lines, chance)
-            held = drawn * seconds(within)
+            held = drawn * parse_seconds(within)
         case _:
             return
     lines.sent[rows] += (held * MICROSECONDS).astype(np.int64)
@@ -264,7 +264,7 @@ def _again(injection: Injection, lines: Lines) -> Lines:
     assert isinstance(injection.fault, kinds.Duplicate)  # noqa: S101 - for the type checker
     rows, drawn = _hit(injection, lines, injection.fault.chance)
     copies = lines.rows(rows)
-    copies.sent[:] += (drawn * seconds(injection.fault.within) * MICROSECONDS).astype(np.int64)
+    copies.sent[:] += (drawn * parse_seconds(injection.fault.within) * MICROSECONDS).astype(np.int64)
     # A damaged line that comes twice is two damaged lines.
     copies.flags[:] = np.where(copies.flags & MALFORMED, MALFORMED, DUPLICATE)
     return copies

@@ -15,10 +15,10 @@ from simulator.models import devices as models
 from simulator.models import randomness
 from simulator.models.climate import Climate
 from simulator.models.devices import Model
-from simulator.models.lengths import seconds
 from simulator.models.randomness import Drift, Floats, Keys, Places
 from simulator.scenario.faults import matches
 from simulator.scenario.scenario import LARGEST_SEED, Scenario, ScenarioError
+from telemetry.text.durations import parse_seconds
 
 MICROSECONDS = 1_000_000
 
@@ -146,7 +146,7 @@ def _devices(scenario: Scenario) -> list[Device]:
     devices: list[Device] = []
     at_site = {site.name: 0 for site in scenario.sites}
     for group in scenario.devices:
-        interval = seconds(group.interval or scenario.interval)
+        interval = parse_seconds(group.interval or scenario.interval)
         sites = [site for site in scenario.sites if matches(site.name, group.sites)]
         for number in range(group.count):
             site = sites[number % len(sites)]
@@ -161,6 +161,6 @@ def _cohorts(scenario: Scenario, key: Keys) -> list[Cohort]:
     cohorts, first = [], 0
     for group in scenario.devices:
         model, end = scenario.all_models[group.model], first + group.count
-        cohorts.append(Cohort(model, first, end, Drift(key[first:end], seconds(model.noise_memory))))
+        cohorts.append(Cohort(model, first, end, Drift(key[first:end], parse_seconds(model.noise_memory))))
         first = end
     return cohorts

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from simulator.models.lengths import seconds
 from simulator.models.randomness import Drift, Floats, Places, keys
 from simulator.models.sites import Site, Weather
+from telemetry.text.durations import parse_seconds
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60.0, 3_600.0, 86_400.0, 31_556_952.0
 
@@ -60,7 +60,7 @@ class Climate:
     def __init__(self, sites: Sequence[Site], weather: Weather, seed: int) -> None:
         self._sites = sites
         self._weather = weather
-        memory = seconds(weather.memory)
+        memory = parse_seconds(weather.memory)
         self._common = Drift(keys(seed, "weather", 1), memory)
         self._local = Drift(keys(seed, "site", len(sites)), memory)
         self._first = self._end = 0

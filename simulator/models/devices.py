@@ -13,9 +13,9 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from simulator.models.climate import Conditions, saturation
-from simulator.models.lengths import Span, seconds
 from simulator.models.randomness import Floats
 from telemetry.reading.model import Status
+from telemetry.text.durations import PositiveDuration, parse_seconds
 
 _Volt = Annotated[float, Meta(ge=0, le=60)]
 
@@ -30,7 +30,7 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     new: Annotated[_Volt, Meta(description="The voltage of a new one, V")] = 3.6
     old: Annotated[_Volt, Meta(description="The voltage of one that is replaced, V")] = 3.05
-    life: Annotated[Span, Meta(description="How long one lasts at 25 °C")] = "700d"
+    life: Annotated[PositiveDuration, Meta(description="How long one lasts at 25 °C")] = "700d"
     cold: Annotated[float, Meta(ge=0, le=0.1, description="What each degree below 25 °C takes off, V")] = 0.004
     wear: Annotated[
         float,
@@ -43,7 +43,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     offset: Annotated[_Spread, Meta(description="How much devices differ for good: standard deviation, °C")] = 0.4
     noise: Annotated[_Spread, Meta(description="How far each wanders: standard deviation, °C")] = 0.3
-    noise_memory: Annotated[Span, Meta(description="For about how long it wanders off")] = "10m"
+    noise_memory: Annotated[PositiveDuration, Meta(description="For about how long it wanders off")] = "10m"
     jitter: Annotated[_Spread, Meta(description="What each reading is off besides: standard deviation, °C")] = 0.05
     low: Annotated[_Celsius, Meta(description="Below it a device says that it is at fault, °C")] = 2.0
     high: Annotated[_Celsius, Meta(description="Above it a device says that it is at fault, °C")] = 38.0
@@ -75,7 +75,7 @@ class Freezer(_Common, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
     setpoint: Annotated[_Celsius, Meta(description="The middle of its cycle, °C")] = -20.0
     band: Annotated[_Spread, Meta(description="How far from it the cycle goes, either way, °C")] = 1.5
-    period: Annotated[Span, Meta(description="How long a cycle takes")] = "40m"
+    period: Annotated[PositiveDuration, Meta(description="How long a cycle takes")] = "40m"
     duty: Annotated[float, Meta(gt=0, lt=1, description="The part of a cycle that the compressor runs")] = 0.4
     defrost: Annotated[_Spread, Meta(description="How much warmer it gets when it defrosts, °C")] = 2.5
     doors: Annotated[_Spread, Meta(description="How much warmer it is while people work, °C")] = 0.8
@@ -159,7 +159,7 @@ def _air(model: Model, here: Conditions, t: Floats, phase: Floats) -> tuple[Floa
 
 
 def _freezer(model: Freezer, here: Conditions, t: Floats, phase: Floats) -> tuple[Floats, Floats]:
-    part = (t / seconds(model.period) + phase) % 1.0
+    part = (t / parse_seconds(model.period) + phase) % 1.0
     # Down while the compressor runs, up while it rests.
     cycle = np.where(part < model.duty, 1 - 2 * part / model.duty, 2 * (part - model.duty) / (1 - model.duty) - 1)
     day = (t / 86_400.0 + 7 * phase) % 1.0
@@ -171,7 +171,7 @@ def _freezer(model: Freezer, here: Conditions, t: Floats, phase: Floats) -> tupl
 def _voltage(model: Model, t: Floats, true: Floats, odd: Floats, phase: Floats) -> Floats:
     battery = model.battery
     usual = model.setpoint if isinstance(model, Freezer) else 15.0
-    life = seconds(battery.life) * (0.85 + 0.3 * odd) * max(0.2, 1 - battery.wear * abs(25.0 - usual))
+    life = parse_seconds(battery.life) * (0.85 + 0.3 * odd) * max(0.2, 1 - battery.wear * abs(25.0 - usual))
     used = (t / life + phase) % 1.0
     # Flat for most of its life, then ever faster.
     left = battery.old + (battery.new - battery.old) * (1 - used) ** 0.4

@@ -7,10 +7,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from simulator.models.lengths import Span
+from telemetry.text.durations import PositiveDuration
+from telemetry.text.errors import Hint
 
 #: Letters, digits, points, hyphens and underscores: what all sinks take in their keys and topics.
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$")]
+Name = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$"),
+    Hint("name", "letters, digits, points, hyphens and underscores, 60 at most"),
+]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 
 
@@ -35,7 +40,7 @@ class Weather(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How the temperature outdoors departs from its usual course."""
 
     spread: Annotated[float, Meta(ge=0, le=10, description="By how much: standard deviation, °C")] = 2.5
-    memory: Annotated[Span, Meta(description="For about how long")] = "36h"
+    memory: Annotated[PositiveDuration, Meta(description="For about how long")] = "36h"
     shared: Annotated[
         float, Meta(ge=0, le=1, description="The part of it (of its variance) that all sites have in common")
     ] = 0.7

@@ -12,11 +12,10 @@ from simulator.faults import effects
 from simulator.faults.effects import microseconds, moment
 from simulator.faults.truth import Incident
 from simulator.fleet.fleet import MICROSECONDS, Fleet
-from simulator.models.lengths import LONGEST
 from simulator.run.manifest import Manifest
 from simulator.run.sender import Counts, Courier
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT, Traffic
-from simulator.scenario.scenario import Scenario
+from simulator.scenario.scenario import LONGEST, Scenario
 from simulator.sinks.record import OUTBOX_BYTES, Record
 from simulator.sinks.sink import Sink
 
@@ -24,7 +23,7 @@ from simulator.sinks.sink import Sink
 DEFAULT_BATCH = 100
 
 #: How long a run without an end is planned for.
-_FOR_EVER = dt.timedelta(seconds=LONGEST)
+_FOR_EVER = LONGEST
 
 _YEAR = 365.25 * 86_400
 
@@ -69,7 +68,7 @@ def plan(
     fleet = Fleet(scenario) if readings is not None else None
     if fleet and readings is not None:
         length = readings / fleet.rate
-    if length is not None and length > LONGEST:
+    if length is not None and length > LONGEST.total_seconds():
         raise ValueError(f"that would take {length / _YEAR:,.1f} years; ten are the most")
     if fleet and readings is not None:
         since = microseconds(start or now)

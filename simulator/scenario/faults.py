@@ -6,12 +6,12 @@ What they do to readings is in ``simulator.faults.effects``.
 from __future__ import annotations
 
 import fnmatch
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from simulator.models.lengths import Length, Span
+from telemetry.text.durations import Duration, PositiveDuration
 
 Metric = Literal["temperature", "humidity", "battery"]
 
@@ -28,8 +28,8 @@ class _Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     or a ``share`` (at least one), or else all.
     """
 
-    start: Annotated[Length, Meta(description="When it begins, after the run does, such as 0s or 10m")]
-    duration: Annotated[Span, Meta(description="How long it takes, such as 20m")]
+    start: Annotated[Duration, Meta(description="When it begins, after the run does, such as 0s or 10m")]
+    duration: Annotated[PositiveDuration, Meta(description="How long it takes, such as 20m")]
     devices: Annotated[_Globs, Meta(description="Which devices, by glob; all by default")] = ("*",)
     sites: Annotated[_Globs, Meta(description="At which sites, by glob; all by default")] = ("*",)
     gateways: Annotated[_Globs, Meta(description="Behind which gateways, by glob; all by default")] = ("*",)
@@ -84,7 +84,7 @@ class Flapping(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
     metric: _Which = "temperature"
     size: _Off
-    period: Annotated[Span, Meta(description="How long it takes to be off and right again")]
+    period: Annotated[PositiveDuration, Meta(description="How long it takes to be off and right again")]
 
 
 class BatteryDying(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="battery_dying"):
@@ -117,23 +117,23 @@ class Duplicate(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     """Lines (by ``chance``) are sent again ``within`` a time."""
 
     chance: _Chance = 0.02
-    within: Annotated[Length, Meta(description="How much later at most")] = "5s"
+    within: Annotated[Duration, Meta(description="How much later at most")] = "5s"
 
 
 class Late(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="late"):
     """Lines (by ``chance``) are held back."""
 
     chance: _Chance = 0.02
-    delay: Annotated[Span, Meta(description="For how long on average; half as long at least, half longer at most")] = (
-        "2m"
-    )
+    delay: Annotated[
+        PositiveDuration, Meta(description="For how long on average; half as long at least, half longer at most")
+    ] = "2m"
 
 
 class Reorder(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="reorder"):
     """Lines (by ``chance``) are held back for up to ``within``, so that later ones overtake them."""
 
     chance: _Chance = 0.1
-    within: Annotated[Span, Meta(description="For how long at most")] = "30s"
+    within: Annotated[PositiveDuration, Meta(description="For how long at most")] = "30s"
 
 
 class ClockSkew(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="clock_skew"):
@@ -175,11 +175,6 @@ Fault: TypeAlias = (
     | Malformed
     | Oversize
 )
-
-
-#: What can be measured wrong, and the kinds of faults, as scenarios write them.
-METRICS: tuple[str, ...] = get_args(Metric)
-FAULT_KINDS = tuple(str(kind.__struct_config__.tag) for kind in get_args(Fault))
 
 
 def matches(name: str, globs: tuple[str, ...]) -> bool:

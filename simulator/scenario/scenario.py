@@ -5,8 +5,8 @@ The structs are the definition: the JSON Schema for editors (docs/scenario.schem
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +16,16 @@ import msgspec
 from msgspec import Meta
 
 from simulator.models.devices import BUILT_IN, Model
-from simulator.models.lengths import EXAMPLES, Span, seconds
 from simulator.models.sites import Count, Name, Site, Weather
-from simulator.scenario.faults import FAULT_KINDS, METRICS, Fault, matches
-from telemetry.text.errors import RulesError
+from simulator.scenario.faults import Fault, matches
+from telemetry.text.durations import PositiveDuration, parse_seconds
+from telemetry.text.errors import TextError
+from telemetry.text.typed_yaml import convert
 from telemetry.text.yaml_text import Path as Place
-from telemetry.text.yaml_text import RuleText
+from telemetry.text.yaml_text import YamlText
+
+#: The longest duration in a scenario.
+LONGEST = dt.timedelta(days=3_650)
 
 #: Seeds are from 0 up to this.
 LARGEST_SEED = 2**63 - 1
@@ -37,7 +41,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     model: Annotated[str, Meta(description="A built-in model (indoor, outdoor, freezer, greenhouse), or one of models")]
     count: Annotated[Count, Meta(description="How many devices")]
     sites: Annotated[tuple[str, ...], Meta(description="At which sites, by glob; all by default")] = ("*",)
-    interval: Annotated[Span | None, Meta(description="How often each reports; as the scenario says by default")] = None
+    interval: Annotated[
+        PositiveDuration | None, Meta(description="How often each reports; as the scenario says by default")
+    ] = None
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,10 +54,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: Annotated[
         int, Meta(ge=0, le=LARGEST_SEED, description="The same seed gives the same lines, another gives others")
     ] = 0
-    length: Annotated[Span, Meta(description="How long a run takes, unless asked otherwise")] = msgspec.field(
-        default="1h", name="duration"
+    length: Annotated[PositiveDuration, Meta(description="How long a run takes, unless asked otherwise")] = (
+        msgspec.field(default="1h", name="duration")
     )
-    interval: Annotated[Span, Meta(description="How often a device reports that does not say otherwise")] = "10s"
+    interval: Annotated[
+        PositiveDuration, Meta(description="How often a device reports that does not say otherwise")
+    ] = "10s"
     sites: Annotated[tuple[Site, ...], Meta(min_length=1, description="Where devices stand")] = (Site(name="site-1"),)
     weather: Annotated[Weather, Meta(description="How it departs from the usual")] = Weather()
     models: Annotated[
@@ -63,7 +71,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def duration(self) -> float:
         """How long a run takes, in seconds."""
-        return seconds(self.length)
+        return parse_seconds(self.length)
 
     @property
     def all_models(self) -> dict[str, Model]:
@@ -139,91 +147,29 @@ def load(name_or_path: str) -> Scenario:
 def parse(text: str | bytes, source: str = "the scenario") -> Scenario:
     """The scenario in a YAML text; ``source`` names it in errors. Raises :class:`ScenarioError`."""
     try:
-        read = RuleText(text)
-        try:
-            scenario = msgspec.convert(read.data, Scenario)
-        except msgspec.ValidationError as error:
-            raise _in_words(str(error), read) from error
+        read = YamlText(text)
+        scenario = convert(read, Scenario)
         for place, complaint in (*_too_long(read.data), *_misplaced(scenario), *_misdirected(scenario)):
             raise read.error(place, complaint)
-    except RulesError as error:
+    except TextError as error:
         raise ScenarioError(f"{source}: {error}") from error
     return scenario
 
 
-_ERROR = re.compile(r"(?P<message>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
-_STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]|\[(\.\.\.)\]")
-_UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`")
-_MISSING_KEY = re.compile(r"Object missing required field `(.*)`")
-_TYPE = re.compile(r"`(\w+)(?: \| null)?`")
-
-#: The keys whose values are lengths of time.
-_LENGTHS = frozenset(("duration", "interval", "memory", "noise_memory", "life", "period", "start", "within", "delay"))
-
-_WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "array": "a list",
-          "object": "keys with values", "null": "nothing"}  # fmt: skip
-
-
-def _in_words(error: str, text: RuleText, within: Place = ()) -> RulesError:
-    """What msgspec says of what is ``within`` a place, with the exact place in the file, and what to write."""
-    match = _ERROR.fullmatch(error)
-    assert match  # noqa: S101 - it matches everything
-    place = [*within]
-    for key, index, anything in _STEP.findall(match["path"] or ""):
-        if anything:
-            return _in_models(text)
-        place.append(key or int(index))
-    message = match["message"]
-    if match["key"]:
-        return _in_models(text) if place == ["models"] else text.error(tuple(place), "keys have to be text")
-    if unknown := _UNKNOWN_KEY.fullmatch(message):
-        words = "there is no such key here; docs/simulator.md has them all"
-        return text.error((*place, unknown[1]), words, at_key=True)
-    if missing := _MISSING_KEY.fullmatch(message):
-        return text.error(tuple(place), f"the key {missing[1]!r} is missing here; add it")
-    return text.error(tuple(place), _what_to_write(place, message))
-
-
-def _in_models(text: RuleText) -> RulesError:
-    """What is wrong with one of the models: msgspec does not say which it is."""
-    for name, model in text.data["models"].items():
-        place = ("models", str(name))
-        try:
-            msgspec.convert(name, Name)
-        except msgspec.ValidationError as error:
-            return text.error(place, _what_to_write(place, str(error)), at_key=True)
-        try:
-            msgspec.convert(model, Model)
-        except msgspec.ValidationError as error:
-            return _in_words(str(error), text, place)
-    raise AssertionError("every model is right")
-
-
-def _what_to_write(place: Sequence[str | int], message: str) -> str:
-    """In place of a value that msgspec says this of."""
-    last = place[-1] if place else ""
-    if last in _LENGTHS:
-        least = "" if last in {"start", "within"} else ", more than nothing"
-        return f"write a length of time{least}, such as {EXAMPLES}"
-    if "matching regex" in message:
-        return "write a name of letters, digits, points, hyphens and underscores, of 60 at most"
-    if message.startswith("Invalid "):
-        choices = {"metric": METRICS, "kind": FAULT_KINDS if place[0] == "faults" else tuple(sorted(BUILT_IN))}
-        return f"there is no such {last}; there are {', '.join(choices[str(last)])}"
-    return _TYPE.sub(lambda found: _WORDS.get(found[1], found[0]), message.replace("Expected", "expected"))
-
+#: The keys whose values are durations.
+_DURATIONS = frozenset(("duration", "interval", "memory", "noise_memory", "life", "period", "start", "within", "delay"))
 
 _Complaints = Iterator[tuple[Place, str]]
 
 
 def _too_long(data: object, place: Place = ()) -> _Complaints:
-    """Lengths of time that nothing takes."""
+    """Find durations that are too long."""
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in items:
-        if key in _LENGTHS and isinstance(value, str):
+        if key in _DURATIONS and isinstance(value, str):
             try:
-                seconds(value)
-            except ValueError as error:
+                parse_seconds(value, LONGEST)
+            except TextError as error:
                 yield (*place, key), str(error)
         yield from _too_long(value, (*place, key))
 
@@ -250,5 +196,5 @@ def _misdirected(scenario: Scenario) -> _Complaints:
     for number, fault in enumerate(scenario.faults):
         if fault.count is not None and fault.share is not None:
             yield ("faults", number), "count and share both say how many; give one of them"
-        if seconds(fault.start) >= scenario.duration:
+        if parse_seconds(fault.start) >= scenario.duration:
             yield ("faults", number, "start"), f"the run is over by then: it takes {scenario.length}"

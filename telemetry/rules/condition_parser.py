@@ -25,7 +25,8 @@ from telemetry.rules.conditions import (
     Window,
     negate,
 )
-from telemetry.text.durations import DurationError, format_duration, parse_duration
+from telemetry.text.durations import format_duration, parse_duration
+from telemetry.text.errors import TextError
 
 # Whatever stands between the operators is a WORD: what it means is checked afterwards, where it can be said better.
 _GRAMMAR = r"""
@@ -172,7 +173,7 @@ class _Reader:
             self._refuse(f"there is no metric {str(metric)!r} for {function}; there are {', '.join(METRICS)}", metric)
         try:
             window = parse_duration(str(length))
-        except DurationError as error:
+        except TextError as error:
             self._refuse(str(error), length)
         if not MIN_WINDOW <= window <= MAX_WINDOW:
             size = "short" if window < MIN_WINDOW else "long"

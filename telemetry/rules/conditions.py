@@ -25,7 +25,7 @@ import msgspec
 
 from telemetry.reading.model import Reading
 from telemetry.text.durations import format_duration
-from telemetry.text.errors import RulesError, place_of
+from telemetry.text.errors import TextError, place_of
 
 Order = Literal["<", "<=", ">", ">="]
 Function = Literal["rate", "avg", "min", "max", "deviation"]
@@ -39,7 +39,7 @@ _OPERATORS: dict[Order, Callable[[float, float], bool]] = {
 _OPPOSITE: dict[Order, Order] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
-class ConditionError(RulesError):
+class ConditionError(TextError):
     """A text is no condition. ``line`` and ``column`` count from 1, ``offset`` from 0 in the whole text."""
 
     def __init__(self, message: str, text: str = "", offset: int = 0) -> None:

@@ -40,11 +40,11 @@ from telemetry.rules.rule_set import (
     Severity,
     statuses_of,
 )
-from telemetry.rules.schema import EscalationPart, InhibitionPart, RulePart, SettingsPart, read_file, read_glob
+from telemetry.rules.schema import EscalationPart, InhibitionPart, RulePart, SettingsPart, read_file
 from telemetry.rules.summaries import check_summary
 from telemetry.text.durations import parse_duration
-from telemetry.text.errors import RulesError
-from telemetry.text.yaml_text import Path, RuleText
+from telemetry.text.errors import TextError
+from telemetry.text.yaml_text import Path, YamlText
 
 #: Last-seen times are written once a minute: a shorter silence cannot be told from a healthy device.
 MIN_SILENCE = dt.timedelta(minutes=1)
@@ -69,14 +69,14 @@ class _Settings(NamedTuple):
 
 
 def parse_rules(text: Union[str, bytes], registry: Registry = EMPTY) -> RuleSet:
-    """The rules in a YAML text, about the devices of a registry; raises :class:`RulesError` if it cannot be used."""
-    return _Checker(RuleText(text), registry).rule_set()
+    """The rules in a YAML text, about the devices of a registry; raises :class:`TextError` if it cannot be used."""
+    return _Checker(YamlText(text), registry).rule_set()
 
 
 class _Checker:
     """Makes rules of the parts of a file, and errors of what does not make sense in it."""
 
-    def __init__(self, text: RuleText, registry: Registry) -> None:
+    def __init__(self, text: YamlText, registry: Registry) -> None:
         self._text = text
         self._registry = registry
         self._file = read_file(text)
@@ -132,7 +132,7 @@ class _Checker:
             self._check_silence(path, part, when, settings)
         try:
             check_summary(part.summary)
-        except RulesError as error:
+        except TextError as error:
             raise self._text.error((*path, "summary"), str(error)) from error
         return Rule(
             name=part.name,
@@ -147,7 +147,7 @@ class _Checker:
             **settings._asdict(),
         )
 
-    def _match(self, path: Path, part: dict[str, object]) -> dict[str, str]:
+    def _match(self, path: Path, part: dict[str, str]) -> dict[str, str]:
         known = ("device", "site", *self._registry.attributes)
         for key in part:
             if key not in known:
@@ -158,7 +158,7 @@ class _Checker:
                         "iot registry apply FILE (before that: iot rules check --registry FILE)"
                     )
                 raise self._text.error((*path, key), message, at_key=True)
-        return {key: read_glob(self._text, (*path, key), value) for key, value in part.items()}
+        return dict(part)
 
     def _clear(self, path: Path, part: RulePart, when: Condition) -> Condition:
         path = (*path, "clear")
@@ -212,7 +212,7 @@ class _Checker:
     def _duration(self, path: Path, text: str) -> dt.timedelta:
         try:
             return parse_duration(text)
-        except RulesError as error:
+        except TextError as error:
             raise self._text.error(path, str(error)) from error
 
     def _severity(self, path: Path, text: str) -> Severity:

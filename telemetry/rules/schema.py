@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import msgspec
 
-from telemetry.text.errors import RulesError
-from telemetry.text.yaml_text import Path, RuleText
+from telemetry.text.durations import WholeSeconds
+from telemetry.text.errors import TextError
+from telemetry.text.typed_yaml import convert
+from telemetry.text.yaml_text import YamlText
 
 # Every transition of an alert carries the summary and the runbook, and many have to fit into a message of the queue.
 _Line = Annotated[str, msgspec.Meta(max_length=500)]
@@ -26,26 +26,26 @@ class FlappingPart(Part):
     """``flapping``: each key can be left out by itself."""
 
     changes: Optional[_Changes] = None
-    window: Optional[str] = None
+    window: Optional[WholeSeconds] = None
 
 
 class SettingsPart(Part):
     """What ``defaults`` and each rule can say."""
 
     severity: Optional[str] = None
-    hold_for: Optional[str] = None
-    keep_firing_for: Optional[str] = None
-    repeat_interval: Optional[str] = None
+    hold_for: Optional[WholeSeconds] = None
+    keep_firing_for: Optional[WholeSeconds] = None
+    repeat_interval: Optional[WholeSeconds] = None
     group_by: Optional[list[str]] = None
-    group_wait: Optional[str] = None
-    group_interval: Optional[str] = None
+    group_wait: Optional[WholeSeconds] = None
+    group_interval: Optional[WholeSeconds] = None
     flapping: FlappingPart = msgspec.field(default_factory=FlappingPart)
 
 
 class EscalationPart(Part, kw_only=True):
     """``escalate`` of a rule."""
 
-    after: str
+    after: WholeSeconds
     to: str
 
 
@@ -55,8 +55,8 @@ class RulePart(SettingsPart, kw_only=True):
     name: str
     when: str
     clear: Optional[str] = None
-    # By name: which attributes there are, the registry says. msgspec would not say where in a dict a value is wrong.
-    match: dict[str, Any] = {}
+    # By name: the registry says which attributes there are.
+    match: dict[str, _Glob] = {}
     escalate: Optional[EscalationPart] = None
     summary: _Line = ""
     runbook: _Line = ""
@@ -78,65 +78,8 @@ class RuleFile(Part):
     inhibit: list[InhibitionPart] = []
 
 
-_PARTS: dict[str, type[Part]] = {
-    "rules": RulePart,
-    "defaults": SettingsPart,
-    "inhibit": InhibitionPart,
-    "escalate": EscalationPart,
-    "flapping": FlappingPart,
-}
-# PyYAML makes dates of what looks like one; they are refused as what they are.
-_DATES = (dt.datetime, dt.date)
-_DURATIONS = ("for", "keep_firing_for", "repeat_interval", "group_wait", "group_interval", "window", "after")
-_ERROR = re.compile(r"(?P<message>.*?)(?: - at (?:`.*` in )?`\$(?P<path>.*)`)?", re.DOTALL)
-_STEP = re.compile(r"\.(\w+)|\[([0-9]+)\]")
-_UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING_KEY = re.compile(r"Object missing required field `(.*)`")
-_TYPE = re.compile(r"`(\w+)(?: \| null)?`")
-_TYPES = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "null": "nothing",
-    "array": "a list",
-    "object": "keys with values",
-    "date": "a date",
-    "datetime": "a date",
-}
-
-
-def read_file(text: RuleText) -> RuleFile:
-    """The parts of the file; raises :class:`~telemetry.text.errors.RulesError` for what has no place in one."""
+def read_file(text: YamlText) -> RuleFile:
+    """Return the parts of the file; raise :class:`~telemetry.text.errors.TextError` where one does not fit."""
     if text.data is None:
-        raise RulesError("the file is empty; write rules: and under it a list of them, or rules: [] for none")
-    try:
-        return msgspec.convert(text.data, RuleFile, builtin_types=_DATES)
-    except msgspec.ValidationError as error:
-        raise _in_words(str(error), text) from error
-
-
-def read_glob(text: RuleText, path: Path, value: object) -> str:
-    """The value at a path as a glob; raises :class:`~telemetry.text.errors.RulesError` for what is none."""
-    try:
-        return msgspec.convert(value, _Glob, builtin_types=_DATES)
-    except msgspec.ValidationError as error:
-        raise _in_words(str(error), text, path) from error
-
-
-def _in_words(error: str, text: RuleText, root: Path = ()) -> RulesError:
-    """What msgspec says of the value at ``root``, with the place in the file and for people."""
-    match = _ERROR.fullmatch(error)
-    message, steps = (match["message"], match["path"] or "") if match else (error, "")
-    path: Path = (*root, *(key or int(index) for key, index in _STEP.findall(steps)))
-    part = next((_PARTS[key] for key in reversed(path) if isinstance(key, str) and key in _PARTS), RuleFile)
-    if unknown := _UNKNOWN_KEY.fullmatch(message):
-        known = ", ".join(sorted(field.encode_name for field in msgspec.structs.fields(part)))
-        message = f"there is no such key; there are {known}"
-        return text.error((*path, unknown[1]), message, at_key=True)
-    if missing := _MISSING_KEY.fullmatch(message):
-        return text.error(path, f"the key {missing[1]!r} is missing")
-    message = _TYPE.sub(lambda found: _TYPES.get(found[1], found[0]), message).replace("Expected", "expected")
-    if path and path[-1] in _DURATIONS:
-        message += "; a duration is written 90s, 5m or 1h30m"
-    return text.error(path, message)
+        raise TextError("the file is empty; write rules: and under it a list of them, or rules: [] for none")
+    return convert(text, RuleFile)

@@ -8,7 +8,7 @@ from typing import Optional, Union
 
 from telemetry.rules.conditions import Comparison, Leaf, Status
 from telemetry.rules.rule_set import Rule
-from telemetry.text.errors import RulesError
+from telemetry.text.errors import TextError
 
 #: What a summary can name.
 SUMMARY_NAMES = ("device_id", "device", "site", "gateway", "rule", "metric", "value", "threshold", "condition")
@@ -60,23 +60,23 @@ def fill_summary(
 
 
 def check_summary(summary: str) -> None:
-    """Raise :class:`~telemetry.text.errors.RulesError` for a summary that cannot be filled in whatever the alert."""
+    """Raise :class:`~telemetry.text.errors.TextError` for a summary that cannot be filled in whatever the alert."""
     try:
         fields = [(name, form) for _, name, form, _ in string.Formatter().parse(summary) if name is not None]
     except ValueError as error:
-        raise RulesError(f"{summary!r} cannot be filled in: {error}; a brace itself is written {{{{ or }}}}") from error
+        raise TextError(f"{summary!r} cannot be filled in: {error}; a brace itself is written {{{{ or }}}}") from error
     for name, form in fields:
         if name not in SUMMARY_NAMES:
             known = ", ".join(f"{{{known}}}" for known in SUMMARY_NAMES)
-            raise RulesError(f"{{{name}}} is not known here; a summary can name {known}")
+            raise TextError(f"{{{name}}} is not known here; a summary can name {known}")
         # A format within a format, or a width of a thousand: nobody could say how long the line gets.
         if form and ("{" in form or re.search(r"[0-9]{3}", form)):
-            raise RulesError(f"the format {form!r} of {{{name}}} is too elaborate; write one such as .1f")
+            raise TextError(f"the format {form!r} of {{{name}}} is too elaborate; write one such as .1f")
     texts = dict.fromkeys(SUMMARY_NAMES, "text")
     try:
         summary.format_map({**texts, "value": -0.5, "threshold": -0.5})
         summary.format_map({**texts, "value": _NOTHING, "threshold": _NOTHING})
     except (ValueError, TypeError) as error:
-        raise RulesError(
+        raise TextError(
             f"{summary!r} cannot be filled in: {error}; numbers take a format such as {{value:.1f}}"
         ) from error

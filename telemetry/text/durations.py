@@ -1,51 +1,68 @@
-"""Lengths of time as people write them: ``90s``, ``5m``, ``1h30m``, ``7d``."""
+"""Durations as people write them: ``90s``, ``5m``, ``1h30m``, ``7d``, and where it makes sense ``500ms`` or ``1.5s``.
+
+One grammar serves rules, scenarios and the command line: numbers, each with its unit, added up. It accepts all that
+Prometheus accepts up to days. https://prometheus.io/docs/prometheus/latest/querying/basics/#float-literals-and-time-durations
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+from typing import Annotated
 
-from telemetry.text.errors import RulesError
+from msgspec import Meta
 
-# Prometheus' way of writing them, days being the largest unit.
-# https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations
-_DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
-_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+from telemetry.text.errors import Hint, TextError
 
-#: Longer than anything here remembers, and short enough to be added to any date there will be.
+_UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
+
+#: Examples for messages, of whole seconds and with parts of one.
+_EXAMPLES = "90s, 5m, 2h, 7d"
+_FINE_EXAMPLES = f"500ms, {_EXAMPLES}"
+
+#: The longest duration unless the caller says otherwise: alerts remember nothing for longer.
 MAX_DURATION = dt.timedelta(days=365)
 
-
-class DurationError(RulesError):
-    """A text is no duration; the message says what to write."""
-
-
-def parse_duration(text: str) -> dt.timedelta:
-    """The length of time, in whole seconds up to ``MAX_DURATION``; raises :class:`DurationError` for anything else."""
-    match = _DURATION.fullmatch(text)
-    if match is None or not text:
-        raise DurationError(
-            f"{text!r} is no duration; write days, hours, minutes and seconds in this order, such as 7d, 1h30m or 90s"
-        )
-    # More digits than this are too long in any unit, and Python refuses to read thousands of them.
-    if any(len(number) > 12 for number in match.groups(default="")):
-        raise _too_long(text)
-    seconds = sum(int(number) * size for number, (_, size) in zip(match.groups(default="0"), _UNITS))
-    if seconds > MAX_DURATION.total_seconds():
-        raise _too_long(text)
-    return dt.timedelta(seconds=seconds)
+#: Types for files that msgspec checks. Parsing checks whether seconds are whole, and how many they are.
+WholeSeconds = Annotated[str, Meta(pattern=_PATTERN), Hint("duration", _EXAMPLES)]
+Duration = Annotated[str, Meta(pattern=_PATTERN), Hint("duration", _FINE_EXAMPLES)]
+PositiveDuration = Annotated[
+    str,
+    Meta(pattern=r"^(?=.*[1-9])" + _PATTERN.removeprefix("^")),
+    Hint("duration", f"more than zero, such as {_FINE_EXAMPLES}"),
+]
 
 
-def _too_long(text: str) -> DurationError:
-    return DurationError(f"{text[:40]!r} is too long; a duration is at most {format_duration(MAX_DURATION)}")
+def parse_duration(text: str, longest: dt.timedelta = MAX_DURATION) -> dt.timedelta:
+    """Return a duration of whole seconds; raise :class:`TextError` for any other text."""
+    seconds = _seconds(text, longest, _EXAMPLES)
+    if abs(seconds - round(seconds)) > 1e-6:
+        raise TextError(f"invalid duration {text[:40]!r}: write whole seconds, such as {_EXAMPLES}")
+    return dt.timedelta(seconds=round(seconds))
+
+
+def parse_seconds(text: str, longest: dt.timedelta = dt.timedelta.max) -> float:
+    """Return the seconds of a duration, which may have parts of one; raise :class:`TextError` for any other text."""
+    return _seconds(text, longest, _FINE_EXAMPLES)
+
+
+def _seconds(text: str, longest: dt.timedelta, examples: str) -> float:
+    if not re.fullmatch(_PATTERN, text):
+        raise TextError(f"invalid duration {text[:40]!r}: write {examples}")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if seconds > longest.total_seconds():
+        raise TextError(f"invalid duration {text[:40]!r}: it can be at most {format_duration(longest)}")
+    return seconds
 
 
 def format_duration(duration: dt.timedelta) -> str:
-    """The duration as :func:`parse_duration` reads it; parts of a second are left out."""
+    """Write a duration as :func:`parse_duration` reads it, without parts of a second."""
     rest = int(duration.total_seconds())
     text = ""
-    for unit, size in _UNITS:
-        count, rest = divmod(rest, size)
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(rest, int(_UNITS[unit]))
         if count:
             text += f"{count}{unit}"
     return text or "0s"

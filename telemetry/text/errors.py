@@ -1,4 +1,4 @@
-"""Mistakes in what people write about alerts: the error, and the place that it points at."""
+"""Errors in what people write, and the place that they point at."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from typing import NamedTuple
 _SHOWN = 80
 
 
-class RulesError(ValueError):
-    """What was written cannot be used; the message says where, what is wrong with it and what to write."""
+class TextError(ValueError):
+    """A text cannot be used; the message says where, what is wrong with it and what to write."""
+
+
+class Hint(NamedTuple):
+    """What a value is called and what to write, in the annotation of a type: ``Annotated[str, Hint("name", "…")]``.
+
+    Not in ``msgspec.Meta(extra=…)``, because msgspec leaves the pattern of such keys out of a JSON Schema.
+    """
+
+    what: str
+    write: str
 
 
 class Place(NamedTuple):

@@ -1,4 +1,4 @@
-"""The YAML text of a rules file: its data, and errors that point at the place in the text."""
+"""A YAML text that a person wrote: its data, and errors that point at the place in the text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Optional, Union
 
 import yaml
 
-from telemetry.text.errors import RulesError, place_of
+from telemetry.text.errors import TextError, place_of
 
 Path = tuple[Union[str, int], ...]
 
@@ -16,8 +16,11 @@ _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: How deep a file may be nested: twice as deep as one with everything in it.
 _MAX_DEPTH = 10
 
+#: The lists whose items messages name, and what they call one.
+_NAMED: dict[Union[str, int], str] = {"rules": "rule", "tests": "test"}
 
-class RuleText:
+
+class YamlText:
     """A YAML document. It is read once: the nodes that its data is made of know their places."""
 
     def __init__(self, text: Union[str, bytes]) -> None:
@@ -30,13 +33,13 @@ class RuleText:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise self._error_at(
-                mark.index if mark else 0, f"this is no YAML: {error.problem or error.context}"
+                mark.index if mark else 0, f"invalid YAML: {error.problem or error.context}"
             ) from error
-        except RulesError:
+        except TextError:
             raise
         # What PyYAML raises for characters that it refuses, and for values that its constructors do not expect.
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
-            raise RulesError(f"this is no YAML that can be read: {error}") from error
+            raise TextError(f"invalid YAML: {error}") from error
 
     def _read(self) -> None:
         self._refuse_nesting()
@@ -71,7 +74,7 @@ class RuleText:
                 keys.add(key.value)
             self._refuse_repeated_keys(value, seen)
 
-    def error(self, path: Path, message: str, *, at_key: bool = False, offset: Optional[int] = None) -> RulesError:
+    def error(self, path: Path, message: str, *, at_key: bool = False, offset: Optional[int] = None) -> TextError:
         """An error at a path of keys and indexes from the root, or at the last part of it that there is.
 
         It points at the value, with ``at_key`` at its key, with ``offset`` at that character of the value.
@@ -113,24 +116,24 @@ class RuleText:
         return last + 1
 
     def _named(self, path: Path) -> str:
-        """The rule, by its name if it has one, and the key."""
+        """Return the keys of a path for a message; a rule or a test by its name if it has one."""
         words = [part for part in path if isinstance(part, str)]
-        if len(path) >= 2 and path[0] == "rules" and isinstance(path[1], int):
-            rule = self.data["rules"][path[1]]
-            name = rule.get("name") if isinstance(rule, dict) else None
-            words[0] = f"rule {name!r}" if isinstance(name, str) else f"rule {path[1] + 1}"
+        if len(path) >= 2 and path[0] in _NAMED and isinstance(path[1], int):
+            item = self.data[path[0]][path[1]]
+            name = item.get("name") if isinstance(item, dict) else None
+            words[0] = f"{_NAMED[path[0]]} {name!r}" if isinstance(name, str) else f"{_NAMED[path[0]]} {path[1] + 1}"
         return "".join(f"{word}: " for word in words)
 
-    def _error_at(self, index: int, message: str) -> RulesError:
+    def _error_at(self, index: int, message: str) -> TextError:
         place = place_of(self._text, min(index, len(self._text)))
-        return RulesError(f"line {place.line}, column {place.column}: {message}\n{place.shown}")
+        return TextError(f"line {place.line}, column {place.column}: {message}\n{place.shown}")
 
 
 def _decoded(text: Union[str, bytes]) -> str:
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
-        raise RulesError(f"the file is not written in UTF-8: {error}") from error
+        raise TextError(f"the file is not written in UTF-8: {error}") from error
     return decoded.removeprefix("\ufeff")
 
 

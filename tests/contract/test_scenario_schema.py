@@ -18,17 +18,17 @@ SCHEMA = Path("docs/scenario.schema.json")
 
 #: What goes beyond a single value: only the loader knows.
 BEYOND = (
-    "is too long",
+    "it can be at most",
     "give one of them",
     "the run is over by then",
     "there is no model",
     "no site matches",
     "no such time zone",
     "there are two sites",
-    "this is no YAML",
+    "invalid YAML",
     "is given twice",
-    "keys have to be text",
-    "models: 5: expected text",
+    "5: expected text",
+    "models: 5: invalid name",
     "duty: expected a number > 0",  # NaN, which JSON does not have
 )  # fmt: skip
 

@@ -47,9 +47,9 @@ def test_should_take_how_many_alerts_there_are() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--interval", "often"), "--interval: 'often' is no duration; write days, hours"),
-        (("--retention", "2y"), "--retention: '2y' is no duration"),
-        (("--retention", "400d"), "--retention: '400d' is too long; a duration is at most 365d"),
+        (("--interval", "often"), "--interval: invalid duration 'often': write 90s, 5m, 2h, 7d"),
+        (("--retention", "2y"), "--retention: invalid duration '2y'"),
+        (("--retention", "400d"), "--retention: invalid duration '400d': it can be at most 365d"),
         (("--retention", "7d"), "retention: 32d at least"),
         (("--interval", "0s"), "interval: 1s at least"),
         (("--collect", "1h"), "collect: 1s to 15m"),

@@ -70,7 +70,7 @@ def test_should_read_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("soon", "is no duration; write one like"), ("0s", "is no time at all"), ("9999d", "write 3650d at most")],
+    [("soon", "invalid duration 'soon': write 500ms, 90s"), ("0s", "write more than zero"), ("9999d", "at most 3650d")],
 )
 def test_should_refuse_what_is_no_duration(text: str, words: str) -> None:
     with pytest.raises(typer.BadParameter, match=words):
@@ -251,15 +251,15 @@ def test_should_point_at_the_mistake_in_a_scenario(small: Path) -> None:
     result = iot_simulate("--scenario", small)
     assert result.exit_code == 2
     line, shown, caret = result.stderr.splitlines()
-    assert line.startswith(f"simulate: {small}: line 7, column 43: faults: cuont: there is no such key here; ")
+    assert line.startswith(f"simulate: {small}: line 7, column 43: faults: cuont: there is no such key; ")
     assert shown[caret.index("^") :].startswith("cuont: 2")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--duration soon", "is no duration"),
-        ("--duration 0s", "is no time at all"),
+        ("--duration soon", "invalid duration 'soon'"),
+        ("--duration 0s", "write more than zero"),
         ("--start noon", "invalid time 'noon': write one like 2026-11-23T12:00:00Z"),
         ("--devices 0", "greater than or equal to 1"),
         ("--speed 0", "0.001"),

@@ -157,9 +157,9 @@ def test_should_put_the_readings_of_a_gateway_and_time_into_one_record() -> None
         ("series: [{device: f1, temperature: 100+20x5}], transitions: []", "series 1, at 3m: no device can send that"),
         ("series: [{device: f1, status: fine}], transitions: []", "series 1, status: 'fine' is no status"),
         ("series: [{device: f1, battery: 1}], transitions: [], interval: 0s", "interval must be longer than nothing"),
-        ("series: [{device: f1, battery: 1}], transitions: [], interval: fast", "interval: 'fast' is no duration"),
+        ("series: [{device: f1, battery: 1}], transitions: [], interval: fast", "interval: invalid duration 'fast'"),
         ("series: [{device: f1, battery: 1}], transitions: [], start: 2026-01-01T00:00:00", "needs a time zone"),
-        ("series: [{device: f1, battery: 1}], expect: [{at: soon, alerts: []}]", "expect: 'soon' is no duration"),
+        ("series: [{device: f1, battery: 1}], expect: [{at: soon, alerts: []}]", "expect: invalid duration 'soon'"),
         (
             "series: [{device: f1, battery: 1}], expect: [{at: 1m, alerts: [{rule: warm, device: f1}]}]",
             "at 1m: no rule 'warm'; there are freezer-warm, silent, gateway-down",
@@ -183,10 +183,19 @@ def test_should_say_what_is_wrong_with_a_test_and_where(test: str, message: str)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("tests: [{name: t}]", "missing required field `series`"),
-        ("tests: [{name: t, serise: []}]", "unknown field `serise`"),
-        ("tests: [{name: t, series: [], expects: []}]", "unknown field `expects`"),
-        ("tests: [{name: t, series: [], transitions: [{at: 1m, rule: r, change: fires}]}]", "fires"),
+        ("", "line 1, column 1: expected keys with values, got nothing"),
+        ("tests: [{name: t}]", "line 1, column 9: test 't': the key 'series' is missing here; add it"),
+        ("tests: [{name: t, serise: []}]", "line 1, column 19: test 't': serise: there is no such key; there are expe"),
+        ("tests: [{name: t, series: [], expects: []}]", "test 't': expects: there is no such key"),
+        (
+            "tests: [{name: t, series: [{device: [d]}]}]",
+            "line 1, column 37: test 't': series: device: expected a number or text, got a li",
+        ),
+        (
+            "tests: [{name: t, series: [], transitions: [{at: 1m, rule: r, change: fires}]}]",
+            "column 71: test 't': transitions: change: there is no such change; there are pending, inactive, firing",
+        ),
+        ("tests: [{name: t, name: u, series: []}]", "'name' is given twice"),
         ("tests: {", "iot rules test --help"),
         ("tests: []", "there are no tests in it"),
     ],

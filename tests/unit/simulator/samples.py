@@ -22,6 +22,7 @@ from simulator.scenario.scenario import Group, Scenario
 from simulator.sinks.record import Record
 from simulator.sinks.sink import Delivery
 from telemetry.reading.codec import decode_batch
+from telemetry.reading.fields import METRICS
 from telemetry.reading.model import Reading
 
 #: A Monday.
@@ -146,7 +147,7 @@ _whom = {
     "duration": _spans,
     "sites": st.sampled_from([("*",), ("site-0",)]),
 }
-_metrics = st.sampled_from(injections.METRICS)
+_metrics = st.sampled_from(METRICS)
 _errors = {"metric": _metrics, "size": st.floats(-60, 60)}
 
 _kinds: list[st.SearchStrategy[Fault]] = [
