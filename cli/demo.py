@@ -28,7 +28,7 @@ from local import deployment as local_deployment
 from local import emulator, endpoint
 from pipeline import athena, deployment, etl, registry, truth
 from pipeline.inbox import Inbox, Received, open_inbox
-from simulator.faults.truth import Incident, encode_incidents, truth_path
+from simulator.faults.truth import InjectedFault, encode_injected_faults, truth_path
 from simulator.run import simulation
 from simulator.run.manifest import Manifest, encode_manifest
 from simulator.scenario.scenario import load
@@ -94,12 +94,12 @@ class Summary(msgspec.Struct):
     duplicates: int
     quarantined: int
     lost: int
-    incidents: int
+    faults: int = msgspec.field(name="incidents")
     alerts: int
     notifications: int
     precision: float
     recall: float
-    notifications_an_incident: float
+    notifications_per_fault: float = msgspec.field(name="notifications_an_incident")
     alert_latency_ms: Latency
     alert_latencies_ms: list[float]
     transitions: dict[str, int]
@@ -118,7 +118,7 @@ class Ran(NamedTuple):
     """A run: what was sent, what was injected, what was told."""
 
     manifest: Manifest
-    incidents: list[Incident]
+    faults: list[InjectedFault]
     received: list[Received]
 
 
@@ -208,7 +208,7 @@ def _simulate_and_listen(session: boto3.Session, deployed: Deployment, console: 
     stop = threading.Event()
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.completed:,} lines"))
     received: list[Received] = []
-    incidents: list[Incident] = []
+    faults: list[InjectedFault] = []
     with (
         open_inbox(session, deployed.alerts_topic_arn) as inbox,
         Progress(*columns, TimeElapsedColumn(), console=console) as progress,
@@ -221,27 +221,27 @@ def _simulate_and_listen(session: boto3.Session, deployed: Deployment, console: 
             KinesisSink(session.client("kinesis"), deployed.stream_name),
             stopped=stop.is_set,
             on_progress=lambda counts: progress.update(task, completed=counts.sent),
-            on_incident=incidents.append,
+            on_injected=faults.append,
         )
         try:
             while not running.done():
                 received += _show_new(inbox, progress.console)
             manifest = running.result()
             MANIFEST.write_bytes(encode_manifest(manifest))
-            TRUTH.write_bytes(encode_incidents(incidents))
-            truth.put(session, deployed, manifest.scenario, manifest.started_at, incidents)
+            TRUTH.write_bytes(encode_injected_faults(faults))
+            truth.put(session, deployed, manifest.scenario, manifest.started_at, faults)
             in_raw_zone = functools.partial(_is_in_raw_zone, session, deployed.raw_bucket_name, manifest)
             deadline = time.monotonic() + _SETTLE_SECONDS
-            while time.monotonic() < deadline and not (_all_over(Ran(manifest, incidents, received)) and in_raw_zone()):
+            while time.monotonic() < deadline and not (_all_over(Ran(manifest, faults, received)) and in_raw_zone()):
                 received += _show_new(inbox, progress.console)
         finally:
             stop.set()
-    return Ran(manifest, incidents, received)
+    return Ran(manifest, faults, received)
 
 
 def _score(ran: Ran) -> Score:
     clock = scoring.wall_clock(ran.manifest)
-    return scoring.score(ran.incidents, ran.received, ran.manifest.ended_at, clock=clock)
+    return scoring.score(ran.faults, ran.received, ran.manifest.ended_at, clock=clock)
 
 
 def _all_over(ran: Ran) -> bool:
@@ -276,12 +276,12 @@ def _summary(result: Audit, score: Score, ran: Ran, transitions: dict[str, int],
         duplicates=totals.duplicates,
         quarantined=totals.quarantined,
         lost=result.lost,
-        incidents=score.incidents,
+        faults=score.faults,
         alerts=score.alerts,
         notifications=score.messages,
         precision=score.total.precision,
         recall=score.total.recall,
-        notifications_an_incident=score.total.a_incident,
+        notifications_per_fault=score.total.per_fault,
         alert_latency_ms=_latency(latencies),
         alert_latencies_ms=latencies,
         transitions=transitions,

@@ -63,11 +63,11 @@ def check(name: _Name, *, as_json: Json = False) -> None:
         console.print_json(_facts(scenario))
         return
     fleet = Fleet(scenario)
-    befallen = _incidents(scenario, fleet)
+    injected = _injected(scenario, fleet)
     console.out.print(
         f"{scenario.name}: {len(fleet.devices):,} devices behind {len(fleet.gateways):,} gateways at "
         f"{len(scenario.sites)} sites send {fleet.rate:,.1f} readings/s for {scenario.length}; "
-        f"{len(scenario.faults)} faults make {befallen:,} incidents",
+        f"{len(scenario.faults)} faults are injected into {injected:,} devices, gateways or sites",
         markup=False,
         soft_wrap=True,
     )
@@ -92,15 +92,15 @@ def with_errors(name: str) -> Scenario:
     """The scenario, and a fleet can be made of it. Raises :class:`PipelineError`."""
     try:
         scenario = load(name)
-        _incidents(scenario, Fleet(scenario))
+        _injected(scenario, Fleet(scenario))
     except (ScenarioError, OSError) as error:
         raise PipelineError(str(error)) from error
     return scenario
 
 
-def _incidents(scenario: Scenario, fleet: Fleet) -> int:
+def _injected(scenario: Scenario, fleet: Fleet) -> int:
     end = round(scenario.duration * MICROSECONDS)
-    return len(effects.incidents(fleet, effects.plan(fleet, 0, end)))
+    return len(effects.injected_faults(fleet, effects.plan(fleet, 0, end)))
 
 
 def _facts(scenario: Scenario) -> dict[str, object]:

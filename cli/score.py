@@ -21,7 +21,7 @@ from telemetry.registry.registry import parse_registry
 if TYPE_CHECKING:
     from evaluation.scoring import Clock, Score
     from pipeline.inbox import Received
-    from simulator.faults.truth import Incident
+    from simulator.faults.truth import InjectedFault
     from simulator.run.manifest import Manifest
     from simulator.scenario.scenario import Scenario
     from telemetry.alerting.transitions import Transition
@@ -73,7 +73,7 @@ def score(
       iot score --manifest run.json --alerts alerts.jsonl
 
     Good is a precision and a recall of at least 0.95, and one notification
-    an incident at most. What each number means: docs/scoring.md.
+    a fault at most. What each number means: docs/scoring.md.
     """
     from cli.rendering import score as show_score  # noqa: PLC0415 - takes a second, and most commands need none of it
     from simulator.scenario.scenario import NAMES  # noqa: PLC0415
@@ -130,9 +130,9 @@ def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Scor
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"cannot read the rules in {rules}: {error}") from error
     try:
-        incidents = run.incidents(scenario, since)
+        faults = run.injected_faults(scenario, since)
         registry = parse_registry(registry_csv(scenario))
-    except ValueError as error:  # a ScenarioError too: a fault that befalls nobody is known only with a fleet
+    except ValueError as error:  # a ScenarioError too: a fault that affects no device is known only with a fleet
         raise PipelineError(f"{name} cannot be rehearsed: {error}") from error
     checked = rules_in_bucket.check(text, registry)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn())
@@ -145,7 +145,7 @@ def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Scor
             lambda moment: progress.update(task, completed=(moment - since).total_seconds()),
         )
     return _scored(
-        scenario.name, incidents, played.received, ended_at=since + length, transitions=played.transitions,
+        scenario.name, faults, played.received, ended_at=since + length, transitions=played.transitions,
         picture=picture,
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Scor
 def _real(context: typer.Context, manifest: Path, truth: Path | None, alerts: Path, picture: Path | None) -> Score:
     from evaluation.scoring import wall_clock  # noqa: PLC0415
     from pipeline import alerts as in_lake  # noqa: PLC0415
-    from simulator.faults.truth import decode_incidents, truth_path  # noqa: PLC0415
+    from simulator.faults.truth import decode_injected_faults, truth_path  # noqa: PLC0415
     from simulator.run.manifest import Manifest  # noqa: PLC0415
 
     try:
@@ -163,10 +163,10 @@ def _real(context: typer.Context, manifest: Path, truth: Path | None, alerts: Pa
     _need_zone(manifest, run.started_at, run.ended_at, run.arrived_from, run.arrived_to)
     file = truth or truth_path(manifest)
     try:
-        incidents = decode_incidents(file.read_bytes())
+        faults = decode_injected_faults(file.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PipelineError(f"{file} is no ground truth of a simulation: {error}") from error
-    _need_zone(file, *(moment for incident in incidents for moment in (incident.since, incident.until)))
+    _need_zone(file, *(moment for fault in faults for moment in (fault.since, fault.until)))
     received = [_about(run, each) for each in _recorded(alerts)]
     transitions: list[Transition] = []
     if any(each.notification.omitted for each in received):
@@ -175,14 +175,14 @@ def _real(context: typer.Context, manifest: Path, truth: Path | None, alerts: Pa
         found = in_lake.transitions(session, deployed, run.arrived_from, run.arrived_to)
         transitions = [each for each in found if not each.device or each.device in run.by_device]
     return _scored(
-        run.scenario, incidents, received, ended_at=run.ended_at, transitions=transitions, picture=picture,
+        run.scenario, faults, received, ended_at=run.ended_at, transitions=transitions, picture=picture,
         clock=wall_clock(run),
     )  # fmt: skip
 
 
 def _scored(
     title: str,
-    incidents: list[Incident],
+    faults: list[InjectedFault],
     received: list[Received],
     *,
     ended_at: dt.datetime,
@@ -192,14 +192,14 @@ def _scored(
 ) -> Score:
     from evaluation import matching, scoring  # noqa: PLC0415
 
-    found = scoring.score(incidents, received, ended_at, clock=clock, transitions=transitions)
+    found = scoring.score(faults, received, ended_at, clock=clock, transitions=transitions)
     if picture:
         from evaluation import timeline  # noqa: PLC0415
 
-        verdicts = matching.judge(incidents, matching.told(received, transitions))
+        verdicts = matching.judge(faults, matching.told(received, transitions))
         try:
-            told_of = {verdict.incident.id for verdict in verdicts if verdict.incident}
-            shown = [each for each in incidents if each.id in told_of or scoring.had_time(each, ended_at)]
+            told_of = {verdict.fault.id for verdict in verdicts if verdict.fault}
+            shown = [each for each in faults if each.id in told_of or scoring.had_time(each, ended_at)]
             timeline.draw(shown, verdicts, found, picture, title=title)
         except (OSError, ValueError) as error:
             raise PipelineError(f"cannot draw {picture}: {error}") from error

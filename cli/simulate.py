@@ -15,7 +15,7 @@ import typer
 from cli import sending, target
 from cli.sending import OUTPUT_PANEL, TIME_PANEL
 from pipeline import truth
-from simulator.faults.truth import Incident, encode_incidents, truth_path
+from simulator.faults.truth import InjectedFault, encode_injected_faults, truth_path
 from simulator.fleet.registry import registry_csv
 from simulator.run import simulation
 from simulator.run.manifest import Manifest, encode_manifest
@@ -165,16 +165,16 @@ def simulate(
         if registry:
             registry.write_text(registry_csv(chosen), encoding="utf-8")
         began = time.monotonic()
-        injected: list[Incident] = []
-        with sending.stop_signals() as caught, _truth_file(manifest, injected) as on_incident:
-            sent = _run(planned, to, processes, lambda: bool(caught), on_incident)
+        injected: list[InjectedFault] = []
+        with sending.stop_signals() as caught, _truth_file(manifest, injected) as on_injected:
+            sent = _run(planned, to, processes, lambda: bool(caught), on_injected)
         sent = sending.with_arrival(sent, to)
         if manifest:
             manifest.write_bytes(encode_manifest(sent))
         if lake:
             truth.put(*lake, sent.scenario, sent.started_at, injected)
-        incidents = len({incident.id for incident in injected})
-        sending.report("simulate", sent, time.monotonic() - began, f"malformed; {incidents:,} incidents,")
+        faults = len({fault.id for fault in injected})
+        sending.report("simulate", sent, time.monotonic() - began, f"malformed; {faults:,} injected faults,")
         if backfill is not None:
             sending.say("simulate", f"next: iot etl run --from {_hour(sent.started_at)} --to {_hour(sent.ended_at, 1)}")
     sending.end(caught, sent)
@@ -185,12 +185,12 @@ def _run(
     to: Destination,
     processes: int,
     stopped: Callable[[], bool],
-    on_incident: Callable[[Incident], None],
+    on_injected: Callable[[InjectedFault], None],
 ) -> Manifest:
     with sending.progress("simulating", planned.since, planned.until, to) as on_progress:
         if processes > 1:
             return simulate_in_parts(
-                planned, to, processes, stopped=stopped, on_progress=on_progress, on_incident=on_incident
+                planned, to, processes, stopped=stopped, on_progress=on_progress, on_injected=on_injected
             )
         with to.open() as opened:
             return simulation.simulate(
@@ -198,7 +198,7 @@ def _run(
                 opened,
                 stopped=stopped,
                 on_progress=on_progress,
-                on_incident=on_incident,
+                on_injected=on_injected,
                 outbox_bytes=to.outbox_bytes,
             )
 
@@ -264,16 +264,16 @@ def _scenario(
 
 
 @contextlib.contextmanager
-def _truth_file(manifest: Path | None, injected: list[Incident]) -> Iterator[Callable[[Incident], None]]:
+def _truth_file(manifest: Path | None, injected: list[InjectedFault]) -> Iterator[Callable[[InjectedFault], None]]:
     """Keep what is injected, as it is: in the list, and next to the manifest."""
     if manifest is None:
         yield injected.append
         return
     with truth_path(manifest).open("wb", buffering=0) as out:
 
-        def note(incident: Incident) -> None:
-            injected.append(incident)
-            out.write(encode_incidents([incident]))
+        def note(fault: InjectedFault) -> None:
+            injected.append(fault)
+            out.write(encode_injected_faults([fault]))
 
         yield note
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.inbox import Received
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 from telemetry.alerting.transitions import Transition
 
 #: An alert may fire so long after what it is about is over: a window and ``for`` lag behind, the clock decides a minute
@@ -38,10 +38,10 @@ class Told(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of one alert: the incident that it tells of, or that befell its place then; ``true`` if it should."""
+    """What became of one alert: the fault that it tells of, or that affected its place then; ``true`` if it should."""
 
     alert: Told
-    incident: Incident | None
+    fault: InjectedFault | None
     true: bool
 
 
@@ -119,45 +119,45 @@ class _Omitting:
         return min(after, key=lambda each: (each.notification.published_at, *_order(each)), default=None)
 
 
-def judge(incidents: Sequence[Incident], alerts: Iterable[Told], grace: dt.timedelta = GRACE) -> list[Verdict]:
-    """Which incident each alert is about; one that is only tolerated is left out.
+def judge(faults: Sequence[InjectedFault], alerts: Iterable[Told], grace: dt.timedelta = GRACE) -> list[Verdict]:
+    """Which fault each alert is about; one that is only tolerated is left out.
 
-    An alert is about an incident of its place (its device, its gateway or its site) that began before it fired and was
+    An alert is about a fault of its place (its device, its gateway or its site) that began before it fired and was
     not over for longer than ``grace``. Of several the one that expects its rule, then the one that tolerates it, then
     the last that began.
     """
-    places = _Places(incidents)
+    places = _Places(faults)
     verdicts = []
     for alert in alerts:
         near = [i for i in places.of(alert) if i.since - CLOCKS <= alert.fired_at <= i.until + grace]
-        expecting = [incident for incident in near if alert.rule in incident.expects]
+        expecting = [fault for fault in near if alert.rule in fault.expects]
         if expecting:
             verdicts.append(Verdict(alert, max(expecting, key=begun), true=True))
-        elif not any(alert.rule in incident.tolerates for incident in near):
+        elif not any(alert.rule in fault.tolerates for fault in near):
             verdicts.append(Verdict(alert, max(near, key=_weight, default=None), true=False))
     return verdicts
 
 
-def begun(incident: Incident) -> tuple[dt.datetime, int, str]:
-    """Incidents in the order of time; of the same time, in that of the scenario."""
-    return incident.since, incident.number, incident.id
+def begun(fault: InjectedFault) -> tuple[dt.datetime, int, str]:
+    """Faults in the order of time; of the same time, in that of the scenario."""
+    return fault.since, fault.number, fault.id
 
 
-def _weight(incident: Incident) -> tuple[bool, tuple[dt.datetime, int, str]]:
-    """What changes values explains a false alert sooner than what befalls lines."""
-    return bool(incident.metric), begun(incident)
+def _weight(fault: InjectedFault) -> tuple[bool, tuple[dt.datetime, int, str]]:
+    """What changes values explains a false alert sooner than what affects lines."""
+    return bool(fault.metric), begun(fault)
 
 
 class _Places:
-    """The incidents by what they befall."""
+    """The faults by what they affect."""
 
-    def __init__(self, incidents: Iterable[Incident]) -> None:
-        self._by_place: defaultdict[tuple[str, str], list[Incident]] = defaultdict(list)
-        for incident in incidents:
-            kind = "device" if incident.device else "gateway" if incident.gateway else "site"
-            self._by_place[kind, incident.device or incident.gateway or incident.site].append(incident)
+    def __init__(self, faults: Iterable[InjectedFault]) -> None:
+        self._by_place: defaultdict[tuple[str, str], list[InjectedFault]] = defaultdict(list)
+        for fault in faults:
+            kind = "device" if fault.device else "gateway" if fault.gateway else "site"
+            self._by_place[kind, fault.device or fault.gateway or fault.site].append(fault)
 
-    def of(self, alert: Told) -> list[Incident]:
+    def of(self, alert: Told) -> list[InjectedFault]:
         return [
             *self._by_place.get(("device", alert.device), ()),
             *self._by_place.get(("gateway", alert.gateway), ()),

@@ -11,7 +11,7 @@ import msgspec
 
 from evaluation.matching import CLOCKS, GRACE, Told, Verdict, begun, judge, told
 from pipeline.inbox import Received
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 from simulator.run.manifest import Manifest
 from telemetry.alerting.transitions import Transition
 
@@ -19,7 +19,7 @@ from telemetry.alerting.transitions import Transition
 #: default rules waits for ten minutes of silence, and the watchdog another two.
 PATIENCE = dt.timedelta(minutes=15)
 
-#: What a set of rules has to reach: precision and recall at least, notifications an incident at most.
+#: What a set of rules has to reach: precision and recall at least, notifications per fault at most.
 WANTED, MOST_NOTIFICATIONS = 0.95, 1.0
 
 #: The kind of what alerts fired for where nothing had been injected.
@@ -46,14 +46,14 @@ class Delays(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """How well incidents of some kind, or some rule's, were told.
+    """How well faults of some kind, or some rule's, were told.
 
-    ``expected`` are pairs of an incident and a rule that should fire for it, ``found`` those for which it did;
+    ``expected`` are pairs of a fault and a rule that should fire for it, ``found`` those for which it did;
     ``false`` are alerts that nothing explains. ``precision`` is found / (found + false), ``recall`` found / expected,
     both 1 where there was nothing to find. ``fires_after`` goes to the event time of the first alert, ``told_after`` to
-    its notification. ``notifications`` are those that told of an alert about these incidents for the first time, and
-    ``a_incident`` that number for each incident that was found. ``false_resolves`` are alerts that ended while their
-    incident went on.
+    its notification. ``notifications`` are those that told of an alert about these faults for the first time, and
+    ``per_fault`` that number for each fault that was found. ``false_resolves`` are alerts that ended while their
+    fault went on.
     """
 
     expected: int
@@ -64,18 +64,18 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     fires_after: Delays
     told_after: Delays
     notifications: int
-    a_incident: float
+    per_fault: float = msgspec.field(name="a_incident")
     false_resolves: int
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole result. ``confusion`` counts, by kind of incident, the rules that fired for it and, as ``missed``, the
-    expected ones that did not; as ``quiet`` the incidents that expect nothing and for which nothing fired.
+    """The whole result. ``confusion`` counts, by kind of fault, the rules that fired for it and, as ``missed``, the
+    expected ones that did not; as ``quiet`` the faults that expect nothing and for which nothing fired.
 
     ``messages`` are all notifications, resolved and repeated ones too. ``missed`` and ``false`` list up to a hundred.
     """
 
-    incidents: int
+    faults: int = msgspec.field(name="incidents")
     alerts: int
     messages: int
     total: Figures
@@ -89,11 +89,11 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     def good(self) -> bool:
         """Whether the rules reach what they have to."""
         total = self.total
-        return total.precision >= WANTED and total.recall >= WANTED and total.a_incident <= MOST_NOTIFICATIONS
+        return total.precision >= WANTED and total.recall >= WANTED and total.per_fault <= MOST_NOTIFICATIONS
 
 
 def score(
-    incidents: Sequence[Incident],
+    faults: Sequence[InjectedFault],
     received: Sequence[Received],
     ended_at: dt.datetime,
     *,
@@ -104,29 +104,29 @@ def score(
     """Hold notifications against the ground truth of a run that ended at ``ended_at`` (simulated time, UTC).
 
     ``transitions`` are those of the table ``alerts``, as far as they are known; without, alerts that a notification
-    does not list count as not told. An incident that had no time to be told before the end (:func:`had_time`) is only
+    does not list count as not told. A fault that had no time to be told before the end (:func:`had_time`) is only
     expected to be where it was. ``clock`` turns simulated times into those of ``received``.
     """
-    incidents = sorted(incidents, key=begun)
+    faults = sorted(faults, key=begun)
     alerts = told(received, transitions)
-    verdicts = judge(incidents, alerts, grace)
+    verdicts = judge(faults, alerts, grace)
     found: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)
     for verdict in verdicts:
-        if verdict.true and verdict.incident:
-            found[verdict.incident.id, verdict.alert.rule].append(verdict.alert)
+        if verdict.true and verdict.fault:
+            found[verdict.fault.id, verdict.alert.rule].append(verdict.alert)
     expected = [
-        (incident, rule)
-        for incident in incidents
-        for rule in incident.expects
-        if (incident.id, rule) in found or had_time(incident, ended_at, grace)
+        (fault, rule)
+        for fault in faults
+        for rule in fault.expects
+        if (fault.id, rule) in found or had_time(fault, ended_at, grace)
     ]
     false = [verdict for verdict in verdicts if not verdict.true]
     counting = _Counting(found, clock)
     rules = sorted({rule for _, rule in expected} | {verdict.alert.rule for verdict in verdicts})
-    kinds = list(dict.fromkeys([*(incident.kind for incident in incidents), *map(_kind, false)]))
+    kinds = list(dict.fromkeys([*(fault.kind for fault in faults), *map(_kind, false)]))
     missed = [pair for pair in expected if (pair[0].id, pair[1]) not in found]
     return Score(
-        incidents=len(incidents),
+        faults=len(faults),
         alerts=len(alerts),
         messages=len({notification.notification_id for notification, _ in received}),
         total=counting.figures(expected, false),
@@ -142,8 +142,8 @@ def score(
             )
             for kind in kinds
         },
-        confusion=_confusion(incidents, expected, found, false),
-        missed=[f"{rule}: {incident.id}" for incident, rule in missed][:100],
+        confusion=_confusion(faults, expected, found, false),
+        missed=[f"{rule}: {fault.id}" for fault, rule in missed][:100],
         false=[
             f"{alert.rule}: {alert.device or alert.gateway} at {alert.fired_at:%H:%M:%S} ({_kind(verdict)})"
             for verdict in false
@@ -152,19 +152,19 @@ def score(
     )
 
 
-def had_time(incident: Incident, ended_at: dt.datetime, grace: dt.timedelta = GRACE) -> bool:
-    """Whether a run that ended then was long enough to tell of an incident: it was over, or went on for long."""
-    over = incident.until + grace <= ended_at
-    return over or incident.since + max(grace, PATIENCE) <= ended_at
+def had_time(fault: InjectedFault, ended_at: dt.datetime, grace: dt.timedelta = GRACE) -> bool:
+    """Whether a run that ended then was long enough to tell of a fault: it was over, or went on for long."""
+    over = fault.until + grace <= ended_at
+    return over or fault.since + max(grace, PATIENCE) <= ended_at
 
 
 class _Counting:
     def __init__(self, found: dict[tuple[str, str], list[Told]], clock: Clock) -> None:
         self._found, self._clock = found, clock
 
-    def figures(self, expected: Sequence[tuple[Incident, str]], false: Sequence[Verdict]) -> Figures:
-        hits = [(incident, self._found[incident.id, rule]) for incident, rule in expected if self._hit(incident, rule)]
-        told_of = {incident.id for incident, _ in hits}
+    def figures(self, expected: Sequence[tuple[InjectedFault, str]], false: Sequence[Verdict]) -> Figures:
+        hits = [(fault, self._found[fault.id, rule]) for fault, rule in expected if self._hit(fault, rule)]
+        told_of = {fault.id for fault, _ in hits}
         notifications = {alert.notification for _, alerts in hits for alert in alerts}
         return Figures(
             expected=len(expected),
@@ -175,44 +175,44 @@ class _Counting:
             fires_after=_delays((min(a.fired_at for a in alerts) - i.since).total_seconds() for i, alerts in hits),
             told_after=_delays(
                 (min(alert.told_at for alert in alerts) - begin).total_seconds()
-                for incident, alerts in hits
-                if (begin := self._clock(incident.since))
+                for fault, alerts in hits
+                if (begin := self._clock(fault.since))
             ),
             notifications=len(notifications),
-            a_incident=round(len(notifications) / len(told_of), 3) if told_of else 0.0,
+            per_fault=round(len(notifications) / len(told_of), 3) if told_of else 0.0,
             false_resolves=sum(
-                alert.resolved_at is not None and alert.resolved_at < incident.until - CLOCKS
-                for incident, alerts in hits
+                alert.resolved_at is not None and alert.resolved_at < fault.until - CLOCKS
+                for fault, alerts in hits
                 for alert in alerts
             ),
         )
 
-    def _hit(self, incident: Incident, rule: str) -> bool:
-        return (incident.id, rule) in self._found
+    def _hit(self, fault: InjectedFault, rule: str) -> bool:
+        return (fault.id, rule) in self._found
 
 
 def _confusion(
-    incidents: Sequence[Incident],
-    expected: Sequence[tuple[Incident, str]],
+    faults: Sequence[InjectedFault],
+    expected: Sequence[tuple[InjectedFault, str]],
     found: Collection[tuple[str, str]],
     false: Iterable[Verdict],
 ) -> dict[str, dict[str, int]]:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for incident, rule in expected:
-        counts[incident.kind][rule if (incident.id, rule) in found else "missed"] += 1
+    for fault, rule in expected:
+        counts[fault.kind][rule if (fault.id, rule) in found else "missed"] += 1
     disturbed = set()
     for verdict in false:
         counts[_kind(verdict)][verdict.alert.rule] += 1
-        if verdict.incident:
-            disturbed.add(verdict.incident.id)
-    for incident in incidents:
-        if not incident.expects and incident.id not in disturbed:
-            counts[incident.kind]["quiet"] += 1
+        if verdict.fault:
+            disturbed.add(verdict.fault.id)
+    for fault in faults:
+        if not fault.expects and fault.id not in disturbed:
+            counts[fault.kind]["quiet"] += 1
     return {kind: dict(row) for kind, row in counts.items()}
 
 
 def _kind(verdict: Verdict) -> str:
-    return verdict.incident.kind if verdict.incident else NOTHING
+    return verdict.fault.kind if verdict.fault else NOTHING
 
 
 def _part(some: int, of: int) -> float:

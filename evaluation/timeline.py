@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from evaluation.matching import Verdict
 from evaluation.scoring import Score
 from evaluation.timeline_rows import MANY, Row, Rows, rows
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 
 _ENDINGS = frozenset((".png", ".svg"))
 
@@ -26,22 +26,22 @@ _INK = "#333333"
 
 
 def draw(
-    incidents: Sequence[Incident],
+    faults: Sequence[InjectedFault],
     verdicts: Sequence[Verdict],
     found: Score,
     path: Path,
     *,
     title: str,
 ) -> None:
-    """Draw incidents as bars over time (UTC), and the alerts that were told as lines from firing to their end.
+    """Draw faults as bars over time (UTC), and the alerts that were told as lines from firing to their end.
 
     ``path`` ends in ``.png`` or ``.svg``. Raises :class:`ValueError` for any other, :class:`OSError` where it cannot be
     written.
     """
     if path.suffix.lower() not in _ENDINGS:
         raise ValueError("the name of a picture ends in .png or .svg")
-    end = _end(incidents, verdicts)
-    chosen = rows(incidents, verdicts)
+    end = _end(faults, verdicts)
+    chosen = rows(faults, verdicts)
     height = 1.5 + 0.21 * max(4, len(chosen.shown))
     # The same bytes from the same run, and letters that are letters.
     with mpl.rc_context({"svg.hashsalt": "timeline", "svg.fonttype": "none", "font.size": 8}):
@@ -50,16 +50,16 @@ def draw(
         for place, row in enumerate(chosen.shown):
             _draw_row(axis, place, row, end)
         _label(axis, chosen)
-        _frame(axis, incidents, chosen, end)
+        _frame(axis, faults, chosen, end)
         axis.set_title(_heading(found, title), loc="left", fontsize=9, color=_INK)
         figure.legend(handles=_legend(), loc="outside lower left", ncols=6, frameon=False, fontsize=7.5)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
         figure.savefig(path, dpi=130, metadata=metadata)
 
 
-def _end(incidents: Sequence[Incident], verdicts: Sequence[Verdict]) -> dt.datetime:
+def _end(faults: Sequence[InjectedFault], verdicts: Sequence[Verdict]) -> dt.datetime:
     """The last moment that is known of: alerts that go on are drawn up to there."""
-    moments = [incident.until for incident in incidents]
+    moments = [fault.until for fault in faults]
     moments += [verdict.alert.resolved_at or verdict.alert.fired_at for verdict in verdicts]
     return max(moments, default=dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
 
@@ -67,7 +67,7 @@ def _end(incidents: Sequence[Incident], verdicts: Sequence[Verdict]) -> dt.datet
 def _draw_row(axis: Axes, place: int, row: Row, end: dt.datetime) -> None:
     colour = {"missed": _MISSED, "found": _FOUND, "quiet": _QUIET}[row.outcome]
     hatch = "////" if row.outcome == "missed" else None
-    for since, until in sorted({(each.since, each.until) for each in row.incidents}):
+    for since, until in sorted({(each.since, each.until) for each in row.faults}):
         axis.broken_barh(
             [(_number(since), _number(until) - _number(since))],
             (place - 0.38, 0.76),
@@ -94,7 +94,7 @@ def _label(axis: Axes, chosen: Rows) -> None:
     axis.tick_params(axis="y", length=0)
     before: tuple[str, int] | None = None
     for place, row in enumerate(chosen.shown):
-        fault = (row.kind, row.incidents[0].number if row.incidents else 0)
+        fault = (row.kind, row.faults[0].number if row.faults else 0)
         if fault != before:
             axis.text(1.005, place, _named(row), transform=axis.get_yaxis_transform(), va="center", color=_INK)
             if place:
@@ -103,15 +103,15 @@ def _label(axis: Axes, chosen: Rows) -> None:
 
 
 def _named(row: Row) -> str:
-    if not row.incidents:
+    if not row.faults:
         return "nothing injected"
-    first = row.incidents[0]
+    first = row.faults[0]
     return f"{first.number} {first.kind.replace('_', ' ')}" + ("" if first.expects else ", to be quiet about")
 
 
-def _frame(axis: Axes, incidents: Sequence[Incident], chosen: Rows, end: dt.datetime) -> None:
-    if incidents:
-        since = min(incident.since for incident in incidents)
+def _frame(axis: Axes, faults: Sequence[InjectedFault], chosen: Rows, end: dt.datetime) -> None:
+    if faults:
+        since = min(fault.since for fault in faults)
         margin = max((end - since) * 0.02, dt.timedelta(minutes=1))
         axis.set_xlim(_number(since - margin), _number(end + margin))
     if not chosen.shown:
@@ -136,7 +136,7 @@ def _heading(found: Score, title: str) -> str:
     name = title.replace("$", r"\$")
     return (
         f"{name}: precision {total.precision:.2f}, recall {total.recall:.2f} ({total.found:,} of {total.expected:,} "
-        f"found, {total.false:,} false), {total.a_incident:.2f} notifications an incident, {found.messages:,} in all"
+        f"found, {total.false:,} false), {total.per_fault:.2f} notifications per fault, {found.messages:,} in all"
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline import named_queries
 from telemetry.reading.fields import METRICS
 from telemetry.tables.alerts import ALERTS
-from telemetry.tables.injected_faults import GROUND_TRUTH
+from telemetry.tables.ground_truth import GROUND_TRUTH
 from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
 
 PAGE = Path(__file__).parent.parent / "docs" / "tables.md"
@@ -78,7 +78,7 @@ FROM alerts
 WHERE dt = '2026-11-23' AND severity = 'critical'
 ORDER BY changed_at""",
     "ground_truth": """\
-SELECT kind, count(*) AS incidents, min(since) AS first
+SELECT kind, count(*) AS faults, min(since) AS first
 FROM ground_truth
 WHERE dt = '2026-11-23' AND scenario = 'cold-chain-break'
 GROUP BY kind""",

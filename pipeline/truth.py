@@ -1,4 +1,4 @@
-"""The ground truth of simulations in the lake."""
+"""Writing the ground truth of a simulation to the lake."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PipelineError
-from simulator.faults.truth import Incident
-from telemetry.tables.injected_faults import GROUND_TRUTH, InjectedFault
+from simulator.faults.truth import InjectedFault
+from telemetry.tables.ground_truth import GROUND_TRUTH, GroundTruthRow
 
 if TYPE_CHECKING:
     import boto3
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
 
 def put(
-    session: boto3.Session, deployed: Deployment, scenario: str, started_at: dt.datetime, incidents: Iterable[Incident]
+    session: boto3.Session,
+    deployed: Deployment,
+    scenario: str,
+    started_at: dt.datetime,
+    faults: Iterable[InjectedFault],
 ) -> int:
-    """Put the incidents of a run that began at ``started_at`` (UTC) into the table; returns how many.
+    """Put the injected faults of a run that began at ``started_at`` (UTC) into the table; return how many.
 
-    A run that is put again takes its own place. Raises :class:`PipelineError` where the bucket does not take it.
+    A run that is put again replaces itself. Raises :class:`PipelineError` if the bucket refuses it.
     """
-    # Of an incident that was cut, the last word counts.
-    rows = [_row(scenario, started_at, incident) for incident in {each.id: each for each in incidents}.values()]
+    # A fault that was cut short is there twice: the last one counts.
+    rows = [_row(scenario, started_at, fault) for fault in {each.id: each for each in faults}.values()]
     if not rows:
         return 0
     run = rows[0].run
@@ -45,19 +49,19 @@ def put(
     return len(rows)
 
 
-def _row(scenario: str, started_at: dt.datetime, incident: Incident) -> InjectedFault:
-    return InjectedFault(
+def _row(scenario: str, started_at: dt.datetime, fault: InjectedFault) -> GroundTruthRow:
+    return GroundTruthRow(
         run=f"{scenario}-{started_at:%Y%m%dT%H%M%SZ}",
         scenario=scenario,
-        id=incident.id,
-        kind=incident.kind,
-        site=incident.site,
-        gateway=incident.gateway,
-        device=incident.device,
-        metric=incident.metric,
-        since=incident.since,
-        until=incident.until,
-        expects=" ".join(incident.expects),
-        tolerates=" ".join(incident.tolerates),
-        details=msgspec.json.encode(incident.details).decode(),
+        id=fault.id,
+        kind=fault.kind,
+        site=fault.site,
+        gateway=fault.gateway,
+        device=fault.device,
+        metric=fault.metric,
+        since=fault.since,
+        until=fault.until,
+        expects=" ".join(fault.expects),
+        tolerates=" ".join(fault.tolerates),
+        details=msgspec.json.encode(fault.details).decode(),
     )

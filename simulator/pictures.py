@@ -19,7 +19,7 @@ from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.models.devices import BUILT_IN, Battery, Model
 from simulator.models.randomness import Floats, Places
 from simulator.models.sites import Site, Weather
-from simulator.scenario import faults as injections
+from simulator.scenario.faults import BatteryDying, Drift, Fault, Flapping, Noise, Silence, Spike, Step, Stuck
 from simulator.scenario.scenario import Group, Scenario
 
 _START = dt.datetime(2026, 6, 12, tzinfo=dt.UTC)  # a Friday
@@ -119,7 +119,7 @@ def _shared(shared: float) -> Panel:
     )
 
 
-def _fault(fault: injections.Fault, model: str = "indoor", metric: str = "temperature") -> Panel:
+def _fault(fault: Fault, model: str = "indoor", metric: str = "temperature") -> Panel:
     return Panel(
         effects.kind_of(fault),
         6,
@@ -176,14 +176,14 @@ PAGES: dict[str, list[Panel]] = {
         _battery("wear", (0, 0.008, 0.012), "freezer"),
     ],
     "faults": [
-        _fault(injections.Spike(size=15, chance=0.05, **_WHEN)),
-        _fault(injections.Step(size=10, **_WHEN)),
-        _fault(injections.Drift(per_hour=5, **_WHEN)),
-        _fault(injections.Stuck(**_WHEN), "freezer"),
-        _fault(injections.Noise(size=2, **_WHEN)),
-        _fault(injections.Flapping(size=8, period="20m", **_WHEN)),
-        _fault(injections.BatteryDying(**_WHEN), metric="battery"),
-        _fault(injections.Silence(**_WHEN)),
+        _fault(Spike(size=15, chance=0.05, **_WHEN)),
+        _fault(Step(size=10, **_WHEN)),
+        _fault(Drift(per_hour=5, **_WHEN)),
+        _fault(Stuck(**_WHEN), "freezer"),
+        _fault(Noise(size=2, **_WHEN)),
+        _fault(Flapping(size=8, period="20m", **_WHEN)),
+        _fault(BatteryDying(**_WHEN), metric="battery"),
+        _fault(Silence(**_WHEN)),
     ],
 }
 
@@ -231,9 +231,9 @@ def _course(scenario: Scenario, device: int, hours: float, metric: str) -> tuple
     injected = effects.plan(fleet, since, until)
     effects.spoil_values(injected, place, taken // step, taken, measured)
     silent = np.zeros(len(taken), np.bool_)
-    for injection in injected:
-        if isinstance(injection.fault, injections.Silence):
-            silent[injection.rows(place, taken)] = True
+    for planned in injected:
+        if isinstance(planned.fault, Silence):
+            silent[planned.rows(place, taken)] = True
     divisor = 24 if hours > 24 else 1
     return (taken[~silent] - since) / MICROSECONDS / 3600 / divisor, measured[metric][~silent]
 

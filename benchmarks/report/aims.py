@@ -79,11 +79,11 @@ def _shown(name: str, demo: Demo) -> Iterator[Held]:
     good = (
         demo.precision >= WANTED
         and demo.recall >= WANTED
-        and demo.notifications_an_incident <= MOST_NOTIFICATIONS
+        and demo.notifications_per_fault <= MOST_NOTIFICATIONS
     )  # fmt: skip
     yield Held(
-        f"alerts of {name}: precision, recall, notifications an incident",
-        f"{demo.precision:.2f}, {demo.recall:.2f}, {demo.notifications_an_incident:.2f}",
+        f"alerts of {name}: precision, recall, notifications per fault",
+        f"{demo.precision:.2f}, {demo.recall:.2f}, {demo.notifications_per_fault:.2f}",
         f"at least {WANTED:g}, {WANTED:g}; at most {MOST_NOTIFICATIONS:g}", good, name,
     )  # fmt: skip
 
@@ -91,6 +91,6 @@ def _shown(name: str, demo: Demo) -> Iterator[Held]:
 def _scored(scores: list[Scored]) -> Held:
     good = sum(score.good for score in scores)
     return Held(
-        f"rehearsed scenarios with precision and recall of {WANTED:g}, {MOST_NOTIFICATIONS:g} notification an incident",
+        f"rehearsed scenarios with precision and recall of {WANTED:g}, {MOST_NOTIFICATIONS:g} notification per fault",
         f"{good} of {len(scores)}", "all", good == len(scores), "scores",
     )  # fmt: skip

@@ -146,7 +146,7 @@ def _scored(found: Results) -> Figure:
     measures: tuple[tuple[str, Callable[[Scored], float]], ...] = (
         ("precision", lambda each: each.total.precision),
         ("recall", lambda each: each.total.recall),
-        ("notifications an incident", lambda each: each.total.a_incident),
+        ("notifications per fault", lambda each: each.total.per_fault),
     )
     for axis, (title, value) in zip(axes, measures, strict=True):
         values = [value(each) for each in found.scores]
@@ -204,6 +204,6 @@ _TITLES = {
     "throughput": "Readings per second of detector, curation and simulator, beside their peers and the floor",
     "etl-scaling": "The curation's rate and memory against the number of readings, beside its peers and the floor",
     "latency": "How many alerts took how long from the reading to the inbox",
-    "scores": "Precision, recall and notifications an incident of each scenario",
+    "scores": "Precision, recall and notifications per fault of each scenario",
     "cost": "Cost a month against the number of devices",
 }

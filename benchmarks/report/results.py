@@ -45,7 +45,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     good: bool
-    incidents: int
+    faults: int = msgspec.field(name="incidents")
     messages: int
     total: Figures
 
@@ -63,7 +63,7 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     notifications: int
     precision: float
     recall: float
-    notifications_an_incident: float
+    notifications_per_fault: float = msgspec.field(name="notifications_an_incident")
     alert_latencies_ms: list[float]
     seconds: dict[str, float]
 

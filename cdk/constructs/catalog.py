@@ -11,7 +11,7 @@ from constructs import Construct
 
 from pipeline.names import ALERTS_PREFIX, GROUND_TRUTH_PREFIX, RAW_PREFIX
 from telemetry.tables.alerts import ALERTS
-from telemetry.tables.injected_faults import GROUND_TRUTH
+from telemetry.tables.ground_truth import GROUND_TRUTH
 from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
 
 _TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"

@@ -22,7 +22,7 @@ _NAMED = 5
 def print_score(result: Score, title: str, console: Console = out, *, paced: bool = True) -> None:
     """The whole result of one run; ``paced`` is whether it says anything about how soon things were told."""
     console.print(verdict(result, title), soft_wrap=True)
-    if not (result.incidents or result.total.false):
+    if not (result.faults or result.total.false):
         return
     _print_figures("fault", result.by_kind, console, paced=paced)
     _print_figures("rule", result.by_rule, console, paced=paced)
@@ -41,7 +41,7 @@ def verdict(result: Score, title: str) -> str:
     return (
         f"[bold]{escape(title)}[/]: {word}: precision {total.precision:.2f}, recall {total.recall:.2f} "
         f"({total.found:,} of {total.expected:,} found, {total.false:,} false), "
-        f"{total.a_incident:.2f} notifications an incident, {result.messages:,} in all"
+        f"{total.per_fault:.2f} notifications per fault, {result.messages:,} in all"
     )
 
 
@@ -49,20 +49,20 @@ def print_scores(results: Mapping[str, Score], console: Console = out) -> None:
     """One line each for several scenarios."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("scenario")
-    for name in ("incidents", "expected", "found", "false", "precision", "recall", "fires after\np50, p95",
-                 "told after\np50, p95", "messages\nan incident", "false\nresolves", ""):  # fmt: skip
+    for name in ("faults", "expected", "found", "false", "precision", "recall", "fires after\np50, p95",
+                 "told after\np50, p95", "messages\nper fault", "false\nresolves", ""):  # fmt: skip
         table.add_column(name, justify="right")
     for name, result in results.items():
         total = result.total
         table.add_row(
-            name, f"{result.incidents:,}", f"{total.expected:,}", f"{total.found:,}", f"{total.false:,}",
+            name, f"{result.faults:,}", f"{total.expected:,}", f"{total.found:,}", f"{total.false:,}",
             f"{total.precision:.3f}", f"{total.recall:.3f}", _delays(total.fires_after), _delays(total.told_after),
-            f"{total.a_incident:.2f}", f"{total.false_resolves:,}",
+            f"{total.per_fault:.2f}", f"{total.false_resolves:,}",
             "[green]good[/]" if result.good else "[bold red]not good[/]",
         )  # fmt: skip
     console.print(table)
     console.print(
-        f"good: precision and recall of at least {WANTED:g}, {MOST_NOTIFICATIONS:g} notification an incident at most",
+        f"good: precision and recall of at least {WANTED:g}, {MOST_NOTIFICATIONS:g} notification per fault at most",
         style="dim",
     )
 
@@ -74,7 +74,7 @@ def _print_figures(what: str, by_name: Mapping[str, Figures], console: Console, 
         table.add_column(name, justify="right")
     if paced:
         table.add_column("told after\np50, p95", justify="right")
-    for name in ("notifications\nan incident", "false\nresolves"):
+    for name in ("notifications\nper fault", "false\nresolves"):
         table.add_column(name, justify="right")
     for name, figures in by_name.items():
         if figures.expected or figures.false:
@@ -82,7 +82,7 @@ def _print_figures(what: str, by_name: Mapping[str, Figures], console: Console, 
                 name, f"{figures.expected:,}", f"{figures.found:,}", f"{figures.false:,}",
                 f"{figures.precision:.3f}", f"{figures.recall:.3f}", _delays(figures.fires_after),
                 *([_delays(figures.told_after)] if paced else []),
-                f"{figures.a_incident:.2f}", f"{figures.false_resolves:,}",
+                f"{figures.per_fault:.2f}", f"{figures.false_resolves:,}",
             )  # fmt: skip
     if table.row_count:
         console.print(table)

@@ -1,4 +1,4 @@
-"""What a scenario's faults do to readings and lines, and the ground truth about it."""
+"""The effects of a scenario's faults on readings and lines, and the ground truth about them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,31 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.fleet.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, Lines, joined
 from simulator.models.randomness import Floats, Keys, Places, hashes, keys, normal, uniform
-from simulator.scenario import faults as kinds
-from simulator.scenario.faults import Fault, details, matches
+from simulator.scenario.faults import (
+    BatteryDying,
+    ClockSkew,
+    Drift,
+    Duplicate,
+    Fault,
+    Flapping,
+    GatewayDown,
+    Late,
+    Malformed,
+    Noise,
+    Oversize,
+    Reorder,
+    Silence,
+    SiteOutage,
+    Spike,
+    Step,
+    Stuck,
+    details,
+    matches,
+)
 from simulator.scenario.scenario import ScenarioError
 from telemetry.reading.fields import FIELDS, METRICS
 from telemetry.text.durations import parse_seconds
@@ -25,61 +44,61 @@ _CATCHING_UP = 10 * MICROSECONDS
 _BOUNDS = {field.name: (field.minimum, field.maximum) for field in FIELDS if field.name in METRICS}
 
 #: The kinds that have lines arrive in another order than they were taken in.
-_DISORDER = (kinds.Late, kinds.Reorder, kinds.GatewayDown, kinds.SiteOutage)
+_DISORDER = (Late, Reorder, GatewayDown, SiteOutage)
 
 
-class Injection(NamedTuple):
-    """A fault of the scenario (``number`` counts from 1), with the devices that it befalls, from ``since`` to before
+class PlannedFault(NamedTuple):
+    """A fault of the scenario (``number`` counts from 1), with the devices that it affects, from ``since`` to before
     ``until``, microseconds since 1970. ``keys`` are its randomness, ``before`` what was measured when it began.
     """
 
     number: int
     fault: Fault
-    befalls: NDArray[np.bool_]
+    affects: NDArray[np.bool_]
     since: int
     until: int
     keys: Keys
     before: Floats
 
     def rows(self, device: Places, at: Places) -> Places:
-        """Which readings it befalls, of devices and times: when they were taken, or are sent."""
+        """Select the readings that it affects, by device and time: when they were taken, or are sent."""
         if not len(at) or at.max() < self.since or at.min() >= self.until:
             return np.zeros(0, np.int64)
-        return np.flatnonzero(self.befalls[device] & (at >= self.since) & (at < self.until))
+        return np.flatnonzero(self.affects[device] & (at >= self.since) & (at < self.until))
 
     def uniform(self, device: Places, seq: Places) -> Floats:
         """A number from 0 to 1 for each reading."""
         return uniform(hashes(self.keys[device], seq))
 
 
-def plan(fleet: Fleet, since: int, until: int) -> list[Injection]:
+def plan(fleet: Fleet, since: int, until: int) -> list[PlannedFault]:
     """The faults of a run between two times, microseconds since 1970.
 
-    Raises :class:`~simulator.scenario.scenario.ScenarioError` for a fault that befalls nobody.
+    Raises :class:`~simulator.scenario.scenario.ScenarioError` for a fault that affects no device.
     """
     seed = fleet.scenario.seed
     planned = []
-    # Devices that something has befallen already come last, so that one fault does not hide another.
+    # Devices that a fault affects already come last, so that one fault does not hide another.
     troubled = np.zeros(len(fleet.devices), np.bool_)
     for number, fault in enumerate(fleet.scenario.faults, 1):
         key = keys(seed, f"fault {number}", len(fleet.devices))
-        befalls = _chosen(fleet, number, fault, key, troubled)
+        affects = _chosen(fleet, number, fault, key, troubled)
         if fault.count or fault.share:
-            troubled |= befalls
+            troubled |= affects
         begin = since + round(parse_seconds(fault.start) * MICROSECONDS)
         end = min(until, begin + round(parse_seconds(fault.duration) * MICROSECONDS))
         before = np.zeros(len(fleet.devices))
-        if isinstance(fault, kinds.Stuck):
-            devices = np.flatnonzero(befalls)
+        if isinstance(fault, Stuck):
+            devices = np.flatnonzero(affects)
             measured = fleet.measure(devices, np.full(len(devices), begin))
             before[devices] = getattr(measured, fault.metric)
         if begin < end:
-            planned.append(Injection(number, fault, befalls, begin, end, key, before))
+            planned.append(PlannedFault(number, fault, affects, begin, end, key, before))
     return planned
 
 
 def _chosen(fleet: Fleet, number: int, fault: Fault, key: Keys, troubled: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whom a fault befalls: devices, or all devices of the gateways or sites that are chosen."""
+    """Select the devices that a fault affects, or all devices of the gateways or sites that it affects."""
     candidates = np.array(
         [
             matches(device.id, fault.devices)
@@ -91,8 +110,7 @@ def _chosen(fleet: Fleet, number: int, fault: Fault, key: Keys, troubled: NDArra
     )
     if not candidates.any():
         raise ScenarioError(
-            f"fault {number} ({kind_of(fault)}) befalls nobody: "
-            "no device matches its devices, sites, gateways and models"
+            f"fault {number} ({kind_of(fault)}) affects no device: none matches its devices, sites, gateways and models"
         )
     unit = _unit(fleet, fault)
     places, first = np.unique(unit[candidates], return_index=True)
@@ -107,15 +125,15 @@ def _chosen(fleet: Fleet, number: int, fault: Fault, key: Keys, troubled: NDArra
 
 
 def _unit(fleet: Fleet, fault: Fault) -> Places:
-    """What a fault befalls as a whole, of each device: itself, its gateway or its site."""
-    if isinstance(fault, kinds.GatewayDown):
+    """Return what a fault affects as a whole, for each device: itself, its gateway or its site."""
+    if isinstance(fault, GatewayDown):
         return fleet.gateway
-    return fleet.site if isinstance(fault, kinds.SiteOutage) else np.arange(len(fleet.devices))
+    return fleet.site if isinstance(fault, SiteOutage) else np.arange(len(fleet.devices))
 
 
 def _metric(fault: Fault) -> str:
-    """What a fault changes the values of; empty for those that change none."""
-    return "battery" if isinstance(fault, kinds.BatteryDying) else getattr(fault, "metric", "")
+    """Return the metric whose values a fault changes; empty for none."""
+    return "battery" if isinstance(fault, BatteryDying) else getattr(fault, "metric", "")
 
 
 def kind_of(fault: Fault) -> str:
@@ -123,47 +141,47 @@ def kind_of(fault: Fault) -> str:
     return str(fault.__struct_config__.tag)
 
 
-def disorderly(injections: Iterable[Injection]) -> bool:
+def disorderly(faults: Iterable[PlannedFault]) -> bool:
     """Whether lines may arrive in another order than they were taken in."""
-    return any(isinstance(injection.fault, _DISORDER) for injection in injections)
+    return any(isinstance(planned.fault, _DISORDER) for planned in faults)
 
 
-def repeating(injections: Iterable[Injection]) -> bool:
+def repeating(faults: Iterable[PlannedFault]) -> bool:
     """Whether lines may arrive more than once."""
-    return any(isinstance(injection.fault, kinds.Duplicate) for injection in injections)
+    return any(isinstance(planned.fault, Duplicate) for planned in faults)
 
 
 def spoil_values(
-    injections: Iterable[Injection], device: Places, seq: Places, taken: Places, metrics: dict[str, Floats]
+    faults: Iterable[PlannedFault], device: Places, seq: Places, taken: Places, metrics: dict[str, Floats]
 ) -> None:
     """Have the faults change what was measured, in place, within the bounds of what can be said."""
-    for injection in injections:
-        metric = _metric(injection.fault)
-        if not metric or not len(rows := injection.rows(device, taken)):
+    for planned in faults:
+        metric = _metric(planned.fault)
+        if not metric or not len(rows := planned.rows(device, taken)):
             continue
-        metrics[metric][rows] += _error(injection, metrics[metric][rows], device[rows], seq[rows], taken[rows])
+        metrics[metric][rows] += _error(planned, metrics[metric][rows], device[rows], seq[rows], taken[rows])
     for metric, values in metrics.items():
         np.clip(values, *_BOUNDS[metric], out=values)
 
 
-def _error(injection: Injection, values: Floats, device: Places, seq: Places, taken: Places) -> Floats | float:
-    """How much is measured too much."""
-    since: Floats = (taken - injection.since) / MICROSECONDS
+def _error(planned: PlannedFault, values: Floats, device: Places, seq: Places, taken: Places) -> Floats | float:
+    """Return the error added to the measurement."""
+    since: Floats = (taken - planned.since) / MICROSECONDS
     error: Floats | float = 0.0
-    match injection.fault:
-        case kinds.Spike(size=size, chance=chance):
-            error = np.where(injection.uniform(device, seq) < chance, size, 0.0)
-        case kinds.Step(size=size):
+    match planned.fault:
+        case Spike(size=size, chance=chance):
+            error = np.where(planned.uniform(device, seq) < chance, size, 0.0)
+        case Step(size=size):
             error = size
-        case kinds.Drift(per_hour=per_hour):
+        case Drift(per_hour=per_hour):
             error = per_hour * since / 3600
-        case kinds.Stuck():
-            error = injection.before[device] - values
-        case kinds.Noise(size=size):
-            error = size * normal(hashes(injection.keys[device], seq))
-        case kinds.Flapping(size=size, period=period):
+        case Stuck():
+            error = planned.before[device] - values
+        case Noise(size=size):
+            error = size * normal(hashes(planned.keys[device], seq))
+        case Flapping(size=size, period=period):
             error = np.where(since / parse_seconds(period) % 1 < 0.5, size, 0.0)
-        case kinds.BatteryDying(to=to, duration=duration):
+        case BatteryDying(to=to, duration=duration):
             # Down within the first half, so that it is low for a while.
             error = (to - values) * np.minimum(1, 2 * since / parse_seconds(duration))
         case _:
@@ -171,37 +189,37 @@ def _error(injection: Injection, values: Floats, device: Places, seq: Places, ta
     return error
 
 
-def disturb(injections: Iterable[Injection], lines: Lines) -> Lines:
+def disturb(faults: Iterable[PlannedFault], lines: Lines) -> Lines:
     """Have the faults lose, damage, delay and repeat lines.
 
     In this order, whatever the scenario's, so that a line that is sent again is the same line.
     """
-    injections = list(injections)
+    faults = list(faults)
     # What one outage holds back may run into the next: then the earlier one has to come first.
-    outages = sorted((each for each in injections if _is_outage(each.fault)), key=lambda each: each.since)
-    for injection in injections:
-        if isinstance(injection.fault, kinds.ClockSkew):
-            rows = injection.rows(lines.device, lines.taken)
-            lines.shown[rows] += round(injection.fault.ahead * MICROSECONDS)
-    for injection in injections:
-        if isinstance(injection.fault, kinds.Silence) or (_is_outage(injection.fault) and not _keeps(injection.fault)):
-            lines = _without(lines, injection.rows(lines.device, lines.taken))
-    for injection in injections:
-        _mar(injection, lines)
-    for injection in injections:
-        _delay(injection, lines)
+    outages = sorted((each for each in faults if _is_outage(each.fault)), key=lambda each: each.since)
+    for planned in faults:
+        if isinstance(planned.fault, ClockSkew):
+            rows = planned.rows(lines.device, lines.taken)
+            lines.shown[rows] += round(planned.fault.ahead * MICROSECONDS)
+    for planned in faults:
+        if isinstance(planned.fault, Silence) or (_is_outage(planned.fault) and not _keeps(planned.fault)):
+            lines = _without(lines, planned.rows(lines.device, lines.taken))
+    for planned in faults:
+        _damage(planned, lines)
+    for planned in faults:
+        _delay(planned, lines)
     lines = _interrupt(outages, lines)
-    again = [_again(injection, lines) for injection in injections if isinstance(injection.fault, kinds.Duplicate)]
+    again = [_again(planned, lines) for planned in faults if isinstance(planned.fault, Duplicate)]
     return joined([lines, *(_interrupt(outages, copies) for copies in again)])
 
 
 def _is_outage(fault: Fault) -> bool:
-    return isinstance(fault, kinds.GatewayDown | kinds.SiteOutage)
+    return isinstance(fault, GatewayDown | SiteOutage)
 
 
 def _keeps(fault: Fault) -> bool:
     """Whether an outage's gateways send later what they could not."""
-    return isinstance(fault, kinds.GatewayDown | kinds.SiteOutage) and fault.backlog
+    return isinstance(fault, GatewayDown | SiteOutage) and fault.backlog
 
 
 def _without(lines: Lines, rows: Places) -> Lines:
@@ -212,7 +230,7 @@ def _without(lines: Lines, rows: Places) -> Lines:
     return lines.rows(kept)
 
 
-def _interrupt(outages: Iterable[Injection], lines: Lines) -> Lines:
+def _interrupt(outages: Iterable[PlannedFault], lines: Lines) -> Lines:
     """Have nothing sent while a gateway is down: neither what is taken then, nor what was held back until then."""
     for outage in outages:
         rows = outage.rows(lines.device, lines.sent)
@@ -225,34 +243,34 @@ def _interrupt(outages: Iterable[Injection], lines: Lines) -> Lines:
     return lines
 
 
-def _hit(injection: Injection, lines: Lines, chance: float) -> tuple[Places, Floats]:
+def _hit(planned: PlannedFault, lines: Lines, chance: float) -> tuple[Places, Floats]:
     """The lines that a fault strikes by chance, and for each a number from 0 to 1."""
-    rows = injection.rows(lines.device, lines.taken)
-    drawn = injection.uniform(lines.device[rows], lines.seq[rows])
+    rows = planned.rows(lines.device, lines.taken)
+    drawn = planned.uniform(lines.device[rows], lines.seq[rows])
     hit = drawn < chance
     return rows[hit], drawn[hit] / chance
 
 
-def _mar(injection: Injection, lines: Lines) -> None:
-    match injection.fault:
-        case kinds.Malformed(chance=chance):
-            rows, drawn = _hit(injection, lines, chance)
+def _damage(planned: PlannedFault, lines: Lines) -> None:
+    match planned.fault:
+        case Malformed(chance=chance):
+            rows, drawn = _hit(planned, lines, chance)
             lines.damage[rows] = (drawn * len(DAMAGES)).astype(np.int8)
             lines.flags[rows] |= MALFORMED
-        case kinds.Oversize(chance=chance, bytes=size):
-            rows, _ = _hit(injection, lines, chance)
+        case Oversize(chance=chance, bytes=size):
+            rows, _ = _hit(planned, lines, chance)
             lines.padding[rows] = size
         case _:
             pass
 
 
-def _delay(injection: Injection, lines: Lines) -> None:
-    match injection.fault:
-        case kinds.Late(chance=chance, delay=delay):
-            rows, drawn = _hit(injection, lines, chance)
+def _delay(planned: PlannedFault, lines: Lines) -> None:
+    match planned.fault:
+        case Late(chance=chance, delay=delay):
+            rows, drawn = _hit(planned, lines, chance)
             held = (0.5 + drawn) * parse_seconds(delay)
-        case kinds.Reorder(chance=chance, within=within):
-            rows, drawn = _hit(injection, lines, chance)
+        case Reorder(chance=chance, within=within):
+            rows, drawn = _hit(planned, lines, chance)
             held = drawn * parse_seconds(within)
         case _:
             return
@@ -260,44 +278,44 @@ def _delay(injection: Injection, lines: Lines) -> None:
     lines.flags[rows] |= LATE
 
 
-def _again(injection: Injection, lines: Lines) -> Lines:
-    assert isinstance(injection.fault, kinds.Duplicate)  # noqa: S101 - for the type checker
-    rows, drawn = _hit(injection, lines, injection.fault.chance)
+def _again(planned: PlannedFault, lines: Lines) -> Lines:
+    assert isinstance(planned.fault, Duplicate)  # noqa: S101 - for the type checker
+    rows, drawn = _hit(planned, lines, planned.fault.chance)
     copies = lines.rows(rows)
-    copies.sent[:] += (drawn * parse_seconds(injection.fault.within) * MICROSECONDS).astype(np.int64)
+    copies.sent[:] += (drawn * parse_seconds(planned.fault.within) * MICROSECONDS).astype(np.int64)
     # A damaged line that comes twice is two damaged lines.
     copies.flags[:] = np.where(copies.flags & MALFORMED, MALFORMED, DUPLICATE)
     return copies
 
 
-def incidents(fleet: Fleet, injections: Iterable[Injection]) -> list[Incident]:
-    """The ground truth, in the order of time: an incident for each device, gateway or site that a fault befalls."""
+def injected_faults(fleet: Fleet, faults: Iterable[PlannedFault]) -> list[InjectedFault]:
+    """Return the ground truth in the order of time: one record per device, gateway or site that a fault affects."""
     found = []
-    for injection in injections:
-        fault = injection.fault
-        _, first = np.unique(_unit(fleet, fault)[injection.befalls], return_index=True)
-        for place in np.flatnonzero(injection.befalls)[first].tolist():
+    for planned in faults:
+        fault = planned.fault
+        _, first = np.unique(_unit(fleet, fault)[planned.affects], return_index=True)
+        for place in np.flatnonzero(planned.affects)[first].tolist():
             device = fleet.devices[place]
-            whole_site = isinstance(fault, kinds.SiteOutage)
-            whole_gateway = isinstance(fault, kinds.GatewayDown)
+            whole_site = isinstance(fault, SiteOutage)
+            whole_gateway = isinstance(fault, GatewayDown)
             who = device.site if whole_site else device.gateway if whole_gateway else device.id
             found.append(
-                Incident(
-                    id=f"{injection.number}-{kind_of(fault)}-{who}",
-                    number=injection.number,
+                InjectedFault(
+                    id=f"{planned.number}-{kind_of(fault)}-{who}",
+                    number=planned.number,
                     kind=kind_of(fault),
                     site=device.site,
                     gateway="" if whole_site else device.gateway,
                     device="" if whole_site or whole_gateway else device.id,
                     metric=_metric(fault),
-                    since=moment(injection.since),
-                    until=moment(injection.until),
+                    since=moment(planned.since),
+                    until=moment(planned.until),
                     expects=fault.expect,
                     tolerates=fault.tolerate,
                     details=details(fault),
                 )
             )
-    return sorted(found, key=lambda incident: (incident.since, incident.number))
+    return sorted(found, key=lambda fault: (fault.since, fault.number))
 
 
 def moment(microseconds: int) -> dt.datetime:

@@ -1,4 +1,4 @@
-"""Ground truth: what was injected, where, from when to when, and which rules should tell of it."""
+"""Ground truth: the faults that were injected, where, from when to when, and the rules that should fire for them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 
 
-class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing gone wrong: a fault at one device, one gateway or one site.
+class InjectedFault(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault of the scenario at one device, gateway or site.
 
-    ``since`` and ``until`` are when it was injected (event times, UTC). ``device`` is empty for what befalls a whole
+    ``since`` and ``until`` are when it was injected (event times, UTC). ``device`` is empty for what affects a whole
     gateway, and ``gateway`` too for a whole site. ``number`` counts the scenario's faults from 1. ``expects`` are the
     rules that should fire for it, ``tolerates`` those that may; every other alert in it is false. ``metric`` is empty
-    for what befalls no single one; ``details`` are the fault's parameters as the scenario has them.
+    if it changes none; ``details`` are the fault's parameters as the scenario has them.
     """
 
     id: str
@@ -33,17 +33,17 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Incident)
+_decoder = msgspec.json.Decoder(InjectedFault)
 
 
-def encode_incidents(incidents: Iterable[Incident]) -> bytes:
-    """Incidents as JSON lines, each ended by ``\\n``."""
-    return _encoder.encode_lines(incidents)
+def encode_injected_faults(faults: Iterable[InjectedFault]) -> bytes:
+    """Return the faults as JSON lines, each ended by ``\\n``."""
+    return _encoder.encode_lines(faults)
 
 
-def decode_incidents(data: bytes) -> list[Incident]:
-    """The incidents of JSON lines; of those with the same id the last. Raises :class:`msgspec.DecodeError`."""
-    return list({incident.id: incident for incident in _decoder.decode_lines(data)}.values())
+def decode_injected_faults(data: bytes) -> list[InjectedFault]:
+    """Return the faults of JSON lines; of those with the same id the last. Raises :class:`msgspec.DecodeError`."""
+    return list({fault.id: fault for fault in _decoder.decode_lines(data)}.values())
 
 
 def truth_path(manifest: Path) -> Path:

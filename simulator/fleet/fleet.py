@@ -11,11 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.models import devices as models
-from simulator.models import randomness
 from simulator.models.climate import Climate
-from simulator.models.devices import Model
-from simulator.models.randomness import Drift, Floats, Keys, Places
+from simulator.models.devices import Measured, Model, measure, offset
+from simulator.models.randomness import Drift, Floats, Keys, Places, hashes, keys, normal, uniform
 from simulator.scenario.faults import matches
 from simulator.scenario.scenario import LARGEST_SEED, Scenario, ScenarioError
 from telemetry.text.durations import parse_seconds
@@ -63,13 +61,13 @@ class Fleet:
         gateways = {gateway: place for place, gateway in enumerate(self.gateways)}
         self.site: Places = np.array([sites[device.site] for device in self.devices])
         self.gateway: Places = np.array([gateways[device.gateway] for device in self.devices])
-        self.key: Keys = randomness.keys(scenario.seed, "device", number)
+        self.key: Keys = keys(scenario.seed, "device", number)
         self.interval: Places = np.array([round(device.interval * MICROSECONDS) for device in self.devices])
         if self.interval.min() < 1_000:
             raise ScenarioError("a device reports once a millisecond at most; use more devices, or a longer interval")
         self.phase: Places = (np.arange(number) * _GOLDEN % 1 * self.interval).astype(np.int64)
-        self._odd = randomness.uniform(randomness.keys(scenario.seed, "odd", number))
-        self._cycle = randomness.uniform(randomness.keys(scenario.seed, "cycle", number))
+        self._odd = uniform(keys(scenario.seed, "odd", number))
+        self._cycle = uniform(keys(scenario.seed, "cycle", number))
         self._climate = Climate(scenario.sites, scenario.weather, scenario.seed)
         self.cohorts = _cohorts(scenario, self.key)
 
@@ -105,7 +103,7 @@ class Fleet:
         """When readings are taken, in microseconds since 1970."""
         return self.phase[device] + seq * self.interval[device]
 
-    def measure(self, device: Places, ts: Places) -> models.Measured:
+    def measure(self, device: Places, ts: Places) -> Measured:
         """What devices, in ascending order, measure at the moments ``ts`` (microseconds since 1970)."""
         parts = [
             self._measure(cohort, device[first:end], ts[first:end])
@@ -113,28 +111,28 @@ class Fleet:
             if end > first
         ]
         if not parts:
-            return models.Measured(*(np.zeros(0) for _ in models.Measured._fields))
-        return models.Measured(*map(np.concatenate, zip(*parts, strict=True)))
+            return Measured(*(np.zeros(0) for _ in Measured._fields))
+        return Measured(*map(np.concatenate, zip(*parts, strict=True)))
 
     def offsets(self) -> Floats:
         """How much (°C) each device measures too warm, for good."""
-        return np.concatenate([models.offset(c.model, self._odd[c.first : c.end]) for c in self.cohorts])
+        return np.concatenate([offset(c.model, self._odd[c.first : c.end]) for c in self.cohorts])
 
     def by_cohort(self, device: Places) -> list[tuple[Cohort, int, int]]:
         """Which part of these devices, in ascending order, is of which cohort."""
         bounds = np.searchsorted(device, [cohort.first for cohort in self.cohorts] + [len(self.devices)]).tolist()
         return list(zip(self.cohorts, bounds, bounds[1:], strict=False))
 
-    def _measure(self, cohort: Cohort, device: Places, ts: Places) -> models.Measured:
+    def _measure(self, cohort: Cohort, device: Places, ts: Places) -> Measured:
         t = ts / MICROSECONDS
-        return models.measure(
+        return measure(
             cohort.model,
             self._climate.at(self.site[device], t),
             t,
             odd=self._odd[device],
             phase=self._cycle[device],
             wander=cohort.wander.at(device - cohort.first, t),
-            jitter=randomness.normal(randomness.hashes(self.key[device], ts)),
+            jitter=normal(hashes(self.key[device], ts)),
         )
 
     def _first(self, moment: int | Places) -> Places:

@@ -16,9 +16,9 @@ from simulator.fleet.fleet import MICROSECONDS
 from simulator.fleet.lines import DUPLICATE, MALFORMED, as_lines, moments
 from simulator.models.randomness import Places
 from simulator.replay.dataset import Dataset
-from simulator.run.batches import Parcel, Rows, batched
+from simulator.run.batches import Rows, TrackedRecord, batched
 from simulator.run.manifest import Manifest
-from simulator.run.sender import Counts, Courier
+from simulator.run.sender import Counts, Sender
 from simulator.run.simulation import DEFAULT_BATCH
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT
 from simulator.sinks.record import OUTBOX_BYTES
@@ -94,18 +94,18 @@ def replay(
     :func:`simulator.run.simulation.simulate`.
     """
     since, until = microseconds(planned.since), microseconds(planned.until)
-    courier = Courier(sink, dataset.devices, on_progress, stopped, since=since, speed=planned.speed, most=outbox_bytes)
-    with courier:
-        for parcels in _Recording(dataset, planned).parcels():
-            for parcel in parcels:
-                if not courier.wait(parcel.record.at):
+    sender = Sender(sink, dataset.devices, on_progress, stopped, since=since, speed=planned.speed, most=outbox_bytes)
+    with sender:
+        for tracked_records in _Recording(dataset, planned).tracked_records():
+            for tracked in tracked_records:
+                if not sender.wait(tracked.record.at):
                     break
-                courier.take(parcel)
-            if not courier.going:
+                sender.take(tracked)
+            if not sender.going:
                 break
-        courier.finish()
-    ended = planned.until if courier.going else min(moment(until), courier.reached())
-    return courier.manifest(
+        sender.finish()
+    ended = planned.until if sender.going else min(moment(until), sender.reached())
+    return sender.manifest(
         scenario=f"replay of {dataset.source.name}",
         seed=0,
         gateways=len(dataset.gateways),
@@ -132,7 +132,7 @@ def _rows(columns: _Columns, which: NDArray[Any]) -> _Columns:
 
 
 class _Recording:
-    """A data set's readings as parcels."""
+    """A data set's readings as records."""
 
     def __init__(self, dataset: Dataset, planned: ReplayPlan) -> None:
         self._dataset, self._batch = dataset, planned.batch
@@ -149,8 +149,8 @@ class _Recording:
         self._next = np.full(len(dataset.devices), max(0, self._since))
         self._held: _Columns = {}
 
-    def parcels(self) -> Iterator[list[Parcel]]:
-        """The parcels in the order of the times of their records."""
+    def tracked_records(self) -> Iterator[list[TrackedRecord]]:
+        """Return the records in the order of their times."""
         for batch in self._dataset.batches(_SLICE):
             yield self._ready(self.read(batch), final=False)
         yield self._ready({}, final=True)
@@ -189,8 +189,8 @@ class _Recording:
         # What was not measured is NaN here, which msgspec writes as null.
         return as_lines(list(map(self._line, *(made[name] for name in self._filled))))
 
-    def _ready(self, new: _Columns, *, final: bool) -> list[Parcel]:
-        """The parcels of what is new and was held: all of them at the end, before it without those that may grow."""
+    def _ready(self, new: _Columns, *, final: bool) -> list[TrackedRecord]:
+        """Return the records of what is new and was held: all at the end, before it without those that may grow."""
         columns = (
             {name: np.concatenate((self._held[name], new[name])) for name in self._held if new} or new or self._held
         )
@@ -216,9 +216,9 @@ class _Recording:
         due = np.minimum(self._since + (tick + 1) * self._wait, self._until)
         device = self._device[columns["sender"]]
         rows = Rows(text, begins, device, flags, gateway, tick, columns["ts"], due)
-        parcels = batched(rows, self._dataset.gateways, self._batch)
-        parcels.sort(key=lambda parcel: (parcel.record.at, parcel.record.gateway))
-        return parcels
+        tracked_records = batched(rows, self._dataset.gateways, self._batch)
+        tracked_records.sort(key=lambda tracked: (tracked.record.at, tracked.record.gateway))
+        return tracked_records
 
 
 def _column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:

@@ -14,8 +14,8 @@ from simulator.sinks.record import MAX_RECORD_BYTES, Record
 _MICROSECONDS = 1_000_000
 
 
-class Parcel(NamedTuple):
-    """A record, and for each of its lines the device (its place in the fleet) and the flags."""
+class TrackedRecord(NamedTuple):
+    """A record, and for each of its lines the device (its place in the fleet) and the flags, for counting."""
 
     record: Record
     device: Places
@@ -40,7 +40,7 @@ class Rows(NamedTuple):
     due: Places
 
 
-def batched(rows: Rows, gateways: Sequence[str], most: int) -> list[Parcel]:
+def batched(rows: Rows, gateways: Sequence[str], most: int) -> list[TrackedRecord]:
     """The rows as records of ``most`` lines at most, and of :data:`MAX_RECORD_BYTES` unless one line is longer."""
     gateway, tick = rows.gateway, rows.tick
     fresh = np.flatnonzero((np.diff(gateway, prepend=-1) != 0) | (np.diff(tick, prepend=tick[:1] - 1) != 0))
@@ -58,7 +58,7 @@ def batched(rows: Rows, gateways: Sequence[str], most: int) -> list[Parcel]:
     names = [gateways[place] for place in places]
     records = map(Record._make, zip(names, payloads, lines, at.tolist(), strict=True))
     devices, flags = ([column[a:b] for a, b in spans] for column in (rows.device, rows.flags))
-    return list(map(Parcel._make, zip(records, devices, flags, strict=True)))
+    return list(map(TrackedRecord._make, zip(records, devices, flags, strict=True)))
 
 
 def _fitting(begins: Places, first: Places, end: Places) -> tuple[Places, Places]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 from simulator.run.manifest import DeviceCounts, Manifest
 from simulator.run.sender import Counts
 from simulator.run.simulation import Plan, simulate
@@ -29,7 +29,7 @@ class _Failure(NamedTuple):
     words: str
 
 
-_Message = tuple[int, Counts | Incident | Manifest | _Failure]
+_Message = tuple[int, Counts | InjectedFault | Manifest | _Failure]
 
 
 def simulate_in_parts(
@@ -39,7 +39,7 @@ def simulate_in_parts(
     *,
     stopped: Callable[[], bool],
     on_progress: Callable[[Counts], None],
-    on_incident: Callable[[Incident], None],
+    on_injected: Callable[[InjectedFault], None],
 ) -> Manifest:
     """As :func:`simulator.run.simulation.simulate`, in so many processes; the counts are those of all.
 
@@ -73,8 +73,8 @@ def simulate_in_parts(
                 case Counts():
                     progress[number] = message
                     on_progress(_sum(list(progress.values())))
-                case Incident():
-                    on_incident(message)
+                case InjectedFault():
+                    on_injected(message)
                 case Manifest():
                     manifests[number] = message
                 case _Failure(words):
@@ -106,7 +106,7 @@ def _work(planned: Plan, to: Destination, messages: Queue[_Message], stop: Event
     def stopped() -> bool:
         return stop.is_set() or (parent is not None and not parent.is_alive())
 
-    def tell(message: Counts | Incident | Manifest | _Failure) -> None:
+    def tell(message: Counts | InjectedFault | Manifest | _Failure) -> None:
         messages.put((number, message))
 
     first = tell if number == 0 else lambda _: None
@@ -117,7 +117,7 @@ def _work(planned: Plan, to: Destination, messages: Queue[_Message], stop: Event
                 sink,
                 stopped=stopped,
                 on_progress=tell,
-                on_incident=first,
+                on_injected=first,
                 outbox_bytes=to.outbox_bytes,
             )
         tell(sent)

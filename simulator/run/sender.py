@@ -15,7 +15,7 @@ from simulator.faults.effects import moment
 from simulator.fleet.fleet import MICROSECONDS
 from simulator.fleet.lines import DUPLICATE, LATE, MALFORMED, REORDERED
 from simulator.models.randomness import Places
-from simulator.run.batches import Parcel
+from simulator.run.batches import TrackedRecord
 from simulator.run.manifest import DeviceCounts, Manifest
 from simulator.sinks.record import OUTBOX_BYTES
 from simulator.sinks.sink import Delivery, Sink, SinkError
@@ -37,10 +37,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     reached: dt.datetime
 
 
-class Courier:
+class Sender:
     """Carries records to the sink: together while the run is behind its time, at once where it has to wait.
 
-    ``devices`` are the names of those whose places the parcels have. The simulated time begins at ``since``
+    ``devices`` are the names of those whose places the records have. The simulated time begins at ``since``
     (microseconds since 1970) and passes at ``speed``, 0 for as fast as it goes; the sink is handed some ``most`` bytes
     at once. It works in a thread of its own while the next records are computed.
     """
@@ -58,7 +58,7 @@ class Courier:
     ) -> None:
         self._sink, self._devices, self._on_progress, self._stopped = sink, devices, on_progress, stopped
         self._since, self._speed, self._most = since / MICROSECONDS, speed, most
-        self._outbox: list[Parcel] = []
+        self._outbox: list[TrackedRecord] = []
         self._outbox_bytes = 0
         self._began = time.monotonic()
         self.started_at = dt.datetime.now(dt.UTC)
@@ -70,9 +70,9 @@ class Courier:
         self._retried, self._refusal = 0, ""
         self._failed = False
         self._pool = ThreadPoolExecutor(1)
-        self._under_way: tuple[Future[Delivery], list[Parcel]] | None = None
+        self._under_way: tuple[Future[Delivery], list[TrackedRecord]] | None = None
 
-    def __enter__(self) -> Courier:
+    def __enter__(self) -> Sender:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,11 +95,11 @@ class Courier:
             self.going = self.going and not self._stopped()
         return self.going
 
-    def take(self, parcel: Parcel) -> None:
+    def take(self, tracked: TrackedRecord) -> None:
         """Deliver the record, if not now then with the next ones."""
-        self._latest = parcel.record.at
-        self._outbox.append(parcel)
-        self._outbox_bytes += len(parcel.record.payload)
+        self._latest = tracked.record.at
+        self._outbox.append(tracked)
+        self._outbox_bytes += len(tracked.record.payload)
         if self._outbox_bytes >= self._most:
             self._deliver()
 
@@ -137,27 +137,27 @@ class Courier:
             if self._failed:
                 self._tally.add(outbox, refused=True)
                 return
-            self._under_way = self._pool.submit(self._sink.send, [parcel.record for parcel in outbox]), outbox
+            self._under_way = self._pool.submit(self._sink.send, [tracked.record for tracked in outbox]), outbox
 
     def _settle(self) -> None:
         """Count what became of what is under way."""
         if self._under_way is None:
             return
-        (future, parcels), self._under_way = self._under_way, None
+        (future, tracked_records), self._under_way = self._under_way, None
         try:
             delivery = future.result()
         except SinkError as error:
-            unsent = tuple(error.unsent) or tuple(parcel.record for parcel in parcels)
-            if not self._tally.total("sent") and len(unsent) == len(parcels):
+            unsent = tuple(error.unsent) or tuple(tracked.record for tracked in tracked_records)
+            if not self._tally.total("sent") and len(unsent) == len(tracked_records):
                 raise
             # What was sent before must be accounted for: the run ends as if it had been stopped.
             delivery = Delivery(refused=unsent, reason=str(error))
             self._failed, self.going = True, False
         if delivery.refused:
             refused = set(map(id, delivery.refused))
-            self._tally.add([parcel for parcel in parcels if id(parcel.record) in refused], refused=True)
-            parcels = [parcel for parcel in parcels if id(parcel.record) not in refused]
-        self._tally.add(parcels, refused=False)
+            self._tally.add([tracked for tracked in tracked_records if id(tracked.record) in refused], refused=True)
+            tracked_records = [tracked for tracked in tracked_records if id(tracked.record) not in refused]
+        self._tally.add(tracked_records, refused=False)
         self._retried += delivery.retried
         self._refusal = delivery.reason or self._refusal
         self._on_progress(
@@ -179,11 +179,11 @@ class _Tally:
     def __init__(self, devices: int) -> None:
         self._counts = {name: np.zeros(devices, np.int64) for name in DeviceCounts.__struct_fields__}
 
-    def add(self, parcels: Sequence[Parcel], *, refused: bool) -> None:
-        if not parcels:
+    def add(self, tracked_records: Sequence[TrackedRecord], *, refused: bool) -> None:
+        if not tracked_records:
             return
-        device = np.concatenate([parcel.device for parcel in parcels])
-        flags = np.concatenate([parcel.flags for parcel in parcels])
+        device = np.concatenate([tracked.device for tracked in tracked_records])
+        flags = np.concatenate([tracked.flags for tracked in tracked_records])
         if refused:
             self._count("refused", device)
             return

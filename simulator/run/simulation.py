@@ -10,10 +10,10 @@ import msgspec
 
 from simulator.faults import effects
 from simulator.faults.effects import microseconds, moment
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.run.manifest import Manifest
-from simulator.run.sender import Counts, Courier
+from simulator.run.sender import Counts, Sender
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT, Traffic
 from simulator.scenario.scenario import LONGEST, Scenario
 from simulator.sinks.record import OUTBOX_BYTES, Record
@@ -96,13 +96,13 @@ def plan(
 def records(scenario: Scenario, start: dt.datetime, batch: int = DEFAULT_BATCH) -> Iterator[Record]:
     """All records of a scenario, in the order of the times when they are sent."""
     planned = plan(scenario, length=scenario.duration, start=start, batch=batch)
-    for parcels in _Run(planned).traffic.slices():
-        yield from (parcel.record for parcel in parcels)
+    for tracked_records in _Run(planned).traffic.slices():
+        yield from (tracked.record for tracked in tracked_records)
 
 
-def incidents(scenario: Scenario, start: dt.datetime) -> list[Incident]:
+def injected_faults(scenario: Scenario, start: dt.datetime) -> list[InjectedFault]:
     """The ground truth of a scenario, in the order of time."""
-    return _Run(plan(scenario, length=scenario.duration, start=start)).incidents
+    return _Run(plan(scenario, length=scenario.duration, start=start)).injected_faults
 
 
 def simulate(
@@ -111,54 +111,54 @@ def simulate(
     *,
     stopped: Callable[[], bool] = lambda: False,
     on_progress: Callable[[Counts], None] = lambda _: None,
-    on_incident: Callable[[Incident], None] = lambda _: None,
+    on_injected: Callable[[InjectedFault], None] = lambda _: None,
     outbox_bytes: int = OUTBOX_BYTES,
 ) -> Manifest:
     """Run a plan to its end, or until ``stopped`` says so.
 
     The same plan gives the same lines, whatever the batch, the speed, the parts and the sink. A run that is stopped
     sends what is held back then, and its manifest says what was sent. ``on_progress`` is called after each delivery,
-    ``on_incident`` when something is injected, and once more if the run was stopped before its end.
+    ``on_injected`` when something is injected, and once more if the run was stopped before its end.
 
     Raises :class:`~simulator.scenario.scenario.ScenarioError` for a scenario that cannot be used, and what the sink
     raises; but a sink that fails after it has accepted something only ends the run: the manifest says what was refused.
     """
     run = _Run(planned)
     names = [device.id for device in run.fleet.devices]
-    courier = Courier(sink, names, on_progress, stopped, since=run.since, speed=planned.speed, most=outbox_bytes)
-    coming = iter(run.incidents)
-    injected: list[Incident] = []
+    sender = Sender(sink, names, on_progress, stopped, since=run.since, speed=planned.speed, most=outbox_bytes)
+    coming = iter(run.injected_faults)
+    injected: list[InjectedFault] = []
     due = next(coming, None)
 
     def reach(at: float) -> bool:
         """Wait until it is that simulated time, and tell what is injected until then; False if the run should stop."""
         nonlocal due
         while due and due.since.timestamp() <= at:
-            if not courier.wait(due.since.timestamp()):
+            if not sender.wait(due.since.timestamp()):
                 return False
-            on_incident(due)
+            on_injected(due)
             injected.append(due)
             due = next(coming, None)
-        return courier.wait(at)
+        return sender.wait(at)
 
-    with courier:
+    with sender:
         longest = planned.speed or inf
-        parcels = (parcel for parcels in run.traffic.slices(longest) for parcel in parcels)
-        for parcel in parcels:
-            if not reach(parcel.record.at):
+        tracked_records = (tracked for tracked_records in run.traffic.slices(longest) for tracked in tracked_records)
+        for tracked in tracked_records:
+            if not reach(tracked.record.at):
                 break
-            courier.take(parcel)
+            sender.take(tracked)
         else:
             reach(run.until / MICROSECONDS)
-        if not courier.going:
-            for parcel in run.traffic.rest(microseconds(courier.reached())):
-                courier.take(parcel)
-        courier.finish()
-    ended = moment(run.until) if courier.going else min(moment(run.until), courier.reached())
-    for incident in injected:
-        if incident.until > ended:
-            on_incident(msgspec.structs.replace(incident, until=max(ended, incident.since)))
-    return courier.manifest(
+        if not sender.going:
+            for tracked in run.traffic.rest(microseconds(sender.reached())):
+                sender.take(tracked)
+        sender.finish()
+    ended = moment(run.until) if sender.going else min(moment(run.until), sender.reached())
+    for fault in injected:
+        if fault.until > ended:
+            on_injected(msgspec.structs.replace(fault, until=max(ended, fault.since)))
+    return sender.manifest(
         scenario=planned.scenario.name,
         seed=planned.scenario.seed,
         gateways=len(run.fleet.gateways),
@@ -174,10 +174,10 @@ class _Run:
         self.fleet = Fleet(planned.scenario)
         self.since = microseconds(planned.since)
         self.until = microseconds(planned.until or planned.since + _FOR_EVER)
-        self._injections = effects.plan(self.fleet, self.since, self.until)
+        self._faults = effects.plan(self.fleet, self.since, self.until)
         self.traffic = Traffic(
             self.fleet,
-            self._injections,
+            self._faults,
             self.since,
             self.until,
             batch=planned.batch,
@@ -187,5 +187,5 @@ class _Run:
         )
 
     @property
-    def incidents(self) -> list[Incident]:
-        return effects.incidents(self.fleet, self._injections)
+    def injected_faults(self) -> list[InjectedFault]:
+        return effects.injected_faults(self.fleet, self._faults)

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.faults import effects
-from simulator.faults.effects import Injection
+from simulator.faults.effects import PlannedFault
 from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.fleet.lines import DUPLICATE, MALFORMED, REORDERED, Encoder, Lines, joined
-from simulator.models import devices
+from simulator.models.devices import Measured, verdicts
 from simulator.models.randomness import Places, keys, uniform
-from simulator.run.batches import Parcel, Rows, batched
+from simulator.run.batches import Rows, TrackedRecord, batched
 
 #: A gateway sends what it has this often, seconds, each at a moment of its own: so long a line waits at most for its
 #: batch to fill, and no alert is held back longer.
@@ -44,7 +44,7 @@ class Traffic:
     def __init__(
         self,
         fleet: Fleet,
-        injections: Sequence[Injection],
+        faults: Sequence[PlannedFault],
         since: int,
         until: int,
         *,
@@ -52,7 +52,7 @@ class Traffic:
         part: tuple[int, int] = (0, 1),
         wait: float = LONGEST_WAIT,
     ) -> None:
-        self._fleet, self._injections = fleet, injections
+        self._fleet, self._faults = fleet, faults
         self._since, self._until, self._batch = since, until, batch
         self._tick = round(wait * MICROSECONDS)
         number, parts = part
@@ -62,40 +62,40 @@ class Traffic:
         )
         self._shift = self._offset[fleet.gateway]
         self._encoder = Encoder([device.id for device in fleet.devices], [device.site for device in fleet.devices])
-        self._disorderly = effects.disorderly(injections)
+        self._disorderly = effects.disorderly(faults)
         # Two lines of a gateway that are sent at the same moment stand in the same order, however time is cut.
-        self._mixed = self._disorderly or effects.repeating(injections)
+        self._mixed = self._disorderly or effects.repeating(faults)
         self._newest = np.full(len(fleet.devices), -1)
         self._waiting: list[Lines] = []
 
-    def slices(self, longest: float = _LONGEST_SLICE) -> Iterator[list[Parcel]]:
-        """The parcels in the order of the times of their records, those of a slice of time together.
+    def slices(self, longest: float = _LONGEST_SLICE) -> Iterator[list[TrackedRecord]]:
+        """Return the records in the order of their times, those of a slice of time together.
 
         No slice is longer than so many seconds, unless gateways wait longer.
         """
         rate = self._fleet.rate * self._mine.mean() if self._mine.any() else 1.0
         ticks = max(1, int(min(longest, _LONGEST_SLICE, _SLICE / rate) * MICROSECONDS / self._tick))
-        held: list[Parcel] = []
+        held: list[TrackedRecord] = []
         # Gateways' ticks end up to a tick after those of the clock.
         first, last = self._since // self._tick - 1, -(-self._until // self._tick)
         for begin in range(first, last + 1, ticks):
             end = begin + ticks
             final = end > last
-            parcels = held + self._parcels(self._lines(begin, end), end, final=final)
-            parcels.sort(key=_in_order)
+            tracked_records = held + self._records(self._lines(begin, end), end, final=final)
+            tracked_records.sort(key=_in_order)
             limit = end * self._tick / MICROSECONDS
-            out = len(parcels) if final else bisect_left(parcels, limit, key=attrgetter("record.at"))
-            held = parcels[out:]
-            yield parcels[:out]
+            out = len(tracked_records) if final else bisect_left(tracked_records, limit, key=attrgetter("record.at"))
+            held = tracked_records[out:]
+            yield tracked_records[:out]
 
-    def rest(self, stopped: int) -> list[Parcel]:
+    def rest(self, stopped: int) -> list[TrackedRecord]:
         """What was taken before a run is stopped (microseconds since 1970), and held back beyond the last slice.
 
         It is sent then.
         """
         self._until = min(self._until, stopped)
         self._waiting = [lines.rows(lines.taken < self._until) for lines in self._waiting]
-        return sorted(self._parcels([], self._until // self._tick, final=True), key=_in_order)
+        return sorted(self._records([], self._until // self._tick, final=True), key=_in_order)
 
     def _lines(self, begin: int, end: int) -> list[Lines]:
         """What is taken in the ticks [begin, end) of each device's gateway, as the faults leave it."""
@@ -106,7 +106,7 @@ class Traffic:
             return []
         taken = self._fleet.taken_at(device, seq)
         measured = self._fleet.measure(device, taken)._asdict()
-        effects.spoil_values(self._injections, device, seq, taken, measured)
+        effects.spoil_values(self._faults, device, seq, taken, measured)
         zeros = np.zeros(len(device), np.uint8)
         lines = Lines(
             device=device,
@@ -115,22 +115,22 @@ class Traffic:
             shown=taken.copy(),
             sent=taken.copy(),
             **measured,
-            status=self._verdicts(device, devices.Measured(**measured)),
+            status=self._verdicts(device, Measured(**measured)),
             flags=zeros,
             damage=np.full(len(device), -1, np.int8),
             padding=zeros.astype(np.int32),
         )
-        return [effects.disturb(self._injections, lines)]
+        return [effects.disturb(self._faults, lines)]
 
-    def _verdicts(self, device: Places, measured: devices.Measured) -> NDArray[np.int8]:
+    def _verdicts(self, device: Places, measured: Measured) -> NDArray[np.int8]:
         parts = [
-            devices.verdicts(cohort.model, devices.Measured(*(column[first:end] for column in measured)))
+            verdicts(cohort.model, Measured(*(column[first:end] for column in measured)))
             for cohort, first, end in self._fleet.by_cohort(device)
         ]
         return np.concatenate(parts)
 
-    def _parcels(self, new: list[Lines], end: int, *, final: bool) -> list[Parcel]:
-        """The parcels of what is sent before the end of the tick, and all there is if nothing comes after it."""
+    def _records(self, new: list[Lines], end: int, *, final: bool) -> list[TrackedRecord]:
+        """Return the records of what is sent before the end of the tick, and all there is if nothing comes after it."""
         parts = self._waiting + new
         self._waiting = []
         if not parts:
@@ -173,13 +173,13 @@ class Traffic:
         lines.flags[rows[overtaken]] |= REORDERED
         np.maximum.at(self._newest, device, seq)
 
-    def _cut(self, lines: Lines, gateway: Places, tick: Places) -> list[Parcel]:
-        """Lines in the order of gateways and times, as parcels."""
+    def _cut(self, lines: Lines, gateway: Places, tick: Places) -> list[TrackedRecord]:
+        """Return lines in the order of gateways and times as records."""
         text, begins = self._encoder.encode(lines)
         due = np.minimum((tick + 1) * self._tick + self._offset[gateway], self._until)
         rows = Rows(text, begins, lines.device, lines.flags, gateway, tick, lines.sent, due)
         return batched(rows, self._fleet.gateways, self._batch)
 
 
-#: What parcels are ordered by.
+#: What records are ordered by.
 _in_order = attrgetter("record.at", "record.gateway")

@@ -128,8 +128,8 @@ def test_should_find_every_aim_in_what_the_benchmarks_print() -> None:
 
 def test_should_read_what_the_demo_leaves() -> None:
     made = Summary(
-        sent=10, raw=10, curated=8, duplicates=1, quarantined=1, lost=0, incidents=3, alerts=2, notifications=2,
-        precision=1.0, recall=1.0, notifications_an_incident=0.5, alert_latency_ms=Latency(1.0, 2.0, 2.0),
+        sent=10, raw=10, curated=8, duplicates=1, quarantined=1, lost=0, faults=3, alerts=2, notifications=2,
+        precision=1.0, recall=1.0, notifications_per_fault=0.5, alert_latency_ms=Latency(1.0, 2.0, 2.0),
         alert_latencies_ms=[1.0, 2.0], transitions={}, seconds={"deploy": 1.0, "etl": 2.0, "total": 9.0},
     )  # fmt: skip
     assert msgspec.json.decode(msgspec.json.encode(made), type=Demo).alert_latencies_ms == [1.0, 2.0]

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from cli import demo
 from local import emulator
-from simulator.faults.truth import decode_incidents
+from simulator.faults.truth import decode_injected_faults
 from tests.waiting import wait_for
 
 SUMMARY_KEYS = [
@@ -63,7 +63,7 @@ def test_should_account_for_every_line_and_alert(home: Path) -> None:
     assert min(summary["duplicates"], summary["quarantined"]) > 10
     assert (summary["lost"], summary["alerts"], summary["recall"], summary["precision"]) == (0, 8, 1.0, 1.0)
     assert (summary["transitions"]["firing"], summary["transitions"]["resolved"]) == (8, 8)
-    assert len(decode_incidents(demo.TRUTH.read_bytes())) == summary["incidents"] > 1_000
+    assert len(decode_injected_faults(demo.TRUTH.read_bytes())) == summary["incidents"] > 1_000
     for words in (
         "The five hottest devices",
         "By the hour",

@@ -19,7 +19,7 @@ from glue_jobs.curate.summary import Summary
 from pipeline import athena, etl, named_queries, quarantine, registry, truth
 from pipeline.deployment import Deployment
 from pipeline.inbox import Inbox, Received, open_inbox
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 from simulator.models.devices import BUILT_IN
 from simulator.models.sites import Site
 from simulator.run.simulation import plan, simulate
@@ -377,11 +377,11 @@ def test_should_account_for_every_line_and_alert_of_a_fleet(pipeline: Pipeline) 
         name="account", seed=7, length="20m", interval="10s", sites=(site,), models=models,
         devices=(Group(model="plant", count=100),), faults=faults,
     )  # fmt: skip
-    incidents: list[Incident] = []
+    injected: list[InjectedFault] = []
     manifest = simulate(
         plan(scenario, length=scenario.duration, speed=200),
         KinesisSink(pipeline.session.client("kinesis"), pipeline.deployed.stream_name),
-        on_incident=incidents.append,
+        on_injected=injected.append,
     )
     assert (manifest.sent > 12_000, manifest.refused) == (True, 0)
     clock = scoring.wall_clock(manifest)
@@ -389,7 +389,7 @@ def test_should_account_for_every_line_and_alert_of_a_fleet(pipeline: Pipeline) 
     def scored() -> scoring.Score:
         pipeline.told()
         ours = [each for each in pipeline.received if each.notification.group.get("site") == "shared"]
-        return scoring.score(incidents, ours, manifest.ended_at, clock=clock)
+        return scoring.score(injected, ours, manifest.ended_at, clock=clock)
 
     wait_for(lambda: scored().total.recall == 1, "every expected alert", seconds=TOLD_SECONDS)
     assert scored().good
@@ -405,7 +405,7 @@ def test_should_account_for_every_line_and_alert_of_a_fleet(pipeline: Pipeline) 
     assert (totals.sent, totals.duplicates, totals.quarantined, totals.reordered, totals.redelivered) == (
         manifest.sent, manifest.duplicates, manifest.malformed, manifest.reordered, 0,
     )  # fmt: skip
-    assert truth.put(pipeline.session, pipeline.deployed, manifest.scenario, manifest.started_at, incidents) > 300
+    assert truth.put(pipeline.session, pipeline.deployed, manifest.scenario, manifest.started_at, injected) > 300
     table = pipeline.query("SELECT id, expects FROM ground_truth WHERE scenario = 'account' AND kind = 'step'")
     assert set(table["expects"]) == {"too-hot"}
     assert len(table) == 5

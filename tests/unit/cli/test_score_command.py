@@ -20,7 +20,7 @@ from cli import target
 from pipeline import alerts as in_lake
 from pipeline.errors import PipelineError
 from pipeline.inbox import Received
-from simulator.faults.truth import Incident, encode_incidents
+from simulator.faults.truth import InjectedFault, encode_injected_faults
 from simulator.run.manifest import DeviceCounts, Manifest
 from simulator.scenario import scenario
 from telemetry.alerting.transitions import Transition
@@ -59,11 +59,11 @@ def at(minutes: float) -> dt.datetime:
     return NOW + minutes * MINUTE
 
 
-def incident(
+def fault(
     name: str = "i", *, since: float = 0, until: float = 60, device: str = "d1", gateway: str = "g1", site: str = "s1",
     kind: str = "step", metric: str = "temperature", expects: Sequence[str] = ("hot",), tolerates: Sequence[str] = (),
-) -> Incident:  # fmt: skip
-    return Incident(
+) -> InjectedFault:  # fmt: skip
+    return InjectedFault(
         id=name, number=1, kind=kind, site=site, gateway=gateway, device=device, metric=metric, since=at(since),
         until=at(until), expects=tuple(expects), tolerates=tuple(tolerates),
     )  # fmt: skip
@@ -214,7 +214,7 @@ def test_should_draw_a_timeline(name: str, begins: bytes) -> None:
         (("--scenario", "tiny.yaml", "--rules", "none.yaml"), "cannot read the rules in none.yaml"),
         (("--scenario", "tiny.yaml", "--start", "yesterday"), "--start: 'yesterday' is no time; write one like"),
         (("--scenario", "tiny.yaml", "--start", "1900-01-01"), "the simulated time begins in 1900"),
-        (("--scenario", "nobody.yaml"), "fault 1 (step) befalls nobody"),
+        (("--scenario", "nobody.yaml"), "fault 1 (step) affects no device"),
         (("--scenario", "tiny.yaml", "--picture", "picture.gif"), "picture.gif: a picture's name ends in .png or .svg"),
         (("--scenario", "tiny.yaml", "--picture", "none/x.png"), "none/x.png: there is no folder none"),
         (("--all", "--picture", "x.png"), "--picture draws one run: give one --scenario"),
@@ -249,7 +249,7 @@ REAL = ("--manifest", "run.json", "--alerts", "alerts.jsonl")
 def run(tmp_path: Path) -> Path:
     """The files of a run at sixty times the speed: a thing went wrong in minute 30, and was told."""
     (tmp_path / "run.json").write_bytes(msgspec.json.encode(MANIFEST))
-    (tmp_path / "run.truth.jsonl").write_bytes(encode_incidents([incident(since=30)]))
+    (tmp_path / "run.truth.jsonl").write_bytes(encode_injected_faults([fault(since=30)]))
     # As "iot alerts tail --json" writes it.
     (tmp_path / "alerts.jsonl").write_bytes(msgspec.json.encode(FOUND.notification) + b"\n")
     return tmp_path
@@ -280,12 +280,12 @@ def test_should_say_of_a_real_run_what_was_missed(run: Path) -> None:
 
 
 def test_should_not_expect_of_a_real_run_what_began_right_before_its_end(run: Path) -> None:
-    (run / "run.truth.jsonl").write_bytes(encode_incidents([incident(since=30), incident("j", since=58, device="d2")]))
+    (run / "run.truth.jsonl").write_bytes(encode_injected_faults([fault(since=30), fault("j", since=58, device="d2")]))
     assert json.loads(iot_score(*REAL, "--json").output)[0]["total"]["expected"] == 1
 
 
 def test_should_take_another_ground_truth_and_draw_it(run: Path) -> None:
-    (run / "other.jsonl").write_bytes(encode_incidents([incident(since=30), incident("j", since=30, device="d2")]))
+    (run / "other.jsonl").write_bytes(encode_injected_faults([fault(since=30), fault("j", since=30, device="d2")]))
     result = iot_score(*REAL, "--truth", "other.jsonl", "--picture", "picture.svg", "--json")
     assert json.loads(result.output)[0]["total"]["expected"] == 2
     assert "recall 0.50" in (run / "picture.svg").read_text(encoding="utf-8")
@@ -314,7 +314,7 @@ def test_should_ask_the_lake_for_alerts_that_a_notification_does_not_list(
 
     monkeypatch.setattr(target, "deployed", lambda _: (boto3.Session(), DEPLOYED))
     monkeypatch.setattr(in_lake, "transitions", transitions)
-    (run / "run.truth.jsonl").write_bytes(encode_incidents([incident(since=30, device="d2")]))
+    (run / "run.truth.jsonl").write_bytes(encode_injected_faults([fault(since=30, device="d2")]))
     notification = msgspec.structs.replace(FOUND.notification, alerts=[], omitted=1)
     (run / "alerts.jsonl").write_bytes(msgspec.json.encode(notification) + b"\n")
     result = iot_score(*REAL, "--json")
@@ -323,7 +323,7 @@ def test_should_ask_the_lake_for_alerts_that_a_notification_does_not_list(
 
 
 #: Ground truth whose times have no zone.
-NO_ZONE = msgspec.structs.replace(incident(), since=at(30).replace(tzinfo=None), until=at(60).replace(tzinfo=None))
+NO_ZONE = msgspec.structs.replace(fault(), since=at(30).replace(tzinfo=None), until=at(60).replace(tzinfo=None))
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ NO_ZONE = msgspec.structs.replace(incident(), since=at(30).replace(tzinfo=None),
         ),
         ("run.truth.jsonl", b"nonsense\n", "run.truth.jsonl is no ground truth of a simulation: "),
         ("run.truth.jsonl", b'{"id":"\xff"}\n', "run.truth.jsonl is no ground truth of a simulation: "),
-        ("run.truth.jsonl", encode_incidents([NO_ZONE]), "run.truth.jsonl: its times need a time zone"),
+        ("run.truth.jsonl", encode_injected_faults([NO_ZONE]), "run.truth.jsonl: its times need a time zone"),
         ("alerts.jsonl", b'{"alerts":[]}\n', "alerts.jsonl has no notifications as "),
         ("alerts.jsonl", b'{"notification_id":"\xff"}\n', "alerts.jsonl has no notifications as "),
         (

@@ -23,7 +23,7 @@ from cli.simulate import duration, simulate
 from cli.target import Choice
 from glue_jobs.curate.raw import raw_object
 from pipeline import deployment, truth
-from simulator.faults.truth import decode_incidents, truth_path
+from simulator.faults.truth import decode_injected_faults, truth_path
 from simulator.fleet.registry import registry_csv
 from simulator.run import simulation
 from simulator.run.manifest import Manifest
@@ -84,7 +84,7 @@ def test_should_print_json_lines_and_report_the_counts_apart() -> None:
     assert decode_batch(result.stdout_bytes).rejected == []
     (report,) = result.stderr.splitlines()
     assert "sent 25 lines" in report
-    assert "25 readings, 0 duplicates, 0 malformed; 0 incidents" in report
+    assert "25 readings, 0 duplicates, 0 malformed; 0 injected faults" in report
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_should_write_a_file_a_manifest_the_truth_and_the_registry(small: Path, 
     assert (sent.scenario, sent.devices, sent.sent) == ("small", 12, 720)
     assert len(batch.rejected) == sent.malformed > 0
     assert sent.ended_at - sent.started_at == dt.timedelta(minutes=10)
-    injected = decode_incidents(tmp_path.joinpath("run.truth.jsonl").read_bytes())
-    assert injected == simulation.incidents(load(str(small)), sent.started_at)
-    assert [incident.expects for incident in injected].count(("too-hot",)) == 2
-    assert "3 incidents" in result.stderr
+    injected = decode_injected_faults(tmp_path.joinpath("run.truth.jsonl").read_bytes())
+    assert injected == simulation.injected_faults(load(str(small)), sent.started_at)
+    assert [fault.expects for fault in injected].count(("too-hot",)) == 2
+    assert "3 injected faults" in result.stderr
     assert registry.read_text() == registry_csv(load(str(small)))
 
 
@@ -350,7 +350,7 @@ def test_should_take_the_truth_to_the_lake(
     ((where, scenario, started_at, injected),) = taken
     assert (where, scenario) == (deployed, "small")
     assert isinstance(started_at, dt.datetime)
-    assert injected == simulation.incidents(load(str(small)), started_at)
+    assert injected == simulation.injected_faults(load(str(small)), started_at)
     iot_simulate(*arguments[:-1])
     assert len(taken) == 1
 
@@ -420,9 +420,9 @@ def test_should_cut_the_truth_short_when_told_to_stop(small: Path, tmp_path: Pat
         process.stdout.read()
     assert process.returncode == 130
     sent = manifest_of(manifest)
-    injected = decode_incidents(truth_path(manifest).read_bytes())
+    injected = decode_injected_faults(truth_path(manifest).read_bytes())
     assert len(injected) == 3
-    assert {incident.until for incident in injected} == {sent.ended_at}
+    assert {fault.until for fault in injected} == {sent.ended_at}
 
 
 def test_should_end_quietly_when_the_reader_goes_away() -> None:

@@ -40,7 +40,7 @@ def rehearsed(what: Scenario, start: dt.datetime, rules: RuleSet | None = None) 
     until = start + dt.timedelta(seconds=what.duration)
     used = rules or parse_rules(RULES, parse_registry(registry_csv(what)))
     played = rehearse(simulation.records(what, start), used, until)
-    return score(simulation.incidents(what, start), played.received, until, transitions=played.transitions)
+    return score(simulation.injected_faults(what, start), played.received, until, transitions=played.transitions)
 
 
 def _cases() -> list[tuple[str, dt.datetime, int | None]]:
@@ -56,7 +56,7 @@ def test_should_be_told_of_what_matters_and_of_nothing_else(name: str, start: dt
     assert found.good
     assert found.total.precision >= WANTED
     assert found.total.recall >= WANTED
-    assert found.total.a_incident <= MOST_NOTIFICATIONS
+    assert found.total.per_fault <= MOST_NOTIFICATIONS
     # A scenario that expects nothing would be good whatever was told of it.
     assert found.total.expected >= (0 if name == "calm" else 8)
 

@@ -8,7 +8,7 @@ from pipeline import tables_page
 from pipeline.tables_page import TABLES, layout_of, page, unit_of
 from telemetry.reading.fields import METRICS
 from telemetry.tables.alerts import ALERTS
-from telemetry.tables.injected_faults import GROUND_TRUTH
+from telemetry.tables.ground_truth import GROUND_TRUTH
 from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
 
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

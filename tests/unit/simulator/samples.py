@@ -11,13 +11,30 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from simulator.faults import effects
-from simulator.faults.effects import Injection, microseconds
+from simulator.faults.effects import PlannedFault, microseconds
 from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.models.sites import Site
-from simulator.run.batches import Parcel
+from simulator.run.batches import TrackedRecord
 from simulator.run.traffic import LONGEST_WAIT, Traffic
-from simulator.scenario import faults as injections
-from simulator.scenario.faults import Fault
+from simulator.scenario.faults import (
+    BatteryDying,
+    ClockSkew,
+    Drift,
+    Duplicate,
+    Fault,
+    Flapping,
+    GatewayDown,
+    Late,
+    Malformed,
+    Noise,
+    Oversize,
+    Reorder,
+    Silence,
+    SiteOutage,
+    Spike,
+    Step,
+    Stuck,
+)
 from simulator.scenario.scenario import Group, Scenario
 from simulator.sinks.record import Record
 from simulator.sinks.sink import Delivery
@@ -60,7 +77,7 @@ class Line(NamedTuple):
     reason: str
 
 
-def injected(made: Scenario, start: dt.datetime = START, length: float | None = None) -> list[Injection]:
+def injected(made: Scenario, start: dt.datetime = START, length: float | None = None) -> list[PlannedFault]:
     since = microseconds(start)
     return effects.plan(Fleet(made), since, since + round((length or made.duration) * MICROSECONDS))
 
@@ -79,19 +96,19 @@ def traffic(
     return Traffic(Fleet(made), injected(made, start, length), since, until, batch=batch, part=part, wait=wait)
 
 
-def parcels(made: Scenario, longest: float = inf, **more: Any) -> list[Parcel]:
-    return [parcel for some in traffic(made, **more).slices(longest) for parcel in some]
+def tracked_records(made: Scenario, longest: float = inf, **more: Any) -> list[TrackedRecord]:
+    return [tracked for some in traffic(made, **more).slices(longest) for tracked in some]
 
 
-def lines_of(made: Scenario, sent: Sequence[Parcel]) -> list[Line]:
+def lines_of(made: Scenario, sent: Sequence[TrackedRecord]) -> list[Line]:
     devices = Fleet(made).devices
     found = []
-    for parcel in sent:
-        record = parcel.record
+    for tracked in sent:
+        record = tracked.record
         texts = record.payload.splitlines(keepends=True)
-        assert len(texts) == record.lines == len(parcel.device) == len(parcel.flags)
+        assert len(texts) == record.lines == len(tracked.device) == len(tracked.flags)
         arrived = dt.datetime.fromtimestamp(record.at, dt.UTC)
-        for text, place, flags in zip(texts, parcel.device.tolist(), parcel.flags.tolist(), strict=True):
+        for text, place, flags in zip(texts, tracked.device.tolist(), tracked.flags.tolist(), strict=True):
             readings, rejected = decode_batch(text, arrived)
             reading, reason = (readings[0], "") if readings else (None, rejected[0].reason)
             found.append(Line(devices[place].id, record.gateway, record.at, text, flags, reading, reason))
@@ -99,7 +116,7 @@ def lines_of(made: Scenario, sent: Sequence[Parcel]) -> list[Line]:
 
 
 def lines(made: Scenario, **more: Any) -> list[Line]:
-    return lines_of(made, parcels(made, **more))
+    return lines_of(made, tracked_records(made, **more))
 
 
 def readings(made: Scenario, **more: Any) -> dict[tuple[str, int], Reading]:
@@ -108,9 +125,9 @@ def readings(made: Scenario, **more: Any) -> dict[tuple[str, int], Reading]:
     return {(reading.device_id, reading.seq): reading for reading in found}
 
 
-def by_gateway(sent: Sequence[Parcel]) -> dict[str, bytes]:
+def by_gateway(sent: Sequence[TrackedRecord]) -> dict[str, bytes]:
     """Each gateway's lines, in their order."""
-    return lines_by_gateway(parcel.record for parcel in sent)
+    return lines_by_gateway(tracked.record for tracked in sent)
 
 
 def lines_by_gateway(records: Iterable[Record]) -> dict[str, bytes]:
@@ -151,26 +168,26 @@ _metrics = st.sampled_from(METRICS)
 _errors = {"metric": _metrics, "size": st.floats(-60, 60)}
 
 _kinds: list[st.SearchStrategy[Fault]] = [
-    st.builds(injections.Spike, chance=_chances, **_errors, **_whom),
-    st.builds(injections.Step, **_errors, **_whom),
-    st.builds(injections.Drift, metric=_metrics, per_hour=st.floats(-5_000, 5_000), **_whom),
-    st.builds(injections.Stuck, metric=_metrics, **_whom),
-    st.builds(injections.Noise, metric=_metrics, size=st.floats(0.1, 50), **_whom),
-    st.builds(injections.Flapping, period=_spans, **_errors, **_whom),
-    st.builds(injections.BatteryDying, to=st.floats(0, 3), **_whom),
-    st.builds(injections.Duplicate, chance=_chances, within=st.sampled_from(["0s", "300ms", "20s"]), **_whom),
-    st.builds(injections.Late, chance=_chances, delay=_spans, **_whom),
-    st.builds(injections.Reorder, chance=_chances, within=_spans, **_whom),
-    st.builds(injections.ClockSkew, ahead=st.floats(-200, 200), **_whom),
-    st.builds(injections.Malformed, chance=_chances, **_whom),
-    st.builds(injections.Oversize, chance=_chances, bytes=st.integers(1, 3_000), **_whom),
-    st.builds(injections.GatewayDown, backlog=st.just(True), count=st.just(1), **_whom),
-    st.builds(injections.SiteOutage, backlog=st.just(True), **_whom),
+    st.builds(Spike, chance=_chances, **_errors, **_whom),
+    st.builds(Step, **_errors, **_whom),
+    st.builds(Drift, metric=_metrics, per_hour=st.floats(-5_000, 5_000), **_whom),
+    st.builds(Stuck, metric=_metrics, **_whom),
+    st.builds(Noise, metric=_metrics, size=st.floats(0.1, 50), **_whom),
+    st.builds(Flapping, period=_spans, **_errors, **_whom),
+    st.builds(BatteryDying, to=st.floats(0, 3), **_whom),
+    st.builds(Duplicate, chance=_chances, within=st.sampled_from(["0s", "300ms", "20s"]), **_whom),
+    st.builds(Late, chance=_chances, delay=_spans, **_whom),
+    st.builds(Reorder, chance=_chances, within=_spans, **_whom),
+    st.builds(ClockSkew, ahead=st.floats(-200, 200), **_whom),
+    st.builds(Malformed, chance=_chances, **_whom),
+    st.builds(Oversize, chance=_chances, bytes=st.integers(1, 3_000), **_whom),
+    st.builds(GatewayDown, backlog=st.just(True), count=st.just(1), **_whom),
+    st.builds(SiteOutage, backlog=st.just(True), **_whom),
 ]
 _losses: list[st.SearchStrategy[Fault]] = [
-    st.builds(injections.Silence, share=st.floats(0.1, 0.9), **_whom),
-    st.builds(injections.GatewayDown, count=st.just(1), **_whom),
-    st.builds(injections.SiteOutage, **_whom),
+    st.builds(Silence, share=st.floats(0.1, 0.9), **_whom),
+    st.builds(GatewayDown, count=st.just(1), **_whom),
+    st.builds(SiteOutage, **_whom),
 ]
 
 

@@ -11,17 +11,27 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from simulator.faults.truth import Incident, decode_incidents, encode_incidents
+from simulator.faults.truth import InjectedFault, decode_injected_faults, encode_injected_faults
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, Encoder
-from simulator.run.simulation import incidents
+from simulator.run.simulation import injected_faults
 from simulator.scenario import faults as kinds
 from simulator.scenario.faults import Fault
 from simulator.scenario.scenario import Group, Scenario, ScenarioError
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.fields import METRICS
 from telemetry.reading.model import Reading
-from tests.unit.simulator.samples import SITES, START, injected, lines, parcels, readings, scenario, scenarios, traffic
+from tests.unit.simulator.samples import (
+    SITES,
+    START,
+    injected,
+    lines,
+    readings,
+    scenario,
+    scenarios,
+    tracked_records,
+    traffic,
+)
 
 #: The fault is there for the middle minute of the run.
 BEGINS, ENDS = START + dt.timedelta(seconds=30), START + dt.timedelta(seconds=90)
@@ -37,7 +47,7 @@ def since(reading: Reading) -> float:
 def spoiled(
     fault: Fault, metric: Literal["temperature", "humidity", "battery"] = "temperature"
 ) -> list[tuple[Reading, float]]:
-    """The readings that the fault befalls, and how much each is off; all else has to be as it was."""
+    """The readings that the fault affects, and how much each is off; all else has to be as it was."""
     found = readings(scenario(fault))
     assert found.keys() == HEALTHY.keys()
     errors = []
@@ -87,8 +97,8 @@ def test_should_be_stuck_at_what_was_measured_at_the_beginning() -> None:
     made = scenario(kinds.Stuck(**WHEN), weather=msgspec.structs.replace(scenario().weather, spread=0))
     fleet = Fleet(made)
     every = np.arange(20)
-    (injection,) = injected(made)
-    first = fleet.measure(every, np.full(20, injection.since)).temperature.round(2)
+    (planned,) = injected(made)
+    first = fleet.measure(every, np.full(20, planned.since)).temperature.round(2)
     found = [reading for reading in readings(made).values() if BEGINS <= reading.ts < ENDS]
     assert found
     for reading in found:
@@ -194,14 +204,14 @@ def test_should_send_a_backlog_at_the_end_of_a_run_that_ends_before() -> None:
 @settings(max_examples=40)
 @given(scenarios())
 def test_should_pass_nothing_on_while_a_gateway_is_down(made: Scenario) -> None:
-    """Whatever else befalls its lines: not those held back before, nor what another outage has kept."""
+    """Whatever else affects its lines: not those held back before, nor what another outage has kept."""
     outages = [each for each in injected(made) if isinstance(each.fault, kinds.GatewayDown | kinds.SiteOutage)]
     running = traffic(made)
-    for parcel in (parcel for some in running.slices() for parcel in some):
+    for tracked in (tracked for some in running.slices() for tracked in some):
         for outage in outages:
-            down = outage.since / 1e6 <= parcel.record.at - 1 and parcel.record.at < outage.until / 1e6
+            down = outage.since / 1e6 <= tracked.record.at - 1 and tracked.record.at < outage.until / 1e6
             # A batch may be under way when it begins.
-            assert not (down and outage.befalls[parcel.device].any()), (outage, parcel.record.at)
+            assert not (down and outage.affects[tracked.device].any()), (outage, tracked.record.at)
 
 
 def test_should_hold_back_for_all_outages_that_overlap() -> None:
@@ -263,7 +273,9 @@ def test_should_have_clocks_that_are_wrong(ahead: float) -> None:
         wrong = BEGINS <= healthy.ts < ENDS
         assert reading.ts - healthy.ts == dt.timedelta(seconds=ahead if wrong else 0)
         assert msgspec.structs.replace(reading, ts=healthy.ts) == healthy
-    assert [parcel.record.at for parcel in parcels(made)] == [parcel.record.at for parcel in parcels(scenario())]
+    assert [tracked.record.at for tracked in tracked_records(made)] == [
+        tracked.record.at for tracked in tracked_records(scenario())
+    ]
 
 
 def test_should_damage_lines_in_every_way() -> None:
@@ -287,11 +299,11 @@ def test_should_have_each_damage_rejected_for_its_reason(
         return encode(self, given)
 
     monkeypatch.setattr(Encoder, "encode", damaging)
-    for parcel in parcels(scenario(length="5s")):
-        arrived = dt.datetime.fromtimestamp(parcel.record.at, dt.UTC)
-        batch = decode_batch(parcel.record.payload, arrived)
+    for tracked in tracked_records(scenario(length="5s")):
+        arrived = dt.datetime.fromtimestamp(tracked.record.at, dt.UTC)
+        batch = decode_batch(tracked.record.payload, arrived)
         assert not batch.readings
-        assert [line.reason for line in batch.rejected] == [DAMAGES[damage]] * parcel.record.lines
+        assert [line.reason for line in batch.rejected] == [DAMAGES[damage]] * tracked.record.lines
 
 
 def test_should_have_lines_with_a_field_that_nobody_knows() -> None:
@@ -301,9 +313,9 @@ def test_should_have_lines_with_a_field_that_nobody_knows() -> None:
     assert {(line.device, line.reading.seq): line.reading for line in found if line.reading} == HEALTHY
 
 
-def befallen(fault: Fault, *others: Fault, **more: Any) -> set[str]:
+def affected(fault: Fault, *others: Fault, **more: Any) -> set[str]:
     made = scenario(*others, fault, **more)
-    chosen = injected(made)[-1].befalls
+    chosen = injected(made)[-1].affects
     return {device.id for device, hit in zip(Fleet(made).devices, chosen, strict=True) if hit}
 
 
@@ -324,8 +336,8 @@ FREEZERS = {name for name in EVERY if name.startswith("freezer")}
         ({"gateways": ("north-gw-03",)}, {"indoor-00004", "indoor-00010", "freezer-00016"}),
     ],
 )
-def test_should_befall_those_that_match_everything(whom: dict[str, Any], who: set[str]) -> None:
-    assert befallen(kinds.Step(size=1, **WHEN, **whom)) == who
+def test_should_affect_those_that_match_everything(whom: dict[str, Any], who: set[str]) -> None:
+    assert affected(kinds.Step(size=1, **WHEN, **whom)) == who
 
 
 @pytest.mark.parametrize(
@@ -339,20 +351,20 @@ def test_should_befall_those_that_match_everything(whom: dict[str, Any], who: se
         ({"share": 1.0}, 8),
     ],
 )
-def test_should_befall_so_many_of_those_that_match(whom: dict[str, Any], many: int) -> None:
-    found = befallen(kinds.Step(size=1, models=("freezer",), **WHEN, **whom))
+def test_should_affect_so_many_of_those_that_match(whom: dict[str, Any], many: int) -> None:
+    found = affected(kinds.Step(size=1, models=("freezer",), **WHEN, **whom))
     assert len(found) == many
     assert found <= FREEZERS
 
 
-def test_should_befall_others_with_another_seed() -> None:
+def test_should_affect_others_with_another_seed() -> None:
     fault = kinds.Step(size=1, count=5, **WHEN)
-    assert len({frozenset(befallen(fault, seed=seed)) for seed in range(5)}) > 3
+    assert len({frozenset(affected(fault, seed=seed)) for seed in range(5)}) > 3
 
 
-def test_should_befall_those_first_whom_nothing_else_has_befallen() -> None:
+def test_should_affect_those_first_whom_nothing_else_has_affected() -> None:
     first, second = kinds.Step(size=1, count=5, **WHEN), kinds.Silence(count=15, **WHEN)
-    assert befallen(first) | befallen(second, first) == EVERY
+    assert affected(first) | affected(second, first) == EVERY
 
 
 @pytest.mark.parametrize(
@@ -366,14 +378,14 @@ def test_should_befall_those_first_whom_nothing_else_has_befallen() -> None:
 def test_should_count_gateways_and_sites_where_these_fail(fault: Fault, many: int) -> None:
     devices = Fleet(scenario()).devices
     whole = "gateway" if isinstance(fault, kinds.GatewayDown) else "site"
-    hit = {getattr(device, whole) for device in devices if device.id in befallen(fault)}
+    hit = {getattr(device, whole) for device in devices if device.id in affected(fault)}
     assert len(hit) == many
-    assert befallen(fault) == {device.id for device in devices if getattr(device, whole) in hit}
+    assert affected(fault) == {device.id for device in devices if getattr(device, whole) in hit}
 
 
-def test_should_refuse_a_fault_that_befalls_nobody() -> None:
+def test_should_refuse_a_fault_that_affects_no_device() -> None:
     nobody = kinds.Step(size=1, models=("freezer",), devices=("indoor-*",), **WHEN)
-    with pytest.raises(ScenarioError, match=r"fault 2 \(step\) befalls nobody: no device matches"):
+    with pytest.raises(ScenarioError, match=r"fault 2 \(step\) affects no device: none matches"):
         injected(scenario(kinds.Silence(**WHEN), nobody))
 
 
@@ -383,18 +395,18 @@ def test_should_leave_out_what_begins_after_the_run() -> None:
     assert len(injected(made, length=50.1)) == 1
 
 
-def truth(*faults: Fault, **more: Any) -> list[Incident]:
-    return incidents(scenario(*faults, **more), START)
+def truth(*faults: Fault, **more: Any) -> list[InjectedFault]:
+    return injected_faults(scenario(*faults, **more), START)
 
 
 def test_should_tell_the_truth_about_each_device() -> None:
     fault = kinds.Step(size=7, count=2, expect=("too-hot",), tolerate=("frost",), **WHEN)
     found = truth(kinds.Silence(start="0s", duration="5s", count=1), fault)
-    assert [incident.number for incident in found] == [1, 2, 2]
+    assert [each.number for each in found] == [1, 2, 2]
     devices = {device.id: device for device in Fleet(scenario()).devices}
-    for incident in found[1:]:
-        device = devices[incident.device]
-        assert incident == Incident(
+    for each in found[1:]:
+        device = devices[each.device]
+        assert each == InjectedFault(
             id=f"2-step-{device.id}", number=2, kind="step", site=device.site, gateway=device.gateway, device=device.id,
             metric="temperature", since=BEGINS, until=ENDS, expects=("too-hot",), tolerates=("frost",),
             details={"size": 7},
@@ -413,31 +425,31 @@ def test_should_tell_the_truth_about_each_device() -> None:
 )
 def test_should_tell_of_a_gateway_or_site_as_a_whole(fault: Fault, expected: list[tuple[str, str, str]]) -> None:
     found = truth(fault)
-    assert sorted((incident.site, incident.gateway, incident.device) for incident in found) == expected
-    assert {incident.metric for incident in found} == {""}
-    assert len({incident.id for incident in found}) == len(expected)
+    assert sorted((fault.site, fault.gateway, fault.device) for fault in found) == expected
+    assert {fault.metric for fault in found} == {""}
+    assert len({fault.id for fault in found}) == len(expected)
 
 
 def test_should_tell_the_truth_in_the_order_of_time_until_the_end_of_the_run() -> None:
     found = truth(
         kinds.BatteryDying(start="1m", duration="1h", count=1), kinds.Noise(metric="humidity", size=2, count=1, **WHEN)
     )
-    assert [(incident.kind, incident.metric) for incident in found] == [
+    assert [(fault.kind, fault.metric) for fault in found] == [
         ("noise", "humidity"),
         ("battery_dying", "battery"),
     ]
     assert found[1].until == START + dt.timedelta(minutes=2)
-    assert [incident.details for incident in found] == [{"size": 2}, {"to": 2.1}]
+    assert [fault.details for fault in found] == [{"size": 2}, {"to": 2.1}]
 
 
 def test_should_write_the_truth_so_that_what_is_said_last_holds() -> None:
     found = truth(kinds.Step(size=7, count=2, **WHEN))
     cut = msgspec.structs.replace(found[0], until=BEGINS)
-    written = encode_incidents([*found, cut])
+    written = encode_injected_faults([*found, cut])
     assert written.count(b"\n") == 3
-    assert decode_incidents(written) == [cut, found[1]]
+    assert decode_injected_faults(written) == [cut, found[1]]
 
 
-def test_should_befall_a_fleet_of_one() -> None:
+def test_should_affect_a_fleet_of_one() -> None:
     made = scenario(kinds.SiteOutage(share=0.1, **WHEN), devices=(Group(model="indoor", count=1),), sites=SITES[:1])
     assert len(readings(made)) == 30

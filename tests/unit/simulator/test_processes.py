@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 from simulator.run import processes, simulation
 from simulator.run.manifest import DeviceCounts, Manifest
 from simulator.run.processes import merged, simulate_in_parts
@@ -36,15 +36,15 @@ def planned(**more: Any) -> Plan:
 class Ran(NamedTuple):
     manifest: Manifest
     progress: list[Counts]
-    incidents: list[Incident]
+    faults: list[InjectedFault]
 
 
 def in_parts(made: Plan, folder: Path, number: int, stopped: Callable[[], bool] = lambda: False) -> Ran:
     progress: list[Counts] = []
-    told: list[Incident] = []
+    told: list[InjectedFault] = []
     chosen = LinesFile(folder / "lines.jsonl")
     manifest = simulate_in_parts(
-        made, chosen, number, stopped=stopped, on_progress=progress.append, on_incident=told.append
+        made, chosen, number, stopped=stopped, on_progress=progress.append, on_injected=told.append
     )
     return Ran(manifest, progress, told)
 
@@ -61,7 +61,7 @@ def test_should_send_and_count_the_same_in_two_processes(tmp_path: Path) -> None
     times = {"arrived_from": alone.arrived_from, "arrived_to": alone.arrived_to}
     assert msgspec.structs.replace(ran.manifest, **times, by_device={}) == msgspec.structs.replace(alone, by_device={})
     assert ran.manifest.by_device == alone.by_device
-    assert ran.incidents == simulation.incidents(DISTURBED, START)
+    assert ran.faults == simulation.injected_faults(DISTURBED, START)
     assert ran.progress[-1].sent == alone.sent
 
 
@@ -124,12 +124,12 @@ def _signals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_signals")
 @pytest.mark.parametrize(("part", "tells"), [(0, True), (1, False)])
-def test_should_have_one_part_only_tell_of_incidents(part: int, tells: bool, tmp_path: Path) -> None:
+def test_should_have_one_part_only_tell_of_faults(part: int, tells: bool, tmp_path: Path) -> None:
     told: Any = FakeQueue()
     to = LinesFile(tmp_path / "lines.jsonl.gz")
     processes._work(msgspec.structs.replace(planned(), part=(part, 2)), to, told, FakeEvent())  # type: ignore[arg-type]
     assert {number for number, _ in told} == {part}
-    assert any(isinstance(message, Incident) for _, message in told) == tells
+    assert any(isinstance(message, InjectedFault) for _, message in told) == tells
     assert isinstance(told[-1][1], Manifest)
     assert [file.name for file in tmp_path.iterdir()] == [f"lines-{part + 1}.jsonl.gz"]
 

@@ -35,15 +35,15 @@ def test_should_run(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_should_expect_rules_that_there_are(name: str) -> None:
     known = {rule.name for rule in RULES.rules}
-    for incident in simulation.incidents(load(name), START):
-        assert {*incident.expects, *incident.tolerates} <= known
+    for fault in simulation.injected_faults(load(name), START):
+        assert {*fault.expects, *fault.tolerates} <= known
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_should_begin_every_fault_within_the_run(name: str) -> None:
     made = load(name)
-    found = simulation.incidents(made, START)
-    assert {incident.number for incident in found} == set(range(1, len(made.faults) + 1))
+    found = simulation.injected_faults(made, START)
+    assert {fault.number for fault in found} == set(range(1, len(made.faults) + 1))
     assert bool(found) == (name != "calm")
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.faults.truth import Incident
+from simulator.faults.truth import InjectedFault
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.lines import DUPLICATE, LATE, MALFORMED, REORDERED
 from simulator.run import simulation
@@ -157,17 +157,17 @@ def test_should_stop_before_anything_is_sent(speed: float) -> None:
     assert manifest.ended_at >= manifest.started_at
 
 
-def stopped_after(deliveries: int, made: Scenario) -> tuple[Manifest, MemorySink, list[Incident]]:
+def stopped_after(deliveries: int, made: Scenario) -> tuple[Manifest, MemorySink, list[InjectedFault]]:
     """A run that is stopped after so many deliveries."""
     seen: list[Counts] = []
-    told: list[Incident] = []
+    told: list[InjectedFault] = []
     sink = MemorySink()
     manifest = simulate(
         planned(made),
         sink,
         stopped=lambda: len(seen) >= deliveries,
         on_progress=seen.append,
-        on_incident=told.append,
+        on_injected=told.append,
         outbox_bytes=10_000,
     )
     assert [counts.sent for counts in seen] == sorted(counts.sent for counts in seen)
@@ -188,29 +188,29 @@ def test_should_say_what_was_sent_when_it_is_stopped(deliveries: int) -> None:
         assert line.ts <= manifest.ended_at or line.ts > START + dt.timedelta(days=300)
 
 
-def test_should_tell_of_incidents_as_they_are_injected() -> None:
-    told: list[tuple[Incident, int]] = []
+def test_should_tell_of_faults_as_they_are_injected() -> None:
+    told: list[tuple[InjectedFault, int]] = []
     sink = MemorySink()
-    simulate(planned(DISTURBED), sink, on_incident=lambda it: told.append((it, len(sink.records))), outbox_bytes=1)
-    assert [incident for incident, _ in told] == simulation.incidents(DISTURBED, START)
-    at_once = [sent for incident, sent in told if incident.number != 4]
-    later = [sent for incident, sent in told if incident.number == 4]
+    simulate(planned(DISTURBED), sink, on_injected=lambda it: told.append((it, len(sink.records))), outbox_bytes=1)
+    assert [fault for fault, _ in told] == simulation.injected_faults(DISTURBED, START)
+    at_once = [sent for fault, sent in told if fault.number != 4]
+    later = [sent for fault, sent in told if fault.number == 4]
     assert set(at_once) == {0}
     assert len(later) == 3
     assert len(sink.records) / 5 < min(later) < len(sink.records) / 2
 
 
-def test_should_tell_of_incidents_after_which_nothing_is_sent() -> None:
+def test_should_tell_of_faults_after_which_nothing_is_sent() -> None:
     outage = kinds.SiteOutage(start="5m", duration="1h")
     made = scenario(outage, kinds.Silence(start="15m", duration="1h", count=2), length="20m", interval="20s")
-    told: list[Incident] = []
-    _, sink = ran(made, on_incident=told.append)
+    told: list[InjectedFault] = []
+    _, sink = ran(made, on_injected=told.append)
     assert max(record.at for record in sink.records) < START.timestamp() + 10 * 60
-    assert told == simulation.incidents(made, START)
-    assert {incident.number for incident in told} == {1, 2}
+    assert told == simulation.injected_faults(made, START)
+    assert {fault.number for fault in told} == {1, 2}
 
 
-def test_should_cut_incidents_short_when_it_is_stopped() -> None:
+def test_should_cut_faults_short_when_it_is_stopped() -> None:
     made = scenario(
         kinds.Step(start="0s", duration="1s", count=1, size=9),
         kinds.Step(start="10s", duration="18m", count=2, size=9),
@@ -220,9 +220,9 @@ def test_should_cut_incidents_short_when_it_is_stopped() -> None:
     )
     manifest, _, told = stopped_after(5, made)
     assert START + dt.timedelta(seconds=10) < manifest.ended_at < START + dt.timedelta(minutes=18)
-    assert [incident.number for incident in told] == [1, 2, 2, 2, 2], "the last two once more, and the third never"
-    assert [incident.until for incident in told[3:]] == [manifest.ended_at] * 2
-    assert [incident.id for incident in told[3:]] == [incident.id for incident in told[1:3]]
+    assert [fault.number for fault in told] == [1, 2, 2, 2, 2], "the last two once more, and the third never"
+    assert [fault.until for fault in told[3:]] == [manifest.ended_at] * 2
+    assert [fault.id for fault in told[3:]] == [fault.id for fault in told[1:3]]
 
 
 def test_should_count_what_the_sink_refuses_apart() -> None:
@@ -264,8 +264,8 @@ def test_should_account_for_what_was_sent_when_the_sink_fails_halfway(
     deliveries: int, taken: int, silent: bool
 ) -> None:
     sink = ExpiringSink(deliveries, taken, silent=silent)
-    told: list[Incident] = []
-    manifest = simulate(planned(DISTURBED), sink, outbox_bytes=10_000, on_incident=told.append)
+    told: list[InjectedFault] = []
+    manifest = simulate(planned(DISTURBED), sink, outbox_bytes=10_000, on_injected=told.append)
     whole, _ = ran(DISTURBED)
     assert 0 < manifest.sent == sum(record.lines for record in sink.records) < whole.sent
     assert manifest.refused > 0
@@ -314,8 +314,8 @@ def test_should_end_when_whoever_watches_it_fails() -> None:
         ran(DISTURBED, on_progress=interrupted)
 
 
-def test_should_refuse_a_fault_that_befalls_nobody() -> None:
-    with pytest.raises(ScenarioError, match="befalls nobody"):
+def test_should_refuse_a_fault_that_affects_no_device() -> None:
+    with pytest.raises(ScenarioError, match="affects no device"):
         ran(scenario(kinds.Silence(start="0s", duration="1m", models=("zoo",))))
 
 

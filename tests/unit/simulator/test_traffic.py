@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from simulator.faults.effects import microseconds
 from simulator.fleet.fleet import MICROSECONDS, Fleet
 from simulator.fleet.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, REORDERED
-from simulator.run.batches import Parcel
+from simulator.run.batches import TrackedRecord
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT
 from simulator.scenario import faults
 from simulator.scenario.scenario import Group, Scenario
@@ -24,10 +24,10 @@ from tests.unit.simulator.samples import (
     by_gateway,
     lines,
     lines_of,
-    parcels,
     readings,
     scenario,
     scenarios,
+    tracked_records,
     traffic,
 )
 
@@ -41,8 +41,8 @@ EVERYTHING = scenario(
 )
 
 
-def plain(sent: list[Parcel]) -> list[tuple[Record, list[int], list[int]]]:
-    return [(parcel.record, parcel.device.tolist(), parcel.flags.tolist()) for parcel in sent]
+def plain(sent: list[TrackedRecord]) -> list[tuple[Record, list[int], list[int]]]:
+    return [(tracked.record, tracked.device.tolist(), tracked.flags.tolist()) for tracked in sent]
 
 
 @settings(max_examples=70)
@@ -56,7 +56,7 @@ def plain(sent: list[Parcel]) -> list[tuple[Record, list[int], list[int]]]:
 def test_should_send_the_same_records_at_the_same_times_wherever_time_is_cut(
     made: Scenario, longest: float, batch: int, wait: float
 ) -> None:
-    whole, cut = parcels(made, batch=batch, wait=wait), parcels(made, longest, batch=batch, wait=wait)
+    whole, cut = tracked_records(made, batch=batch, wait=wait), tracked_records(made, longest, batch=batch, wait=wait)
     assert plain(cut) == plain(whole)
 
 
@@ -66,18 +66,18 @@ def test_should_send_the_same_records_at_the_same_times_wherever_time_is_cut(
 def test_should_send_the_same_lines_whatever_the_batch_and_however_long_gateways_wait(
     made: Scenario, batch: int, wait: float
 ) -> None:
-    small, large = parcels(made, batch=batch, wait=wait), parcels(made, batch=10_000)
+    small, large = tracked_records(made, batch=batch, wait=wait), tracked_records(made, batch=10_000)
     assert by_gateway(small) == by_gateway(large)
-    assert max((parcel.record.lines for parcel in small), default=0) <= batch
+    assert max((tracked.record.lines for tracked in small), default=0) <= batch
 
 
 @settings(max_examples=40)
 @given(made=scenarios(), parts=st.integers(2, 5))
 @example(made=EVERYTHING, parts=2)
 def test_should_send_the_same_records_in_however_many_parts(made: Scenario, parts: int) -> None:
-    sent = [parcel for number in range(parts) for parcel in parcels(made, part=(number, parts))]
-    sent.sort(key=lambda parcel: (parcel.record.at, parcel.record.gateway))
-    assert plain(sent) == plain(parcels(made))
+    sent = [tracked for number in range(parts) for tracked in tracked_records(made, part=(number, parts))]
+    sent.sort(key=lambda tracked: (tracked.record.at, tracked.record.gateway))
+    assert plain(sent) == plain(tracked_records(made))
 
 
 @settings(max_examples=40)
@@ -124,8 +124,8 @@ def test_should_flag_a_line_that_came_before_and_one_that_was_overtaken(made: Sc
 @example(EVERYTHING)
 def test_should_hold_a_line_back_for_a_second_at_most_unless_it_is_flagged(made: Scenario) -> None:
     skewed = any(isinstance(fault, faults.ClockSkew) for fault in made.faults)
-    sent = parcels(made, batch=5)
-    assert [parcel.record.at for parcel in sent] == sorted(parcel.record.at for parcel in sent)
+    sent = tracked_records(made, batch=5)
+    assert [tracked.record.at for tracked in sent] == sorted(tracked.record.at for tracked in sent)
     for line in lines_of(made, sent):
         if skewed or line.reading is None or line.flags & DUPLICATE:
             continue
@@ -133,7 +133,7 @@ def test_should_hold_a_line_back_for_a_second_at_most_unless_it_is_flagged(made:
         assert waited >= 0
         assert line.flags & LATE or waited <= LONGEST_WAIT
     ends = START.timestamp() + made.duration
-    assert all(parcel.record.at <= ends for parcel in sent)
+    assert all(tracked.record.at <= ends for tracked in sent)
 
 
 @settings(max_examples=40)
@@ -169,31 +169,31 @@ def test_should_send_another_gateways_lines_in_another_record() -> None:
 
 def test_should_send_a_batch_at_once_when_it_is_full() -> None:
     made = scenario(devices=(Group(model="indoor", count=1),), interval="100ms", length="5s")
-    sent = parcels(made, batch=3)
-    full = [parcel for parcel in sent if parcel.record.lines == 3]
+    sent = tracked_records(made, batch=3)
+    full = [tracked for tracked in sent if tracked.record.lines == 3]
     assert len(full) > 10
-    for parcel in full:
-        (*_, last) = lines_of(made, [parcel])
+    for tracked in full:
+        (*_, last) = lines_of(made, [tracked])
         assert last.reading is not None
         assert last.at == last.reading.ts.timestamp()
-    assert {parcel.record.lines for parcel in sent} <= {1, 2, 3}
+    assert {tracked.record.lines for tracked in sent} <= {1, 2, 3}
 
 
 def test_should_cut_what_is_too_large_for_a_record_and_keep_every_line_in_order() -> None:
     large = faults.Oversize(start="0s", duration="2m", chance=0.5, bytes=300_000)
     made = scenario(large, interval="300ms", length="3s")
-    sent = parcels(made, batch=10_000)
+    sent = tracked_records(made, batch=10_000)
     assert sum(map(len, by_gateway(sent).values())) > 10 * MAX_RECORD_BYTES
-    assert max(len(parcel.record.payload) for parcel in sent) <= MAX_RECORD_BYTES
-    one_by_one = by_gateway(parcels(made, batch=1))
+    assert max(len(tracked.record.payload) for tracked in sent) <= MAX_RECORD_BYTES
+    one_by_one = by_gateway(tracked_records(made, batch=1))
     assert by_gateway(sent) == one_by_one
 
 
 def test_should_leave_a_line_alone_that_is_larger_than_a_record() -> None:
     huge = faults.Oversize(start="0s", duration="2m", chance=1.0, bytes=2_000_000)
-    sent = parcels(scenario(huge, length="3s"))
-    assert {parcel.record.lines for parcel in sent} == {1}
-    assert all(len(parcel.record.payload) > 2_000_000 for parcel in sent)
+    sent = tracked_records(scenario(huge, length="3s"))
+    assert {tracked.record.lines for tracked in sent} == {1}
+    assert all(len(tracked.record.payload) > 2_000_000 for tracked in sent)
 
 
 def test_should_encode_lines_as_the_contract_has_them() -> None:
@@ -204,7 +204,7 @@ def test_should_encode_lines_as_the_contract_has_them() -> None:
 
 
 def test_should_send_nothing_in_a_run_without_a_reading() -> None:
-    assert parcels(scenario(interval="1d", length="1ms")) == []
+    assert tracked_records(scenario(interval="1d", length="1ms")) == []
 
 
 def test_should_send_the_one_reading_of_a_run_of_one() -> None:
@@ -215,7 +215,7 @@ def test_should_send_the_one_reading_of_a_run_of_one() -> None:
 
 def test_should_send_nothing_of_gateways_that_have_no_device() -> None:
     made = scenario(devices=(Group(model="indoor", count=1),))
-    counts = [len(parcels(made, part=(number, 5))) for number in range(5)]
+    counts = [len(tracked_records(made, part=(number, 5))) for number in range(5)]
     assert sorted(map(bool, counts)) == [False] * 4 + [True]
 
 
@@ -225,9 +225,9 @@ def test_should_send_what_was_held_back_and_nothing_younger_when_it_is_stopped()
         faults.SiteOutage(start="10s", duration="100s", backlog=True, sites=("south",)),
         faults.Late(start="0s", duration="2m", chance=0.5, delay="60s", sites=("north",)),
     )
-    running, sent = traffic(made), list[Parcel]()
+    running, sent = traffic(made), list[TrackedRecord]()
     for some in running.slices(1.0):
-        sent += [parcel for parcel in some if parcel.record.at <= stopped.timestamp()]
+        sent += [tracked for tracked in some if tracked.record.at <= stopped.timestamp()]
         if some and some[-1].record.at > stopped.timestamp():
             break
     before, rest = lines_of(made, sent), lines_of(made, running.rest(microseconds(stopped)))
@@ -243,6 +243,6 @@ def test_should_send_what_was_held_back_and_nothing_younger_when_it_is_stopped()
 @pytest.mark.parametrize("longest", [0.001, 1, 86_400])
 def test_should_give_slices_in_the_order_of_time(longest: float) -> None:
     slices = list(traffic(EVERYTHING).slices(longest))
-    times = [parcel.record.at for some in slices for parcel in some]
+    times = [tracked.record.at for some in slices for tracked in some]
     assert times == sorted(times)
     assert len(slices) == (1 if longest > LONGEST_WAIT else 123)

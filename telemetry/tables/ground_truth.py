@@ -1,4 +1,4 @@
-"""The lake's table of what simulations injected: the ground truth to hold alerts against."""
+"""The lake's table of the faults that simulations injected: the ground truth to compare alerts with."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from telemetry.reading.fields import fields_of
 from telemetry.tables.lake import ATHENA_TYPES, Column, Table, as_json, by_hour
 
 
-class InjectedFault(msgspec.Struct, frozen=True, kw_only=True):
-    """One row: a fault of a simulation at one device, gateway or site. ``since`` and ``until`` are event times, UTC."""
+class GroundTruthRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault that a simulation injected at a device, gateway or site; ``since`` and ``until`` are event times, UTC."""
 
     run: str
     scenario: str
@@ -34,8 +34,8 @@ _MEANINGS = {
     "id": "The fault at this place: unique in the run",
     "kind": "What was injected: step, drift, silence, gateway_down and so on",
     "site": "Where",
-    "gateway": "Gateway that it befell, or whose device; empty for a whole site",
-    "device": "Device that it befell; empty for a whole gateway or site",
+    "gateway": "Gateway that it affected, or whose device; empty for a whole site",
+    "device": "Device that it affected; empty for a whole gateway or site",
     "metric": "The metric that it changed the values of; empty for none",
     "since": "When it was injected, by the event time, UTC",
     "until": "When it was over, by the event time, UTC",
@@ -47,6 +47,6 @@ _MEANINGS = {
 GROUND_TRUTH = Table(
     "ground_truth",
     "What simulations injected, as JSON lines, by the hour when it was put there; for real devices there is none",
-    tuple(as_json(Column(f.name, ATHENA_TYPES[f.kind], _MEANINGS[f.name])) for f in fields_of(InjectedFault)),
+    tuple(as_json(Column(f.name, ATHENA_TYPES[f.kind], _MEANINGS[f.name])) for f in fields_of(GroundTruthRow)),
     by_hour("arrival"),
 )
