@@ -15,8 +15,8 @@ import msgspec
 import pyarrow as pa
 
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.partition import HOUR, day_of, partition_at, start_of_hour
-from glue_jobs.curate.raw import AWS_CONFIG, Content, RawObject, RawZone
+from glue_jobs.curate.hours import HOUR, day_of, partition_at, start_of_hour
+from glue_jobs.curate.zones.raw import AWS_CONFIG, Content, RawObject, RawZone
 from pipeline.errors import PipelineError
 from simulator.run.manifest import Manifest
 from telemetry.reading.codec import decode_batch

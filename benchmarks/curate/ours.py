@@ -11,8 +11,8 @@ from benchmarks.curate.contenders import Contender
 from benchmarks.curate.dataset import REGISTRY_KEY, contents
 from benchmarks.curate.without_pandas import hide_pandas
 from glue_jobs.curate.arguments import Arguments
-from glue_jobs.curate.curate import Clients, curate
-from glue_jobs.curate.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.engines.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.run import Clients, curate
 
 _ARGUMENTS = Arguments(
     raw_bucket="raw",

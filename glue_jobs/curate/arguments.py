@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NoReturn, Optional
 import msgspec
 
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.partition import HOUR, rfc3339, start_of_hour
+from glue_jobs.curate.hours import HOUR, rfc3339, start_of_hour
 
 _Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]

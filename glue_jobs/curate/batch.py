@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from glue_jobs.curate import layout
-from glue_jobs.curate.engine import Counts, Engine, Touched
-from glue_jobs.curate.index import Index
-from glue_jobs.curate.lake import Lake
-from glue_jobs.curate.ledger import Ledger
-from glue_jobs.curate.partition import DAY, day_of, rfc3339
+from glue_jobs.curate.engines.engine import Counts, Engine
+from glue_jobs.curate.hours import DAY, day_of, rfc3339
 from glue_jobs.curate.progress import Reporter
-from glue_jobs.curate.raw import RawObject, arrivals_of
+from glue_jobs.curate.zones import layout
+from glue_jobs.curate.zones.curated import CuratedZone
+from glue_jobs.curate.zones.index import Index, ObjectHour
+from glue_jobs.curate.zones.ledger import Ledger
+from glue_jobs.curate.zones.raw import RawObject, arrivals_of
 from telemetry.tables.lake import CURATED, QUARANTINE, READINGS
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
     counts: Counts
 
 
-class Bench(msgspec.Struct, frozen=True, kw_only=True):
+class RunContext(msgspec.Struct, frozen=True, kw_only=True):
     """What all batches of a run work with.
 
     ``engine`` makes a new one for each batch. ``oldest`` is the first arrival hour that the raw zone surely keeps.
@@ -66,31 +66,31 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     now: dt.datetime
 
 
-def curate_batch(bench: Bench, batch: Batch, lake: Lake) -> Outcome:
+def curate_batch(context: RunContext, batch: Batch, zone: CuratedZone) -> Outcome:
     """Take a batch from raw lines to switched partitions; raises :class:`~glue_jobs.curate.errors.CurateError`."""
-    with closing(bench.engine()) as engine:
-        hours, left, expired = _read(bench, engine, batch)
+    with closing(context.engine()) as engine:
+        hours, left, expired = _read(context, engine, batch)
         days = {*map(day_of, hours), *batch.merged}
         every = days | {day_of(found.arrived) for found in batch.objects}
-        bench.reporter.phase("computing")
+        context.reporter.phase("computing")
         if every:
-            bench.ledger.begin(every)
-        lake.look(every)
+            context.ledger.begin(every)
+        zone.look(every)
         switched: dict[str, bool] = {}
         for day in sorted(days):
             some = [hour for hour in hours if day_of(hour) == day]
             plan = layout.plan(
-                lake.files(READINGS, day), [hour.hour for hour in some], closed=is_closed(day, bench.now)
+                zone.files(READINGS, day), [hour.hour for hour in some], closed=is_closed(day, context.now)
             )
-            switched[day] = engine.build_day(lake, day, some, plan)
+            switched[day] = engine.build_day(zone, day, some, plan)
         engine.collect_quarantine()
         keys = [found.key for found in batch.objects]
-        quarantined = {day: engine.build_quarantine(lake, day, hours, keys) for day in sorted(every)}
-        bench.reporter.phase("switching")
-        bench.ledger.check_claim()
+        quarantined = {day: engine.build_quarantine(zone, day, hours, keys) for day in sorted(every)}
+        context.reporter.phase("switching")
+        context.ledger.check_claim()
         for table in CURATED:
             changed = {day: made for day, made in quarantined.items() if made is not None}
-            lake.switch(table, changed if table is QUARANTINE else switched)
+            zone.switch(table, changed if table is QUARANTINE else switched)
         return Outcome(frozenset(every), len(hours), frozenset(left), expired, engine.counts())
 
 
@@ -99,29 +99,29 @@ def is_closed(day: str, now: dt.datetime) -> bool:
     return dt.datetime.strptime(f"{day} +0000", "%Y-%m-%d %z") + DAY + _CLOSED_AFTER <= now
 
 
-def is_expired(bench: Bench, hour: dt.datetime) -> bool:
+def is_expired(context: RunContext, hour: dt.datetime) -> bool:
     """Whether raw objects with readings of this event hour may be gone."""
-    return arrivals_of(hour)[0] < bench.oldest
+    return arrivals_of(hour)[0] < context.oldest
 
 
-def is_scattered(lake: Lake, day: str) -> bool:
+def is_scattered(zone: CuratedZone, day: str) -> bool:
     """Whether merging the day's files would leave fewer of them."""
-    return bool(layout.plan(lake.files(READINGS, day), [], closed=True).merged)
+    return bool(layout.plan(zone.files(READINGS, day), [], closed=True).merged)
 
 
-def _read(bench: Bench, engine: Engine, batch: Batch) -> tuple[list[dt.datetime], set[dt.datetime], int]:
+def _read(context: RunContext, engine: Engine, batch: Batch) -> tuple[list[dt.datetime], set[dt.datetime], int]:
     """Read a batch's objects and all others that hold readings of the same hours.
 
     The hours come back; in their place those that take more than this batch; and the number of readings of hours that
     stay as they are.
     """
-    touched: list[Touched] = []
-    bench.reporter.phase("reading")
+    touched: list[ObjectHour] = []
+    context.reporter.phase("reading")
     if batch.objects:
         touched = engine.read_whole(batch.objects)
-        bench.index.add(touched)
+        context.index.add(touched)
     hours = {item.hour for item in touched} | set(batch.hours)
-    expired = {hour for hour in hours if is_expired(bench, hour)}
+    expired = {hour for hour in hours if is_expired(context, hour)}
     readings = sum(item.readings for item in touched if item.hour in expired)
     if expired:
         logger.warning(
@@ -132,7 +132,7 @@ def _read(bench: Bench, engine: Engine, batch: Batch) -> tuple[list[dt.datetime]
         engine.leave(expired)
         hours -= expired
     known = {found.key for found in batch.objects}
-    rest = [found for found in bench.index.objects(hours) if found.key not in known]
+    rest = [found for found in context.index.objects(hours) if found.key not in known]
     if batch.objects and sum(found.size for found in rest) > BATCH_BYTES:
         engine.leave(hours)
         return [], hours, readings

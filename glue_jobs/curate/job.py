@@ -29,7 +29,7 @@ def _run() -> None:
             except (BotoCoreError, ClientError) as error:
                 sys.exit(f"curate: cannot fetch the job's code from {wheel}: {error}")
             sys.path.insert(0, str(target))
-        engine = importlib.import_module("glue_jobs.curate.duckdb_engine").DuckDBEngine
+        engine = importlib.import_module("glue_jobs.curate.engines.duckdb_engine").DuckDBEngine
         importlib.import_module("glue_jobs.curate.main").main(sys.argv[1:], os.environ, engine)
 
 

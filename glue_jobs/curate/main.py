@@ -12,10 +12,10 @@ import msgspec
 from botocore.exceptions import BotoCoreError
 
 from glue_jobs.curate.arguments import parse_arguments
-from glue_jobs.curate.curate import Clients, MakeEngine, curate
 from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.metrics import publish
-from glue_jobs.curate.raw import AWS_CONFIG
+from glue_jobs.curate.run import Clients, MakeEngine, curate
+from glue_jobs.curate.zones.raw import AWS_CONFIG
 
 logger = logging.getLogger(__name__)
 

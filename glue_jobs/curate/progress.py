@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from glue_jobs.curate.ledger import Ledger
 from glue_jobs.curate.summary import Progress
+from glue_jobs.curate.zones.ledger import Ledger
 
 #: Between two reports; a new phase is told at once.
 _SECONDS = 1.0

@@ -8,8 +8,8 @@ from functools import partial
 
 from pyspark.sql import SparkSession
 
+from glue_jobs.curate.engines.spark_engine import SETTINGS, SparkEngine
 from glue_jobs.curate.main import main
-from glue_jobs.curate.spark_engine import SETTINGS, SparkEngine
 
 if __name__ == "__main__":
     spark = SparkSession.builder.config(map=SETTINGS).getOrCreate()

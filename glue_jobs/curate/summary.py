@@ -17,7 +17,7 @@ class Progress(msgspec.Struct):
     rows: int = 0
 
 
-class Touch(msgspec.Struct, frozen=True):
+class ChangedHour(msgspec.Struct, frozen=True):
     """What a dry run says of an event hour: the readings that arrived for it, copies included."""
 
     hour: dt.datetime
@@ -48,4 +48,4 @@ class Summary(msgspec.Struct, kw_only=True):
     watermark: Optional[dt.datetime] = None
     newest_reading: Optional[dt.datetime] = None
     completeness: Optional[float] = None
-    would_change: list[Touch] = []
+    would_change: list[ChangedHour] = []

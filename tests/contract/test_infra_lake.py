@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from glue_jobs.curate import index, ledger
-from glue_jobs.curate.lake import Lake
+from glue_jobs.curate.zones import index, ledger
+from glue_jobs.curate.zones.curated import CuratedZone
 from pipeline.names import CURATION_INDEX_PREFIX, CURATION_PREFIX, DEVICES_KEY
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def test_should_put_the_table_of_devices_where_the_job_may(tmp_path: Path) -> No
     file = tmp_path / "devices.parquet"
     file.write_bytes(b"PAR1")
 
-    lake = Lake(cast("S3Client", s3), cast("GlueClient", None), bucket="lake", database="iot_dev", run="run")
-    lake.replace_devices(file)
+    zone = CuratedZone(cast("S3Client", s3), cast("GlueClient", None), bucket="lake", database="iot_dev", run="run")
+    zone.replace_devices(file)
 
     assert s3.objects == {("lake", DEVICES_KEY): b"PAR1"}
 

@@ -143,7 +143,7 @@ def test_should_run_the_curation_without_what_rules_are_parsed_with() -> None:
     ("engine", "entry", "glues_own"),
     [
         ("pythonshell", "glue_jobs/curate/main.py", set[str]()),
-        ("pythonshell", "glue_jobs/curate/duckdb_engine.py", set[str]()),
+        ("pythonshell", "glue_jobs/curate/engines/duckdb_engine.py", set[str]()),
         ("spark", "glue_jobs/curate/spark_job.py", {"pyspark", "py4j"}),
     ],
 )

@@ -19,12 +19,12 @@ import msgspec
 import pytest
 
 from cdk.bundling import CURATE_SCRIPTS, curate_wheel
-from glue_jobs.curate.curate import MakeEngine
-from glue_jobs.curate.duckdb_engine import DuckDBEngine
-from glue_jobs.curate.engine import Engine
+from glue_jobs.curate.engines.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.engines.engine import Engine
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.partition import HOUR
-from glue_jobs.curate.raw import RawZone
+from glue_jobs.curate.hours import HOUR
+from glue_jobs.curate.run import MakeEngine
+from glue_jobs.curate.zones.raw import RawZone
 from local.emulator import Instance
 from local.endpoint import local_environment
 from tests.unit.curate.deployed import Aws, at
@@ -34,7 +34,7 @@ pytest.importorskip("pyspark", reason="PySpark is not installed: make test insta
 
 from pyspark.sql import SparkSession
 
-from glue_jobs.curate.spark_engine import SETTINGS, SparkEngine
+from glue_jobs.curate.engines.spark_engine import SETTINGS, SparkEngine
 
 BEGIN = dt.datetime(2026, 11, 20, 20, tzinfo=dt.UTC)
 HOURS = 12

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from cli.simulate import duration, simulate
 from cli.target import Choice
-from glue_jobs.curate.raw import raw_object
+from glue_jobs.curate.zones.raw import raw_object
 from pipeline import deployment, truth
 from simulator.faults.truth import decode_injected_faults, truth_path
 from simulator.fleet.registry import registry_csv

@@ -11,8 +11,8 @@ import boto3
 import pyarrow.parquet as pq
 
 from glue_jobs.curate.arguments import Arguments
-from glue_jobs.curate.curate import Clients, MakeEngine, curate
-from glue_jobs.curate.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.engines.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.run import Clients, MakeEngine, curate
 from glue_jobs.curate.summary import Summary
 from telemetry.tables.lake import CURATED
 from tests.unit.curate.samples import ARRIVED, key, line

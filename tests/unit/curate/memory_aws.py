@@ -14,7 +14,7 @@ from typing import IO, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
-from glue_jobs.curate.curate import Clients
+from glue_jobs.curate.run import Clients
 
 T = TypeVar("T")
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from glue_jobs.curate.lines import CorruptObjectError, decompressed
-from glue_jobs.curate.partition import day_of
-from glue_jobs.curate.raw import Content, raw_object
-from glue_jobs.curate.transform import Made, Previous, Transform
+from glue_jobs.curate.engines.transform import Made, Previous, Transform
+from glue_jobs.curate.hours import day_of
+from glue_jobs.curate.zones.lines import CorruptObjectError, decompressed
+from glue_jobs.curate.zones.raw import Content, raw_object
 from telemetry.registry.devices import DeviceRow
 from telemetry.tables.lake import CURATED
 
@@ -50,7 +50,7 @@ def curated(whole: Iterable[Content], registry: Sequence[DeviceRow] = ()) -> Row
     contents = {content.found.key: content for content in whole}
     with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder), registry)) as transform:
         transform.read_whole(contents.values())
-        hours = {touched.hour for touched in transform.touched()}
+        hours = {touched.hour for touched in transform.object_hours()}
         rows: Rows = {table.name: [] for table in CURATED}
 
         def take(day: str, made: Iterable[Made]) -> None:

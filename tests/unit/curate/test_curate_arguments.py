@@ -9,7 +9,7 @@ import pytest
 
 from glue_jobs.curate.arguments import Arguments, parse_arguments
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.partition import HOUR
+from glue_jobs.curate.hours import HOUR
 
 REQUIRED: dict[str, Any] = {
     "raw_bucket": "raw",

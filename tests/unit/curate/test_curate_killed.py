@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from glue_jobs.curate import batch
-from glue_jobs.curate.partition import DAY, HOUR
+from glue_jobs.curate.hours import DAY, HOUR
 from telemetry.tables.lake import CURATED
 from tests.unit.curate.deployed import Aws, Rows, at
 from tests.unit.curate.memory_aws import Killed, Life, memory_clients

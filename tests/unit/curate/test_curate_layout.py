@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glue_jobs.curate import layout
-from glue_jobs.curate.layout import DayFile, day_file, file_name, groups, plan
+from glue_jobs.curate.zones import layout
+from glue_jobs.curate.zones.layout import DayFile, day_file, file_name, groups, plan
 
 MOST = layout._ROWS_A_FILE
 #: Rows of an hour: few, a good part of a file, more than one.

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.ledger import Ledger, Position
-from glue_jobs.curate.partition import HOUR
-from glue_jobs.curate.raw import RawObject, raw_object
+from glue_jobs.curate.hours import HOUR
+from glue_jobs.curate.zones.ledger import Ledger, Position
+from glue_jobs.curate.zones.raw import RawObject, raw_object
 from tests.unit.curate.deployed import NOW, Aws
 from tests.unit.curate.samples import ARRIVED, key
 

@@ -10,9 +10,9 @@ import boto3
 import pytest
 
 from glue_jobs.curate import job
-from glue_jobs.curate.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.engines.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.hours import HOUR
 from glue_jobs.curate.main import main
-from glue_jobs.curate.partition import HOUR
 from tests.unit.curate.deployed import REQUIRED, Aws, at
 
 ENVIRON = {name: str(value) for name, value in REQUIRED.items()}

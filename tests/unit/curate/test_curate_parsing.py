@@ -17,9 +17,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from glue_jobs.curate import lines, staging
-from glue_jobs.curate.partition import HOUR, start_of_hour
-from glue_jobs.curate.staging import Staging
+from glue_jobs.curate.engines import staging
+from glue_jobs.curate.engines.staging import Staging
+from glue_jobs.curate.hours import HOUR, start_of_hour
+from glue_jobs.curate.zones import lines
 from telemetry.reading.codec import decode_batch, encode_batch
 from telemetry.reading.fields import FIELDS, Field
 from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
@@ -410,10 +411,10 @@ def test_should_read_of_other_objects_the_readings_of_the_wanted_hours_and_nothi
     with closing(duckdb.connect()) as db:
         whole = Staging(db)
         whole.read_whole(contents)
-        assert {found.hour for found in whole.touched()} == {
+        assert {found.hour for found in whole.object_hours()} == {
             start_of_hour(ts.replace(tzinfo=dt.UTC)) for (ts,) in db.execute("SELECT ts FROM accepted").fetchall()
         }
-        kept = {found.hour for found in whole.touched()} - hours
+        kept = {found.hour for found in whole.object_hours()} - hours
         whole.leave(kept)
         expected = db.execute(rows).fetchall()
     with closing(duckdb.connect()) as db:
@@ -421,7 +422,7 @@ def test_should_read_of_other_objects_the_readings_of_the_wanted_hours_and_nothi
         part.read_hours(contents, hours)
         assert db.execute(rows).fetchall() == expected
         assert db.execute("SELECT count(*) FROM refused").fetchall() == [(0,)]
-        assert {found.hour for found in part.touched()} <= hours
+        assert {found.hour for found in part.object_hours()} <= hours
 
 
 def test_should_say_how_many_readings_of_which_hour_are_in_which_object() -> None:
@@ -435,7 +436,7 @@ def test_should_say_how_many_readings_of_which_hour_are_in_which_object() -> Non
         read = Staging(db)
         read.read_whole(contents)
         first, second, _ = (content.found for content in contents)
-        assert read.touched() == [
+        assert read.object_hours() == [
             (start_of_hour(before), first, 1),
             (start_of_hour(before), second, 1),
             (start_of_hour(ARRIVED), first, 3),

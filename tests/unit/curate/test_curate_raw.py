@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.partition import HOUR, Partition, start_of_hour
-from glue_jobs.curate.raw import Content, RawObject, RawZone, arrivals_of, raw_object
+from glue_jobs.curate.hours import HOUR, Partition, start_of_hour
+from glue_jobs.curate.zones.raw import Content, RawObject, RawZone, arrivals_of, raw_object
 from telemetry.reading.codec import decode_batch
 from tests.unit.curate.samples import ARRIVED, key, line, stored
 

@@ -11,13 +11,14 @@ from typing import Any
 import boto3
 import pytest
 
-from glue_jobs.curate import batch, lake, layout
+from glue_jobs.curate import batch
 from glue_jobs.curate.batch import Outcome
-from glue_jobs.curate.engine import Touched
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.index import Index
-from glue_jobs.curate.partition import DAY, HOUR
-from glue_jobs.curate.raw import RawZone
+from glue_jobs.curate.hours import DAY, HOUR
+from glue_jobs.curate.zones import curated as lake
+from glue_jobs.curate.zones import layout
+from glue_jobs.curate.zones.index import Index, ObjectHour
+from glue_jobs.curate.zones.raw import RawZone
 from telemetry.tables.lake import CURATED
 from tests.unit.curate.deployed import NOW, Aws, at
 from tests.unit.curate.samples import ARRIVED, key, line
@@ -263,7 +264,7 @@ def test_should_compute_hours_in_pieces_where_they_take_more_than_a_batch(
     late = [at(ARRIVED - number * HOUR, seq=10 + number) for number in range(4)]
     aws.put(ARRIVED, *late, b"oops", name="b")
     pieces: list[int] = []
-    monkeypatch.setattr("glue_jobs.curate.curate.curate_batch", counted(batch.curate_batch, pieces))
+    monkeypatch.setattr("glue_jobs.curate.run.curate_batch", counted(batch.curate_batch, pieces))
     summary = aws.curate()
     assert pieces == [0, 1, 1, 1, 1]
     assert (summary.hours, summary.readings, summary.quarantined) == (4, 8, 1)
@@ -313,7 +314,7 @@ def test_should_read_an_object_once_that_was_put_again(aws: Aws, monkeypatch: py
     aws.curate()
     aws.s3.put_object(Bucket="raw", Key=name, Body=line(seq=1))
     found = next(iter(RawZone(aws.s3, "raw").objects(ARRIVED)))
-    Index(aws.s3, "lake").add([Touched(ARRIVED.replace(minute=0), found._replace(arrived=found.arrived + HOUR), 1)])
+    Index(aws.s3, "lake").add([ObjectHour(ARRIVED.replace(minute=0), found._replace(arrived=found.arrived + HOUR), 1)])
     aws.put(ARRIVED, line(seq=2), name="b")
     aws.curate()
     assert [row["copies"] for row in aws.rows()["readings"]] == [1, 1]

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glue_jobs.curate.lines import CorruptObjectError, decompressed, split
-from glue_jobs.curate.partition import HOUR
-from glue_jobs.curate.raw import RawObject, RawZone
+from glue_jobs.curate.hours import HOUR
+from glue_jobs.curate.zones.lines import CorruptObjectError, decompressed, split
+from glue_jobs.curate.zones.raw import RawObject, RawZone
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.model import Reading
 from tests.unit.curate.deployed import Aws, Rows, at

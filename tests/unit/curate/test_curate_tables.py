@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glue_jobs.curate.raw import Content
+from glue_jobs.curate.zones.raw import Content
 from telemetry.reading.fields import METRICS
 from telemetry.registry.devices import devices
 from telemetry.registry.registry import parse_registry

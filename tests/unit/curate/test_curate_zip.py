@@ -17,14 +17,14 @@ sys.path[:] = [path for path in sys.path if "work" not in Path(path).parts or "s
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
 sys.path.insert(0, sys.argv[1])
 import telemetry
-from glue_jobs.curate.raw import Content, raw_object
-from glue_jobs.curate.transform import Previous, Transform
+from glue_jobs.curate.zones.raw import Content, raw_object
+from glue_jobs.curate.engines.transform import Previous, Transform
 import pyarrow.parquet as pq
 assert telemetry.__file__.startswith(sys.argv[1]), telemetry.__file__
 found = raw_object("raw/dt=2026-11-23/hour=12/a", 1, dt.datetime(2026, 11, 23, 13, tzinfo=dt.timezone.utc))
 with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder), [])) as transform:
     transform.read_whole([Content(found, sys.argv[2].encode())])
-    hours = [touched.hour for touched in transform.touched()]
+    hours = [found.hour for found in transform.object_hours()]
     made = transform.build_day("2026-11-23", hours, Previous([], [], []))
     transform.quarantine_refused()
     for table, _, path in made + transform.build_quarantine("2026-11-23", hours, [found.key], []):

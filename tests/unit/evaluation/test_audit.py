@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from evaluation import curated_lines, raw_lines
 from evaluation.audit import Audit, Counts, DeviceRow, audit
 from evaluation.raw_lines import NOT_READABLE, Lateness, count_raw_lines
-from glue_jobs.curate.raw import raw_object
+from glue_jobs.curate.zones.raw import raw_object
 from pipeline.errors import PipelineError
 from simulator.run.manifest import DeviceCounts, Manifest
 from telemetry.reading.codec import decode_batch

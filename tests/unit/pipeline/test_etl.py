@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from cli.rendering import etl
-from glue_jobs.curate.summary import Progress, Summary, Touch
+from glue_jobs.curate.summary import ChangedHour, Progress, Summary
 from pipeline.errors import PipelineError
 from pipeline.etl import Ended, run_job
 
@@ -72,7 +72,7 @@ def run(glue: Glue, summary: Summary | None = None, **options: Any) -> Ended:
 
 def test_should_wait_for_the_end_and_tell_how_it_is_getting_on() -> None:
     glue, told = Glue("STARTING", "RUNNING", "RUNNING", "SUCCEEDED"), list[Progress]()
-    summary = Summary(run_id="r", objects=4, watermark=HOUR, would_change=[Touch(HOUR, 3)])
+    summary = Summary(run_id="r", objects=4, watermark=HOUR, would_change=[ChangedHour(HOUR, 3)])
     assert run(glue, summary, on_progress=told.append) == Ended("jr_1", 7, summary)
     assert told == [Progress("reading", objects, 9, 1000) for objects in (2, 3, 4)]
     (started,) = glue.started
@@ -115,7 +115,9 @@ def test_should_say_what_a_run_did() -> None:
 
 
 def test_should_say_what_a_run_would_do() -> None:
-    text = shown(Summary(run_id="r", dry_run=True, objects=2, lines=9, would_change=[Touch(HOUR, 8)], quarantined=1))
+    text = shown(
+        Summary(run_id="r", dry_run=True, objects=2, lines=9, would_change=[ChangedHour(HOUR, 8)], quarantined=1)
+    )
     assert "2026-11-23 12:00" in text
     assert "from 2 files with 9 lines, 1 of them for quarantine; nothing was changed" in text
     assert "a run would change nothing" in shown(Summary(run_id="r", dry_run=True))

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from glue_jobs.curate.raw import RawObject, raw_object
+from glue_jobs.curate.zones.raw import RawObject, raw_object
 from simulator.run.simulation import plan, records, simulate
 from simulator.sinks.raw_zone import WINDOW, RawZoneSink
 from simulator.sinks.record import Record

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Optional
 import msgspec
 
 from glue_jobs.curate.errors import CurateError, doing
-from glue_jobs.curate.partition import HOUR, rfc3339, start_of_hour
-from glue_jobs.curate.raw import RawObject
+from glue_jobs.curate.hours import HOUR, rfc3339, start_of_hour
 from glue_jobs.curate.summary import Progress
+from glue_jobs.curate.zones.raw import RawObject
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

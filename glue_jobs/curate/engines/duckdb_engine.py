@@ -8,18 +8,19 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
-from glue_jobs.curate.engine import Counts, Touched
-from glue_jobs.curate.lake import Lake
-from glue_jobs.curate.layout import Plan
+from glue_jobs.curate.engines.engine import Counts
+from glue_jobs.curate.engines.transform import Made, Previous, Transform
 from glue_jobs.curate.progress import Reporter
-from glue_jobs.curate.raw import Content, RawObject, RawZone
-from glue_jobs.curate.transform import Made, Previous, Transform
+from glue_jobs.curate.zones.curated import CuratedZone
+from glue_jobs.curate.zones.index import ObjectHour
+from glue_jobs.curate.zones.layout import Plan
+from glue_jobs.curate.zones.raw import Content, RawObject, RawZone
 from telemetry.registry.devices import DeviceRow
 from telemetry.tables.lake import QUARANTINE, READINGS, READINGS_HOURLY
 
 
 class DuckDBEngine:
-    """See :class:`~glue_jobs.curate.engine.Engine`. Its folder goes when it is closed."""
+    """See :class:`~glue_jobs.curate.engines.engine.Engine`. Its folder goes when it is closed."""
 
     def __init__(self, raw: RawZone, registry: Sequence[DeviceRow], reporter: Reporter) -> None:
         self._raw = raw
@@ -27,10 +28,10 @@ class DuckDBEngine:
         self._folder = tempfile.TemporaryDirectory(prefix="curate-")
         self._transform = Transform(Path(self._folder.name), registry)
 
-    def read_whole(self, objects: Sequence[RawObject]) -> list[Touched]:
+    def read_whole(self, objects: Sequence[RawObject]) -> list[ObjectHour]:
         """Read every line of these objects; which event hours their readings lie in comes back."""
         self._transform.read_whole(self._contents(objects))
-        return self._transform.touched()
+        return self._transform.object_hours()
 
     def read_hours(self, objects: Sequence[RawObject], hours: Collection[dt.datetime]) -> None:
         """Read, of these objects, the readings of these event hours."""
@@ -40,23 +41,23 @@ class DuckDBEngine:
         """Leave the readings of these event hours out."""
         self._transform.leave(hours)
 
-    def touched(self) -> list[Touched]:
+    def object_hours(self) -> list[ObjectHour]:
         """Which objects hold readings of which event hours, of all that was read so far."""
-        return self._transform.touched()
+        return self._transform.object_hours()
 
-    def build_day(self, lake: Lake, day: str, hours: Collection[dt.datetime], plan: Plan) -> bool:
+    def build_day(self, zone: CuratedZone, day: str, hours: Collection[dt.datetime], plan: Plan) -> bool:
         """Put a day's files, with these hours computed anew, beside the old ones; whether there are any."""
         with tempfile.TemporaryDirectory(dir=self._folder.name) as name:
             copies = Path(name)
             previous = Previous(
-                kept=lake.download(plan.copied, copies),
-                merged=lake.download(plan.merged, copies),
-                hourly=lake.download(lake.files(READINGS_HOURLY, day), copies),
+                kept=zone.download(plan.copied, copies),
+                merged=zone.download(plan.merged, copies),
+                hourly=zone.download(zone.files(READINGS_HOURLY, day), copies),
             )
             for file in plan.copied:
-                lake.copy(READINGS, day, file)
+                zone.copy(READINGS, day, file)
             made = self._transform.build_day(day, hours, previous)
-            _upload(lake, day, made)
+            _upload(zone, day, made)
         return bool(made)
 
     def collect_quarantine(self) -> None:
@@ -65,15 +66,15 @@ class DuckDBEngine:
         self._transform.quarantine_refused()
 
     def build_quarantine(
-        self, lake: Lake, day: str, hours: Collection[dt.datetime], objects: Collection[str]
+        self, zone: CuratedZone, day: str, hours: Collection[dt.datetime], objects: Collection[str]
     ) -> Optional[bool]:
         """Put a day's quarantine beside the old one; whether there is any, or None if nothing changes."""
         with tempfile.TemporaryDirectory(dir=self._folder.name) as copies:
-            there = lake.download(lake.files(QUARANTINE, day), Path(copies))
+            there = zone.download(zone.files(QUARANTINE, day), Path(copies))
             made = self._transform.build_quarantine(day, hours, objects, there)
             if made is None:
                 return None
-            _upload(lake, day, made)
+            _upload(zone, day, made)
         return bool(made)
 
     def counts(self) -> Counts:
@@ -94,7 +95,7 @@ class DuckDBEngine:
             lines = self._transform.lines
 
 
-def _upload(lake: Lake, day: str, made: Iterable[Made]) -> None:
+def _upload(zone: CuratedZone, day: str, made: Iterable[Made]) -> None:
     for table, name, path in made:
-        lake.upload(table, day, name, path)
+        zone.upload(table, day, name, path)
         path.unlink()

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from glue_jobs.curate.engines.conflicts import Conflict, conflicting_lines
 from glue_jobs.curate.errors import doing
-from glue_jobs.curate.lines import Line, split
-from glue_jobs.curate.partition import Partition, start_of_hour
-from glue_jobs.curate.quotes import Contradiction, quotes
-from glue_jobs.curate.raw import AWS_CONFIG, Content, RawObject, RawZone
+from glue_jobs.curate.hours import Partition, start_of_hour
+from glue_jobs.curate.zones.lines import Line, split
+from glue_jobs.curate.zones.raw import AWS_CONFIG, Content, RawObject, RawZone
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.fields import FIELDS
 from telemetry.tables.lake import ATHENA_TYPES, QUARANTINE, Column
@@ -130,22 +130,22 @@ def write_files(bucket: str, keys: Mapping[str, str], columns: Sequence[Column])
     return work
 
 
-def quote_lines(bucket: str) -> Worker:
+def read_conflicting_lines(bucket: str) -> Worker:
     """From contradictions, sorted by ``raw_object``, to rows of the quarantine without their ``id``."""
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = (row for batch in batches for row in batch.to_pylist())
-        contradictions: dict[str, list[Contradiction]] = {}
+        contradictions: dict[str, list[Conflict]] = {}
 
         def objects() -> Iterator[RawObject]:
             for key, some in groupby(rows, key=itemgetter("raw_object")):
                 found = list(some)
-                contradictions[key] = [Contradiction(*map(row.get, Contradiction._fields)) for row in found]
+                contradictions[key] = [Conflict(*map(row.get, Conflict._fields)) for row in found]
                 yield RawObject(key, 0, Partition("", ""), found[0]["arrived"])
 
         for found, text, _ in RawZone(_s3(), bucket).read(objects()):
             place = {"reason": "conflict", "raw_object": found.key, "arrived": found.arrived}
-            quoted = quotes(text, contradictions.pop(found.key))
+            quoted = conflicting_lines(text, contradictions.pop(found.key))
             yield _batch(QUARANTINE.columns, [{**place, **quote._asdict()} for quote in quoted])
 
     return work

@@ -14,10 +14,10 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from glue_jobs.curate.engine import Touched
-from glue_jobs.curate.lines import LINES, Line, lines_table
-from glue_jobs.curate.raw import Content, RawObject
-from glue_jobs.curate.statements import sql
+from glue_jobs.curate.engines.sql import sql
+from glue_jobs.curate.zones.index import ObjectHour
+from glue_jobs.curate.zones.lines import LINES, Line, lines_table
+from glue_jobs.curate.zones.raw import Content, RawObject
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.fields import FIELDS
 from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS
@@ -69,12 +69,12 @@ class Staging:
         insert(self._db, "wanted", [(naive(hour),) for hour in hours], _HOURS)
         self._read(contents, whole=False)
 
-    def touched(self) -> list[Touched]:
+    def object_hours(self) -> list[ObjectHour]:
         """Which objects hold readings of which event hours, of all that was read so far."""
         rows = self._db.execute(
             "SELECT date_trunc('hour', ts), object_no, count(*) FROM accepted GROUP BY ALL ORDER BY ALL"
         ).fetchall()
-        return [Touched(hour.replace(tzinfo=dt.timezone.utc), self.objects[no], count) for hour, no, count in rows]
+        return [ObjectHour(hour.replace(tzinfo=dt.timezone.utc), self.objects[no], count) for hour, no, count in rows]
 
     def leave(self, hours: Collection[dt.datetime]) -> None:
         """Leave the readings of these event hours out."""

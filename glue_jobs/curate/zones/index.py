@@ -11,14 +11,13 @@ import datetime as dt
 import hashlib
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from glue_jobs.curate.engine import Touched
 from glue_jobs.curate.errors import CurateError, doing
-from glue_jobs.curate.partition import partition_at
-from glue_jobs.curate.raw import CONCURRENCY, RawObject
+from glue_jobs.curate.hours import partition_at
+from glue_jobs.curate.zones.raw import CONCURRENCY, RawObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -31,6 +30,14 @@ PREFIX = f"curate/index/v{_VERSION}/"
 _decoder = msgspec.json.Decoder(list[RawObject])
 
 
+class ObjectHour(NamedTuple):
+    """The number of readings that an object holds of an event hour (UTC), copies included."""
+
+    hour: dt.datetime
+    found: RawObject
+    readings: int
+
+
 class Index:
     """The index in the lake's bucket."""
 
@@ -38,10 +45,10 @@ class Index:
         self._s3 = s3
         self._bucket = bucket
 
-    def add(self, touched: Iterable[Touched]) -> None:
+    def add(self, object_hours: Iterable[ObjectHour]) -> None:
         """Note which objects hold readings of which hours."""
         objects: dict[dt.datetime, set[RawObject]] = {}
-        for hour, found, _ in touched:
+        for hour, found, _ in object_hours:
             objects.setdefault(hour, set()).add(found)
 
         def put(hour: dt.datetime) -> None:
@@ -76,7 +83,7 @@ class Index:
             return _decoder.decode(body)
         except msgspec.DecodeError as error:
             raise CurateError(
-                f"s3://{self._bucket}/{key} is no index ({error}): remove it and run with --full"
+                f"s3://{self._bucket}/{key} is not a valid index entry ({error}): remove it and run with --full"
             ) from error
 
 

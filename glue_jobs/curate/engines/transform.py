@@ -11,13 +11,14 @@ from typing import NamedTuple, Optional
 import duckdb
 import pyarrow as pa
 
-from glue_jobs.curate import layout
-from glue_jobs.curate.devices_file import REGISTRY
-from glue_jobs.curate.engine import Counts, Share, Touched
-from glue_jobs.curate.quotes import Contradiction, quotes
-from glue_jobs.curate.raw import Content, RawObject
-from glue_jobs.curate.staging import Staging, insert, naive
-from glue_jobs.curate.statements import literal, sql
+from glue_jobs.curate.engines.conflicts import Conflict, conflicting_lines
+from glue_jobs.curate.engines.engine import Completeness, Counts
+from glue_jobs.curate.engines.sql import literal, sql
+from glue_jobs.curate.engines.staging import Staging, insert, naive
+from glue_jobs.curate.zones import layout
+from glue_jobs.curate.zones.devices import REGISTRY
+from glue_jobs.curate.zones.index import ObjectHour
+from glue_jobs.curate.zones.raw import Content, RawObject
 from telemetry.reading.fields import FIELDS
 from telemetry.registry.devices import DeviceRow
 from telemetry.tables.lake import DEVICE_HEALTH, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY, Table
@@ -79,7 +80,7 @@ class Transform:
         self._staging = Staging(self._db)
         insert(self._db, "registry", registry, REGISTRY)
         self._readings = self._duplicates = 0
-        self._days: dict[str, Share] = {}
+        self._days: dict[str, Completeness] = {}
         self._files = 0
 
     def close(self) -> None:
@@ -95,9 +96,9 @@ class Transform:
         """Read every line of these objects."""
         self._staging.read_whole(contents)
 
-    def touched(self) -> list[Touched]:
+    def object_hours(self) -> list[ObjectHour]:
         """Which objects hold readings of which event hours, of all that was read so far."""
-        return self._staging.touched()
+        return self._staging.object_hours()
 
     def read_hours(self, contents: Iterable[Content], hours: Collection[dt.datetime]) -> None:
         """Read, of these objects, the readings of these event hours."""
@@ -147,7 +148,9 @@ class Transform:
             rows = self._db.execute(
                 "SELECT ts, raw_line, first_object, first_line FROM contradicting WHERE raw_object = ?", [found.key]
             ).fetchall()
-            quoted = [(found.key, naive(found.arrived), *quote) for quote in quotes(text, starmap(Contradiction, rows))]
+            quoted = [
+                (found.key, naive(found.arrived), *quote) for quote in conflicting_lines(text, starmap(Conflict, rows))
+            ]
             insert(
                 self._db,
                 "quarantined",
@@ -255,7 +258,7 @@ class Transform:
             )
             into = "INSERT INTO health" if part else "CREATE OR REPLACE TABLE health AS"
             self._db.execute(f"{into} {sql('device_health')}")
-        self._days[day] = Share(*map(int, self._db.execute(sql("completeness")).fetchall()[0]))
+        self._days[day] = Completeness(*map(int, self._db.execute(sql("completeness")).fetchall()[0]))
         return self._write(DEVICE_HEALTH, "SELECT * FROM health ORDER BY device_id")
 
     def _write(self, table: Table, rows: str, hours: Sequence[int] = ()) -> Made:

@@ -7,7 +7,7 @@ from functools import cache
 import sqlglot
 from sqlglot import exp
 
-from glue_jobs.curate.statements import sql
+from glue_jobs.curate.engines.sql import sql
 
 
 @cache

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from glue_jobs.curate.errors import CurateError, doing
-from glue_jobs.curate.layout import DayFile, day_file
+from glue_jobs.curate.zones.layout import DayFile, day_file
 from telemetry.tables.lake import CURATED, DEVICES, Table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Folder(NamedTuple):
     keys: list[str]
 
 
-class Lake:
+class CuratedZone:
     """The curated tables as one run replaces their partitions. A partition's folder is named by ``run``.
 
     ``switched`` says which runs' folders the catalog points at: see :meth:`look`.

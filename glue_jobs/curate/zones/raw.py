@@ -14,8 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import HTTPClientError, IncompleteReadError
 
 from glue_jobs.curate.errors import doing
-from glue_jobs.curate.lines import CorruptObjectError, decompressed
-from glue_jobs.curate.partition import HOUR, Partition, partition_at, start_of_hour
+from glue_jobs.curate.hours import HOUR, Partition, partition_at, start_of_hour
+from glue_jobs.curate.zones.lines import CorruptObjectError, decompressed
 from telemetry.reading.model import MAX_LATENESS
 from telemetry.tables.lake import RAW
 

@@ -15,17 +15,17 @@ import msgspec
 
 from glue_jobs.curate import batch as batches
 from glue_jobs.curate.arguments import Arguments
-from glue_jobs.curate.batch import Batch, Bench, Outcome, curate_batch, is_closed, is_expired, is_scattered
-from glue_jobs.curate.devices_file import write_devices
-from glue_jobs.curate.engine import Engine, Share
+from glue_jobs.curate.batch import Batch, Outcome, RunContext, curate_batch, is_closed, is_expired, is_scattered
+from glue_jobs.curate.engines.engine import Completeness, Engine
 from glue_jobs.curate.errors import doing
-from glue_jobs.curate.index import Index
-from glue_jobs.curate.lake import Lake
-from glue_jobs.curate.ledger import Ledger, Position
-from glue_jobs.curate.partition import HOUR, day_of
+from glue_jobs.curate.hours import HOUR, day_of
 from glue_jobs.curate.progress import Reporter
-from glue_jobs.curate.raw import RawObject, RawZone
-from glue_jobs.curate.summary import Summary, Touch
+from glue_jobs.curate.summary import ChangedHour, Summary
+from glue_jobs.curate.zones.curated import CuratedZone
+from glue_jobs.curate.zones.devices import write_devices
+from glue_jobs.curate.zones.index import Index
+from glue_jobs.curate.zones.ledger import Ledger, Position
+from glue_jobs.curate.zones.raw import RawObject, RawZone
 from telemetry.registry.devices import DeviceRow, devices
 from telemetry.registry.registry import RegistryError, parse_registry
 
@@ -76,7 +76,7 @@ class _Run:
         self._raw = RawZone(clients.s3, arguments.raw_bucket)
         self._registry = _read_registry(clients.s3, arguments)
         reporter = Reporter(self._ledger)
-        self._bench = Bench(
+        self._context = RunContext(
             engine=lambda: make_engine(self._raw, self._registry, reporter),
             index=Index(clients.s3, arguments.lake_bucket),
             ledger=self._ledger,
@@ -86,19 +86,19 @@ class _Run:
         )
         self._summary = Summary(run_id=run_id, dry_run=arguments.dry_run)
         self._batches = 0
-        self._days: dict[str, Share] = {}
+        self._days: dict[str, Completeness] = {}
 
     def run(self) -> Summary:
-        self._bench.reporter.phase("listing")
+        self._context.reporter.phase("listing")
         if self._arguments.dry_run:
             self._look()
         else:
             self._curate()
-        self._summary.lines = self._bench.reporter.rows
+        self._summary.lines = self._context.reporter.rows
         expected = sum(day.expected for day in self._days.values())
         if expected:
             self._summary.completeness = 100 * sum(day.received for day in self._days.values()) / expected
-        self._bench.reporter.end(msgspec.json.encode(self._summary).decode())
+        self._context.reporter.end(msgspec.json.encode(self._summary).decode())
         return self._summary
 
     def _curate(self) -> None:
@@ -116,13 +116,13 @@ class _Run:
             position = self._compute_pending(position, days)
         if self._registry:
             with tempfile.TemporaryDirectory(prefix="curate-") as folder:
-                self._lake("").replace_devices(write_devices(Path(folder), self._registry))
+                self._zone("").replace_devices(write_devices(Path(folder), self._registry))
         scattered = [day for day in sorted(days) if self._is_scattered(day)]
         if scattered:
             self._curate_batch(Batch(merged=scattered))
             self._summary.merged = len(scattered)
         clean = self._clean(days)
-        self._ledger.settle([day for day in clean if is_closed(day, self._bench.now)])
+        self._ledger.settle([day for day in clean if is_closed(day, self._context.now)])
         self._summary.watermark = position.watermark
 
     def _compute_pending(self, position: Position, days: set[str]) -> Position:
@@ -140,7 +140,7 @@ class _Run:
         piece: list[dt.datetime] = []
         sizes: dict[str, int] = {}
         for hour in sorted(hours):
-            sizes |= {found.key: found.size for found in self._bench.index.objects([hour])}
+            sizes |= {found.key: found.size for found in self._context.index.objects([hour])}
             if piece and (sum(sizes.values()) > batches.BATCH_BYTES or day_of(hour) != day_of(piece[0])):
                 break
             piece.append(hour)
@@ -148,7 +148,7 @@ class _Run:
 
     def _window_hours(self) -> list[dt.datetime]:
         """The hours of a window of event time."""
-        window = self._arguments.window(self._bench.now)
+        window = self._arguments.window(self._context.now)
         if window is None or self._arguments.window_by == "arrival":
             return []
         start, end = window
@@ -156,8 +156,8 @@ class _Run:
 
     def _work(self, position: Position) -> Iterator[Batch]:
         """The raw objects to curate, in batches of a bounded size."""
-        arguments, raw, oldest = self._arguments, self._raw, self._bench.oldest
-        window = arguments.window(self._bench.now)
+        arguments, raw, oldest = self._arguments, self._raw, self._context.oldest
+        window = arguments.window(self._context.now)
         if window and arguments.window_by == "event":
             return
         if window:
@@ -168,13 +168,13 @@ class _Run:
             listed = (item for item in raw.objects(max(position.since, oldest)) if item.key not in position.seen)
         found = list(self._present(listed))
         self._summary.objects = len(found)
-        self._bench.reporter.expect(len(found))
+        self._context.reporter.expect(len(found))
         yield from map(Batch, _in_batches(found))
 
     def _present(self, objects: Iterable[RawObject]) -> Iterator[RawObject]:
         """Leave out what says it arrives later: the watermark would go there, and nothing before it would be new."""
         for found in objects:
-            if found.hour.start <= self._bench.now + HOUR:
+            if found.hour.start <= self._context.now + HOUR:
                 yield found
             else:
                 logger.warning("left alone, its hour of arrival is to come: s3://%s/%s", self._raw.bucket, found.key)
@@ -184,31 +184,31 @@ class _Run:
         readings: dict[dt.datetime, int] = {}
         position = self._ledger.look().leaving(self._window_hours())
         for batch in self._work(position):
-            with closing(self._bench.engine()) as engine:
+            with closing(self._context.engine()) as engine:
                 engine.read_whole(batch.objects)
                 self._see(engine, readings)
         while position.pending:
             hours = self._piece(position.pending)
-            with closing(self._bench.engine()) as engine:
-                engine.read_hours(self._bench.index.objects(hours), hours)
+            with closing(self._context.engine()) as engine:
+                engine.read_hours(self._context.index.objects(hours), hours)
                 self._see(engine, readings)
             position = position.computed(hours)
-        self._summary.would_change = [Touch(hour, readings[hour]) for hour in sorted(readings)]
+        self._summary.would_change = [ChangedHour(hour, readings[hour]) for hour in sorted(readings)]
         self._summary.watermark = position.watermark
 
     def _see(self, engine: Engine, readings: dict[dt.datetime, int]) -> None:
         """Count what was read, by event hour; what is refused, and what comes too late, in the summary."""
         engine.collect_quarantine()
         self._summary.quarantined += engine.counts().quarantined
-        for touched in engine.touched():
-            if is_expired(self._bench, touched.hour):
+        for touched in engine.object_hours():
+            if is_expired(self._context, touched.hour):
                 self._summary.expired_readings += touched.readings
             else:
                 readings[touched.hour] = readings.get(touched.hour, 0) + touched.readings
 
     def _curate_batch(self, batch: Batch) -> Outcome:
         self._batches += 1
-        outcome = curate_batch(self._bench, batch, self._lake(f"{self._summary.run_id}-{self._batches}"))
+        outcome = curate_batch(self._context, batch, self._zone(f"{self._summary.run_id}-{self._batches}"))
         summary, counts = self._summary, outcome.counts
         summary.hours += outcome.hours
         summary.days += len(outcome.days)
@@ -221,23 +221,23 @@ class _Run:
         summary.newest_reading = max(newest, default=None)
         return outcome
 
-    def _lake(self, run: str) -> Lake:
+    def _zone(self, run: str) -> CuratedZone:
         arguments = self._arguments
-        return Lake(
+        return CuratedZone(
             self._clients.s3, self._clients.glue, bucket=arguments.lake_bucket, database=arguments.database, run=run
         )
 
     def _clean(self, days: Collection[str]) -> list[str]:
         """Remove what was replaced long enough ago; the days in which nothing waits for that come back."""
         grace = dt.timedelta(seconds=self._arguments.grace_seconds)
-        return self._lake("").clean(days, grace=grace, now=self._bench.now)
+        return self._zone("").clean(days, grace=grace, now=self._context.now)
 
     def _is_scattered(self, day: str) -> bool:
-        if not is_closed(day, self._bench.now):
+        if not is_closed(day, self._context.now):
             return False
-        lake = self._lake("")
-        lake.look([day])
-        return is_scattered(lake, day)
+        zone = self._zone("")
+        zone.look([day])
+        return is_scattered(zone, day)
 
 
 def _read_registry(s3: S3Client, arguments: Arguments) -> list[DeviceRow]:

@@ -1,4 +1,4 @@
-"""The engine on many machines: Spark runs the SQL of :mod:`glue_jobs.curate.transform` on rows its workers read."""
+"""The engine on many machines: Spark runs the SQL on rows that its workers read."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
 
-from glue_jobs.curate import layout, spark_workers
-from glue_jobs.curate.engine import Counts, Share, Touched
+from glue_jobs.curate.engines import spark_workers
+from glue_jobs.curate.engines.engine import Completeness, Counts
+from glue_jobs.curate.engines.spark_sql import spark_sql
+from glue_jobs.curate.engines.spark_workers import FILES, OBJECTS, STAGED, Worker, schema
 from glue_jobs.curate.errors import CurateError
-from glue_jobs.curate.lake import Lake
-from glue_jobs.curate.layout import DayFile, Plan
 from glue_jobs.curate.progress import Reporter
-from glue_jobs.curate.raw import RawObject, RawZone
-from glue_jobs.curate.spark_sql import spark_sql
-from glue_jobs.curate.spark_workers import FILES, OBJECTS, STAGED, Worker, schema
+from glue_jobs.curate.zones import layout
+from glue_jobs.curate.zones.curated import CuratedZone
+from glue_jobs.curate.zones.index import ObjectHour
+from glue_jobs.curate.zones.layout import DayFile, Plan
+from glue_jobs.curate.zones.raw import RawObject, RawZone
 from telemetry.registry.devices import DeviceRow
 from telemetry.tables.lake import (
     DEVICE_HEALTH,
@@ -56,7 +58,7 @@ _CURATE_ERROR = re.compile(r"CurateError: (.*)")
 
 
 class SparkEngine:
-    """See :class:`~glue_jobs.curate.engine.Engine`. What it keeps in the session goes when it is closed.
+    """See :class:`~glue_jobs.curate.engines.engine.Engine`. What it keeps in the session goes when it is closed.
 
     ``spark`` is a session with :data:`SETTINGS`.
     """
@@ -72,13 +74,13 @@ class SparkEngine:
         self._contradicting: list[DataFrame] = []
         self._quarantined = self._frame([], QUARANTINE.columns)
         self._readings = self._duplicates = 0
-        self._days: dict[str, Share] = {}
+        self._days: dict[str, Completeness] = {}
         self._frame(registry, DEVICES.columns).createOrReplaceTempView("registry")
 
-    def read_whole(self, objects: Sequence[RawObject]) -> list[Touched]:
+    def read_whole(self, objects: Sequence[RawObject]) -> list[ObjectHour]:
         """Read every line of these objects; which event hours their readings lie in comes back."""
         self._read(objects, None)
-        return self.touched()
+        return self.object_hours()
 
     def read_hours(self, objects: Sequence[RawObject], hours: Collection[dt.datetime]) -> None:
         """Read, of these objects, the readings of these event hours."""
@@ -88,34 +90,34 @@ class SparkEngine:
         """Leave the readings of these event hours out."""
         self._left |= set(hours)
 
-    def touched(self) -> list[Touched]:
+    def object_hours(self) -> list[ObjectHour]:
         """Which objects hold readings of which event hours, of all that was read so far."""
         hour = f.unix_micros("hour_start").alias("hour")
         rows = _collected(self._accepted().groupBy(hour, "raw_object").count().orderBy("hour", "raw_object"))
-        return [Touched(_moment(row["hour"]), self._objects[row["raw_object"]], row["count"]) for row in rows]
+        return [ObjectHour(_moment(row["hour"]), self._objects[row["raw_object"]], row["count"]) for row in rows]
 
-    def build_day(self, lake: Lake, day: str, hours: Collection[dt.datetime], plan: Plan) -> bool:
+    def build_day(self, zone: CuratedZone, day: str, hours: Collection[dt.datetime], plan: Plan) -> bool:
         """Put a day's files, with these hours computed anew, beside the old ones; whether there are any."""
         with self._for_now():
             for file in plan.copied:
-                lake.copy(READINGS, day, file)
+                zone.copy(READINGS, day, file)
             fresh = self._fresh(hours)
-            old = self._files(lake, READINGS, plan.merged).withColumn("hour_start", f.date_trunc("hour", "ts"))
+            old = self._files(zone, READINGS, plan.merged).withColumn("hour_start", f.date_trunc("hour", "ts"))
             rows = self._keep(fresh.unionByName(_without(old, hours)))
-            old_hours = self._files(lake, READINGS_HOURLY, lake.files(READINGS_HOURLY, day))
+            old_hours = self._files(zone, READINGS_HOURLY, zone.files(READINGS_HOURLY, day))
             hours_of_day = self._keep(self._hourly(fresh).unionByName(_without(old_hours, hours)))
             if not _collected(hours_of_day.limit(1)):
                 return False
-            self._write_readings(lake, day, rows)
-            self._write(lake, READINGS_HOURLY, day, hours_of_day, "hour_start", "device_id")
-            self._write(lake, SITE_DAILY, day, self._sites(hours_of_day), "site")
-            readings = self._files(lake, READINGS, plan.copied).unionByName(rows.drop("hour_start"))
+            self._write_readings(zone, day, rows)
+            self._write(zone, READINGS_HOURLY, day, hours_of_day, "hour_start", "device_id")
+            self._write(zone, SITE_DAILY, day, self._sites(hours_of_day), "site")
+            readings = self._files(zone, READINGS, plan.copied).unionByName(rows.drop("hour_start"))
             readings.createOrReplaceTempView("readings_of_day")
             health = self._keep(self._spark.sql(spark_sql("device_health")))
             health.createOrReplaceTempView("health")
             (sums,) = _collected(self._spark.sql(spark_sql("completeness")))
-            self._days[day] = Share(*map(int, sums))
-            self._write(lake, DEVICE_HEALTH, day, health, "device_id")
+            self._days[day] = Completeness(*map(int, sums))
+            self._write(zone, DEVICE_HEALTH, day, health, "device_id")
             return True
 
     def collect_quarantine(self) -> None:
@@ -127,18 +129,18 @@ class SparkEngine:
             arrived = objects.select(f.col("key").alias("raw_object"), "arrived")
             contradicting = reduce(DataFrame.unionByName, self._contradicting).join(arrived, "raw_object")
             sorted_ = contradicting.repartition("raw_object").sortWithinPartitions("raw_object", "raw_line")
-            quoted = _mapped(sorted_, spark_workers.quote_lines(self._bucket), QUARANTINE.columns)
+            quoted = _mapped(sorted_, spark_workers.read_conflicting_lines(self._bucket), QUARANTINE.columns)
             found.append(quoted.drop("id"))
         place = f.concat("raw_object", f.lit(":"), f.col("raw_line").cast("string"))
         every = reduce(DataFrame.unionByName, found).withColumn("id", f.substring(f.md5(place), 1, 16))
         self._quarantined = self._keep(every.select(*QUARANTINE.column_names))
 
     def build_quarantine(
-        self, lake: Lake, day: str, hours: Collection[dt.datetime], objects: Collection[str]
+        self, zone: CuratedZone, day: str, hours: Collection[dt.datetime], objects: Collection[str]
     ) -> Optional[bool]:
         """Put a day's quarantine beside the old one; whether there is any, or None if nothing changes."""
         with self._for_now():
-            before = self._keep(self._files(lake, QUARANTINE, lake.files(QUARANTINE, day)))
+            before = self._keep(self._files(zone, QUARANTINE, zone.files(QUARANTINE, day)))
             is_conflict = f.col("reason") == "conflict"
             conflicts = before.where(is_conflict & ~_is_one_of(f.date_trunc("hour", "ts"), hours))
             keys = self._frame([(key,) for key in objects], FILES).withColumnRenamed("key", "raw_object")
@@ -149,7 +151,7 @@ class SparkEngine:
                 return None
             if not _collected(now.limit(1)):
                 return False
-            self._write(lake, QUARANTINE, day, now, "arrived", "raw_object", "raw_line")
+            self._write(zone, QUARANTINE, day, now, "arrived", "raw_object", "raw_line")
             return True
 
     def counts(self) -> Counts:
@@ -204,7 +206,7 @@ class SparkEngine:
         in_order.createOrReplaceTempView("hours_of_day")
         return self._spark.sql(spark_sql("site_daily"))
 
-    def _write_readings(self, lake: Lake, day: str, rows: DataFrame) -> None:
+    def _write_readings(self, zone: CuratedZone, day: str, rows: DataFrame) -> None:
         """Write a day's readings, some hours to a file."""
         hour = f.hour("ts")
         sizes = {row["hour"]: row["count"] for row in _collected(rows.groupBy(hour.alias("hour")).count())}
@@ -217,26 +219,26 @@ class SparkEngine:
             .repartition(len(groups), "file")
             .sortWithinPartitions("file", "hour_start", "device_id", "seq")
         )
-        self._write_sorted(lake, READINGS, day, sorted_, list(groups))
+        self._write_sorted(zone, READINGS, day, sorted_, list(groups))
 
-    def _write(self, lake: Lake, table: Table, day: str, rows: DataFrame, *order: str) -> None:
+    def _write(self, zone: CuratedZone, table: Table, day: str, rows: DataFrame, *order: str) -> None:
         """Write rows as the one file of a table's partition."""
         sorted_ = rows.repartition(1).sortWithinPartitions(*order).withColumn("file", f.lit("0.parquet"))
-        self._write_sorted(lake, table, day, sorted_, ["0.parquet"])
+        self._write_sorted(zone, table, day, sorted_, ["0.parquet"])
 
-    def _write_sorted(self, lake: Lake, table: Table, day: str, rows: DataFrame, names: Sequence[str]) -> None:
+    def _write_sorted(self, zone: CuratedZone, table: Table, day: str, rows: DataFrame, names: Sequence[str]) -> None:
         """Write rows, sorted by ``file``, with the table's columns and types."""
         columns = [f.col(column.name).cast(column.type).alias(column.name) for column in table.columns]
-        keys = {name: lake.key(table, day, name) for name in names}
-        work = spark_workers.write_files(lake.bucket, keys, table.columns)
+        keys = {name: zone.key(table, day, name) for name in names}
+        work = spark_workers.write_files(zone.bucket, keys, table.columns)
         _collected(_mapped(rows.select("file", *columns), work, FILES))
 
-    def _files(self, lake: Lake, table: Table, files: Sequence[DayFile]) -> DataFrame:
+    def _files(self, zone: CuratedZone, table: Table, files: Sequence[DayFile]) -> DataFrame:
         """The rows of a table's files."""
         if not files:
             return self._frame([], table.columns)
         keys = self._frame([(file.key,) for file in files], FILES, len(files))
-        return _mapped(keys, spark_workers.read_files(lake.bucket, table.columns), table.columns)
+        return _mapped(keys, spark_workers.read_files(zone.bucket, table.columns), table.columns)
 
     def _frame(self, rows: Sequence[tuple[object, ...]], columns: Sequence[Column], tasks: int = 1) -> DataFrame:
         parts = self._spark.sparkContext.parallelize(rows, tasks)
