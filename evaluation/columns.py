@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from telemetry.alerting.recent import RECENT_EVERY
 from telemetry.reading.fields import METRICS
-from telemetry.reading.model import Reading
-from telemetry.tables.lake import STATUSES
+from telemetry.reading.model import STATUSES, Reading
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECONDS = 1_000_000

@@ -19,7 +19,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from telemetry.tables.lake import STATUSES
+from telemetry.reading.model import STATUSES
+from telemetry.text.numbers import NUMBER
 
 #: A null, and nothing at all.
 NULL: Final = "_"
@@ -28,10 +29,10 @@ NOTHING: Final = "-"
 #: The most values of one series: a test is not a load test.
 MAX_VALUES = 100_000
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_RAMP = re.compile(rf"(?P<first>{_NUMBER})(?:(?P<step>[-+](?:\d+\.?\d*|\.\d+))?x(?P<more>\d+))?")
-_SPECIAL = re.compile(r"(?P<what>[-_])(?:x(?P<times>\d+))?")
-_STATUS = re.compile(rf"(?P<what>{'|'.join(STATUSES)}|-)(?:x(?P<times>\d+))?")
+_NUMBER = NUMBER.pattern
+_RAMP = re.compile(rf"(?P<first>{_NUMBER})(?:(?P<step>(?=[-+]){_NUMBER})?x(?P<more>[0-9]+))?")
+_SPECIAL = re.compile(r"(?P<what>[-_])(?:x(?P<times>[0-9]+))?")
+_STATUS = re.compile(rf"(?P<what>{'|'.join(STATUSES)}|-)(?:x(?P<times>[0-9]+))?")
 
 Value = float | Literal["_", "-"]
 
@@ -61,7 +62,7 @@ def statuses(text: str) -> list[str]:
     for token in text.split():
         match = _STATUS.fullmatch(token)
         if match is None:
-            raise SeriesError(f"{token!r} is no status: write {', '.join(STATUSES)}, such as 'okx9', or '{NOTHING}'")
+            raise SeriesError(f"invalid status {token!r}: write {', '.join(STATUSES)}, such as 'okx9', or '{NOTHING}'")
         values += [match["what"]] * (
             _times(token, match["times"]) if match["what"] == NOTHING else 1 + _count(token, match["times"])
         )
@@ -72,7 +73,7 @@ def statuses(text: str) -> list[str]:
 def _special(token: str, otherwise: str) -> list[Literal["_", "-"]]:
     match = _SPECIAL.fullmatch(token)
     if match is None:
-        raise SeriesError(f"{token!r} is no value: {otherwise}")
+        raise SeriesError(f"invalid value {token!r}: {otherwise}")
     return [NULL if match["what"] == NULL else NOTHING] * _times(token, match["times"])
 
 

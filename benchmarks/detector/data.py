@@ -21,8 +21,8 @@ from benchmarks.plants import DEVICES_A_GATEWAY, encoder, plants, taken
 from simulator.faults.effects import microseconds
 from simulator.fleet.fleet import MICROSECONDS
 from simulator.fleet.lines import Lines
-from simulator.models.devices import STATUSES
 from simulator.models.randomness import Places
+from telemetry.reading.model import STATUSES
 
 _ROUNDS_AN_EVENT = READINGS_A_RECORD // DEVICES_A_GATEWAY
 _START = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)

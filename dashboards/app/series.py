@@ -11,6 +11,7 @@ import pandas as pd
 from dashboards.app.charts import BY_SEVERITY, NUMBER, TEAL, by_time, ink, time_tooltip
 from dashboards.app.page import wall
 from telemetry.rules.conditions import Comparison, Window, leaves
+from telemetry.rules.functions import FUNCTIONS
 from telemetry.rules.rule_set import RuleSet
 
 #: So many times the usual time between two readings is a gap in the line.
@@ -48,9 +49,9 @@ def thresholds_of(rules: RuleSet, device: str, site: str) -> list[Threshold]:
 
 
 def _metric_of(leaf: Comparison) -> str:
-    """The metric on whose axis the threshold is: none for a rate and a deviation, which have units of their own."""
+    """Return the metric on whose axis the threshold is: none where a function has a unit of its own."""
     if isinstance(leaf.subject, Window):
-        return leaf.subject.metric if leaf.subject.function in ("avg", "min", "max") else ""
+        return leaf.subject.metric if FUNCTIONS[leaf.subject.function].unit == "of the metric" else ""
     return leaf.subject.name
 
 

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.models.devices import STATUSES
 from simulator.models.randomness import Floats, Places
 from telemetry.reading.codec import Reason
 from telemetry.reading.fields import FIELDS, METRICS
+from telemetry.reading.model import STATUSES
 
 #: What is said of a line in ``flags``: one that was sent before, that is no reading, that was held back, that was
 #: overtaken by a younger reading of its device.

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from simulator.models.climate import Conditions, saturation
 from simulator.models.randomness import Floats
-from telemetry.reading.model import Status
 from telemetry.text.durations import PositiveDuration, parse_seconds
 
 _Volt = Annotated[float, Meta(ge=0, le=60)]
@@ -105,10 +104,6 @@ BUILT_IN: dict[str, Model] = {
 }
 
 
-#: What devices say of themselves; :func:`verdicts` gives their numbers.
-STATUSES: tuple[Status, ...] = ("ok", "degraded", "fault")
-
-
 class Measured(NamedTuple):
     """What is measured: °C, %RH, V."""
 
@@ -179,7 +174,7 @@ def _voltage(model: Model, t: Floats, true: Floats, odd: Floats, phase: Floats) 
 
 
 def verdicts(model: Model, measured: Measured) -> NDArray[np.int8]:
-    """What devices say of themselves, as numbers of :data:`STATUSES`."""
+    """Return the devices' statuses, as numbers of :data:`~telemetry.reading.model.STATUSES`."""
     temperature, _, battery = measured
     fault = (temperature < model.low) | (temperature > model.high) | (battery < model.battery.old - 0.5)
     near = (temperature < model.low + model.margin) | (temperature > model.high - model.margin)

@@ -18,7 +18,8 @@ import msgspec
 
 from simulator.replay.files import FILE, DatasetError, Table, first_line, named, plain_errors, quoted
 from simulator.replay.times import microseconds_of
-from telemetry.reading.fields import FIELDS, METRICS
+from telemetry.reading.fields import METRICS
+from telemetry.reading.model import STATUSES
 
 #: What a column or an expression can be mapped to.
 TARGETS = ("time", "device", "site", "gateway", "seq", *METRICS, "status")
@@ -51,8 +52,6 @@ _MOSTLY = 0.9
 
 #: Rows that a guess looks at.
 _HEAD = 10_000
-
-_STATUSES = next(field.choices for field in FIELDS if field.name == "status")
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +173,7 @@ def _is_likely(db: duckdb.DuckDBPyConnection, field: str, name: str, cell: str) 
         # Most ids are those of rows.
         return _of_head(db, f"count(DISTINCT {cell}) * 2 <= count({cell})")
     if field == "status":
-        choices = ", ".join(map(quoted, _STATUSES))
+        choices = ", ".join(map(quoted, STATUSES))
         return _of_head(db, f"bool_and(lower(CAST({cell} AS VARCHAR)) IN ({choices}))")
     return True
 

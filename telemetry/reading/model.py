@@ -7,11 +7,14 @@ schema and bounds are all derived from :class:`Reading`. To add a metric, add on
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional, get_args
 
 import msgspec
 
 Status = Literal["ok", "degraded", "fault"]
+
+#: The statuses, from the best to the worst.
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 #: The longest identifier we accept; DynamoDB, S3 keys and SNS attributes all take more.
 MAX_ID_LENGTH = 128

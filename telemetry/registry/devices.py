@@ -15,14 +15,13 @@ from typing import NamedTuple, Optional, TypeVar
 import msgspec
 
 from telemetry.registry.registry import Registry
+from telemetry.text.numbers import NUMBER
 
 _Value = TypeVar("_Value")
 
 #: More than a sensor can be off by and still be of use, either way; degrees Celsius.
 MAX_CALIBRATION_OFFSET = 50.0
 
-# Not what float() takes, which is more than a person means: 1_000, nan, infinity.
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # Not what date.fromisoformat() takes, which is more from Python 3.11 on.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -134,8 +133,8 @@ class _UnusableError(ValueError):
 
 def _number(column: str, text: str) -> float:
     usable, write = _NUMBERS[column]
-    if not _NUMBER.fullmatch(text):
-        raise _UnusableError("is no number", write)
+    if not NUMBER.fullmatch(text):
+        raise _UnusableError("is not a number", write)
     value = float(text)
     if not math.isfinite(value) or not usable(value):
         raise _UnusableError("is out of range", write)
@@ -148,4 +147,4 @@ def _date(_column: str, text: str) -> dt.date:
             return dt.date.fromisoformat(text)
     except ValueError:
         pass
-    raise _UnusableError("is no date", "it as YYYY-MM-DD, such as 2026-03-14")
+    raise _UnusableError("is not a date", "it as YYYY-MM-DD, such as 2026-03-14")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import math
-import re
 from typing import NoReturn, Union, cast
 
 from lark import Lark, Token, Tree, UnexpectedToken
 
-from telemetry.reading.fields import FIELDS, METRICS
+from telemetry.reading.fields import METRICS
+from telemetry.reading.model import STATUSES
 from telemetry.rules.conditions import (
     And,
     Comparison,
     Condition,
     ConditionError,
-    Function,
     Metric,
     NoData,
     Or,
@@ -25,8 +24,10 @@ from telemetry.rules.conditions import (
     Window,
     negate,
 )
+from telemetry.rules.functions import FUNCTIONS
 from telemetry.text.durations import format_duration, parse_duration
 from telemetry.text.errors import TextError
+from telemetry.text.numbers import NUMBER
 
 # Whatever stands between the operators is a WORD: what it means is checked afterwards, where it can be said better.
 _GRAMMAR = r"""
@@ -53,11 +54,8 @@ MAX_WINDOW = dt.timedelta(hours=24)
 MAX_LENGTH = 1_000
 _MAX_DEPTH = 20
 
-_STATUSES = next(field.choices for field in FIELDS if field.name == "status")
-_FUNCTIONS = ("rate", "avg", "min", "max", "deviation")
 _ORDERS = ("<", "<=", ">", ">=")
 _MEANT = {"&&": "; write and", "||": "; write or", "AND": "; write and", "OR": "; write or"}
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 @functools.cache
@@ -104,7 +102,7 @@ def _unexpected(error: UnexpectedToken, text: str) -> ConditionError:
     elif before == "(":
         expected = "a metric, or for no_data device or gateway"
     else:
-        expected = "a number, or for status one of " + ", ".join(_STATUSES)
+        expected = "a number, or for status one of " + ", ".join(STATUSES)
     found = "the condition ends" if ended else f"there is {str(token)!r}"
     hint = "; write not" if text[:offset].split()[-1:] == ["NOT"] else _hint(token, accepts)
     return ConditionError(f"expected {expected}, but {found}{hint}", text, offset)
@@ -158,17 +156,17 @@ class _Reader:
     def _plain(self, subject: Token, op: Token, value: Token) -> Condition:
         if subject == "status":
             return self._status(op, value)
-        if subject in _FUNCTIONS:
+        if subject in FUNCTIONS:
             self._refuse(f"{subject} is a function; write {subject}(temperature, 5m)", subject)
-        if _NUMBER.fullmatch(subject):
+        if NUMBER.fullmatch(subject):
             self._refuse("what is compared comes first, then the number; write temperature > 40", subject)
         if subject not in METRICS:
             self._refuse(f"there is no metric {str(subject)!r}; there are {', '.join(METRICS)}, and status", subject)
         return self._comparison(Metric(str(subject)), op, value)
 
     def _windowed(self, function: Token, metric: Token, length: Token, op: Token, value: Token) -> Condition:
-        if function not in _FUNCTIONS:
-            self._refuse(f"there is no function {str(function)!r}; there are {', '.join(_FUNCTIONS)}", function)
+        if function not in FUNCTIONS:
+            self._refuse(f"there is no function {str(function)!r}; there are {', '.join(FUNCTIONS)}", function)
         if metric not in METRICS:
             self._refuse(f"there is no metric {str(metric)!r} for {function}; there are {', '.join(METRICS)}", metric)
         try:
@@ -179,16 +177,14 @@ class _Reader:
             size = "short" if window < MIN_WINDOW else "long"
             bounds = f"{format_duration(MIN_WINDOW)} to {format_duration(MAX_WINDOW)}"
             self._refuse(f"a window of {length} is too {size}; it can be {bounds}", length)
-        return self._comparison(
-            Window(cast("Function", str(function)), str(metric), int(window.total_seconds())), op, value
-        )
+        return self._comparison(Window(str(function), str(metric), int(window.total_seconds())), op, value)
 
     def _comparison(self, subject: Union[Metric, Window], op: Token, value: Token) -> Comparison:
         if op in ("==", "!="):
             self._refuse(f"{op} is for status; compare a number with < <= > >=", op)
         if op not in _ORDERS:
             self._refuse(f"{str(op)!r} is no comparison; compare a number with < <= > >=", op)
-        if not _NUMBER.fullmatch(value):
+        if not NUMBER.fullmatch(value):
             self._refuse(f"{subject} is compared with a number without a unit, not with {str(value)!r}", value)
         threshold = float(value)
         if not math.isfinite(threshold):
@@ -198,8 +194,8 @@ class _Reader:
     def _status(self, op: Token, value: Token) -> Status:
         if op not in ("==", "!="):
             self._refuse("status is compared with == or !=", op)
-        if value not in _STATUSES:
-            self._refuse(f"there is no status {str(value)!r}; there are {', '.join(_STATUSES)}", value)
+        if value not in STATUSES:
+            self._refuse(f"there is no status {str(value)!r}; there are {', '.join(STATUSES)}", value)
         return Status("==" if op == "==" else "!=", str(value))
 
     def _refuse(self, message: str, token: Token) -> NoReturn:

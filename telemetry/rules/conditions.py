@@ -9,9 +9,7 @@
     no_data                                                 nothing from the device, for as long as "for" says
     no_data(gateway)                                        nothing from the gateway
 
-``rate`` is the change per minute (the slope of a linear regression); ``avg``, ``min`` and ``max`` are in the metric's
-unit; ``deviation`` is how unusual the value is among the device's own: the modified z-score without its sign,
-0.6745 |x - median| / MAD, of B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers", ASQC 1993.
+The functions are in :mod:`telemetry.rules.functions`.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ from telemetry.text.durations import format_duration
 from telemetry.text.errors import TextError, place_of
 
 Order = Literal["<", "<=", ">", ">="]
-Function = Literal["rate", "avg", "min", "max", "deviation"]
 
 _OPERATORS: dict[Order, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -59,9 +56,9 @@ class Metric(msgspec.Struct, frozen=True, tag=True):
 
 
 class Window(msgspec.Struct, frozen=True, tag=True):
-    """A statistic of a metric over the device's readings of the last ``seconds``."""
+    """A function, by its name, of a metric over the device's readings of the last ``seconds``."""
 
-    function: Function
+    function: str
     metric: str
     seconds: int
 

@@ -8,20 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional, Union
 
 from telemetry.reading.fields import FIELDS
+from telemetry.reading.model import STATUSES
 from telemetry.registry.registry import Registry
 from telemetry.rules.conditions import And, Comparison, Condition, Metric, NoData, Or, Status, Window, leaves, negate
+from telemetry.rules.functions import FUNCTIONS, Range
 from telemetry.rules.globs import can_both_match
 from telemetry.rules.rule_set import Rule, RuleSet
 
-_BOUNDS = {
-    field.name: (
+_RANGES = {
+    field.name: Range(
         -math.inf if field.minimum is None else field.minimum,
         math.inf if field.maximum is None else field.maximum,
     )
     for field in FIELDS
     if field.kind == "number"
 }
-_STATUSES = frozenset(status for field in FIELDS if field.name == "status" for status in field.choices)
 
 
 class Suspicion(NamedTuple):
@@ -34,19 +35,8 @@ class Suspicion(NamedTuple):
         return f"rule {self.rule!r}: {self.message}"
 
 
-class Span(NamedTuple):
-    """The numbers from ``low`` to ``high``, both included; none where they are the wrong way round."""
-
-    low: float
-    high: float
-
-    def within(self, other: Span) -> Span:
-        """What both have."""
-        return Span(max(self.low, other.low), min(self.high, other.high))
-
-
 #: What is left of each thing that conditions speak of: a span of a metric's or window's values, the statuses.
-_Left = Mapping[Union[Metric, Window, str], Union[Span, frozenset[str]]]
+_Left = Mapping[Union[Metric, Window, str], Union[Range, frozenset[str]]]
 
 
 def lint(rules: RuleSet) -> list[Suspicion]:
@@ -92,7 +82,7 @@ def _bounds(condition: Condition) -> str:
     said: dict[str, None] = {}
     for leaf in leaves(condition):
         if isinstance(leaf, Status):
-            said[f"status is {', '.join(sorted(_STATUSES))}"] = None
+            said[f"status is {', '.join(STATUSES)}"] = None
         elif isinstance(leaf, Comparison) and math.isfinite(_range_of(leaf.subject).low):
             low, high = _range_of(leaf.subject)
             said[
@@ -120,7 +110,7 @@ def _restrict(left: _Left, leaf: Union[Comparison, Status]) -> Optional[_Left]:
     """What is left where the leaf holds; None for nothing."""
     if isinstance(leaf, Status):
         named = frozenset((leaf.status,))
-        statuses = left.get("status", _STATUSES)
+        statuses = left.get("status", frozenset(STATUSES))
         statuses = statuses & named if leaf.op == "==" else statuses - named  # type: ignore[operator]
         return {**left, "status": statuses} if statuses else None
     known = left.get(leaf.subject) or _range_of(leaf.subject)
@@ -128,23 +118,21 @@ def _restrict(left: _Left, leaf: Union[Comparison, Status]) -> Optional[_Left]:
     return {**left, leaf.subject: span} if span.low <= span.high else None
 
 
-def _span(leaf: Comparison) -> Span:
+def _span(leaf: Comparison) -> Range:
     """The values that satisfy a comparison: floats are discrete, so an open end is the closed one beside it."""
     if leaf.op == ">":
-        return Span(math.nextafter(leaf.threshold, math.inf), math.inf)
+        return Range(math.nextafter(leaf.threshold, math.inf), math.inf)
     if leaf.op == ">=":
-        return Span(leaf.threshold, math.inf)
+        return Range(leaf.threshold, math.inf)
     if leaf.op == "<":
-        return Span(-math.inf, math.nextafter(leaf.threshold, -math.inf))
-    return Span(-math.inf, leaf.threshold)
+        return Range(-math.inf, math.nextafter(leaf.threshold, -math.inf))
+    return Range(-math.inf, leaf.threshold)
 
 
-def _range_of(subject: Union[Metric, Window]) -> Span:
+def _range_of(subject: Union[Metric, Window]) -> Range:
     if isinstance(subject, Metric):
-        return Span(*_BOUNDS[subject.name])
-    if subject.function == "rate":
-        return Span(-math.inf, math.inf)
-    return Span(0, math.inf) if subject.function == "deviation" else Span(*_BOUNDS[subject.metric])
+        return _RANGES[subject.name]
+    return FUNCTIONS[subject.function].values(_RANGES[subject.metric])
 
 
 def _registered(rules: Sequence[Rule], registry: Registry) -> Iterator[str]:

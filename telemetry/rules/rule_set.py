@@ -10,8 +10,7 @@ from typing import Any, Literal, NamedTuple, Optional
 
 import msgspec
 
-from telemetry.reading.fields import FIELDS
-from telemetry.reading.model import Reading
+from telemetry.reading.model import STATUSES, Reading
 from telemetry.registry.registry import EMPTY, Registry
 from telemetry.rules.conditions import And, Comparison, Condition, Leaf, Metric, NoData, Or, Status, Window, leaves
 
@@ -25,8 +24,6 @@ GROUP_LABELS = ("rule", "site", "gateway", "device", "severity")
 
 #: How many devices' rules are remembered: some 20 MB of a function's memory at most.
 _REMEMBERED_DEVICES = 100_000
-
-_STATUSES = frozenset(next(field.choices for field in FIELDS if field.name == "status"))
 
 
 class Escalation(msgspec.Struct, frozen=True):
@@ -273,7 +270,7 @@ def statuses_of(leaf: Leaf) -> frozenset[str]:
     """The statuses with which a comparison of the status holds; none for other comparisons."""
     if not isinstance(leaf, Status):
         return frozenset()
-    return frozenset((leaf.status,)) if leaf.op == "==" else _STATUSES - {leaf.status}
+    return frozenset((leaf.status,)) if leaf.op == "==" else frozenset(STATUSES) - {leaf.status}
 
 
 def _windows(condition: Condition) -> Iterable[Window]:

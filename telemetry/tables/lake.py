@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from telemetry.reading.fields import FIELDS, METRICS, Kind
+from telemetry.reading.model import STATUSES
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -83,8 +84,6 @@ _STATISTICS = (
 _READING_COLUMNS = tuple(
     Column(field.name, ATHENA_TYPES[field.kind], _MEANINGS.get(field.name, field.name)) for field in FIELDS
 )
-#: What a device says of itself.
-STATUSES = next(field.choices for field in FIELDS if field.name == "status")
 
 
 def _status_counts() -> tuple[Column, ...]:

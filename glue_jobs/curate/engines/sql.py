@@ -8,7 +8,8 @@ from importlib import resources
 import jinja2
 
 from telemetry.reading.fields import FIELDS, METRICS, Field, Kind
-from telemetry.tables.lake import CALIBRATED, DEVICES, STATUSES
+from telemetry.reading.model import STATUSES
+from telemetry.tables.lake import CALIBRATED, DEVICES
 
 #: DuckDB's types for the kinds of a reading's fields.
 DUCKDB_TYPES: dict[Kind, str] = {

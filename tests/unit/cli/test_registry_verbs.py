@@ -74,7 +74,7 @@ def test_should_refuse_a_registry_with_values_that_cannot_be_used(session: boto3
     assert [line.split(";")[0] for line in others] == [
         "  line 2: device 'd1': latitude '91' is out of range",
         "  line 2: device 'd1': interval '0' is out of range",
-        "  line 3: device 'd2': latitude 'x' is no number",
+        "  line 3: device 'd2': latitude 'x' is not a number",
     ]
     assert iot_registry("show").stdout == DEVICES
 

@@ -405,7 +405,7 @@ def test_should_say_beforehand_what_comes_too_late(aws: Aws) -> None:
         ("site,device\n", "the registry is not used: s3://settings/registry/devices.csv: line 1: column 1 has to be"),
         (
             "device,site,model,latitude\nd1,s1,freezer,north\n",
-            "left out of the registry: .*: latitude 'north' is no number",
+            "left out of the registry: .*: latitude 'north' is not a number",
         ),
     ],
 )

@@ -50,5 +50,5 @@ def test_should_limit_a_series_as_a_whole() -> None:
 
 @pytest.mark.parametrize("text", ["fine", "_", "_x3", "1", "okx", "ok+1x3"])
 def test_should_say_which_statuses_there_are(text: str) -> None:
-    with pytest.raises(SeriesError, match="degraded, fault, ok"):
+    with pytest.raises(SeriesError, match="ok, degraded, fault"):
         statuses(f"ok {text}")

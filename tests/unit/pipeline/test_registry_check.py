@@ -103,5 +103,5 @@ def test_should_list_every_value_that_cannot_be_used() -> None:
     assert first == "devices.csv: 2 values cannot be used, so it was not applied:"
     assert [line[:60] for line in others] == [
         "  line 2: device 'd1': interval '0' is out of range; write t",
-        "  line 3: device 'd2': interval 'x' is no number; write the ",
+        "  line 3: device 'd2': interval 'x' is not a number; write t",
     ]

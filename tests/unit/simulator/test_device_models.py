@@ -16,7 +16,7 @@ from simulator.models.devices import BUILT_IN, Battery, Freezer, Greenhouse, Ind
 from simulator.models.sites import Site, Weather
 from simulator.scenario.scenario import Group, Scenario, load
 from telemetry.reading.codec import decode_batch, encode_batch
-from telemetry.reading.model import Reading
+from telemetry.reading.model import STATUSES, Reading
 from telemetry.rules.conditions import holds
 from telemetry.rules.parse import parse_rules
 
@@ -54,8 +54,8 @@ def test_should_break_no_rule_and_call_nothing_at_fault_in_any_season_while_all_
         ],
         axis=1,
     )
-    assert (statuses != devices.STATUSES.index("fault")).all()
-    assert (statuses == devices.STATUSES.index("degraded")).mean() < 0.01
+    assert (statuses != STATUSES.index("fault")).all()
+    assert (statuses == STATUSES.index("degraded")).mean() < 0.01
     for place, device in enumerate(fleet.devices):
         columns = [column[:, place] for column in measured]
         for at in {int(at) for column in columns for at in (column.argmin(), column.argmax())}:
@@ -228,7 +228,7 @@ def test_should_call_itself_degraded_near_its_limits_and_at_fault_beyond(
 ) -> None:
     measured = Measured(np.array([temperature]), np.array([50.0]), np.array([battery]))
     (verdict,) = devices.verdicts(Indoor(), measured).tolist()
-    assert devices.STATUSES[verdict] == status
+    assert STATUSES[verdict] == status
 
 
 def test_should_measure_humidity_that_is_possible() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from telemetry.reading.fields import METRICS
 from telemetry.reading.model import Reading
 from telemetry.rules.conditions import And, Comparison, Condition, Metric, Or, Status, Window
+from telemetry.rules.functions import FUNCTIONS
 from tests.strategies import readings
 
 #: Few numbers, so that comparisons are often about the same ones.
@@ -19,7 +20,7 @@ orders = st.sampled_from(["<", "<=", ">", ">="])
 metrics = st.builds(Metric, st.sampled_from(METRICS))
 windows = st.builds(
     Window,
-    st.sampled_from(["rate", "avg", "min", "max", "deviation"]),
+    st.sampled_from(list(FUNCTIONS)),
     st.sampled_from(METRICS),
     st.integers(10, 24 * 3600),
 )

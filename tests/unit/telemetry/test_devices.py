@@ -68,23 +68,23 @@ def test_should_take_a_registry_without_these_columns() -> None:
     [
         ("latitude", "91", "latitude '91' is out of range; write degrees north from -90 to 90, such as 53.55"),
         ("latitude", "-90.001", "latitude '-90.001' is out of range"),
-        ("latitude", '"53,55"', "latitude '53,55' is no number"),
+        ("latitude", '"53,55"', "latitude '53,55' is not a number"),
         ("longitude", "180.5", "longitude '180.5' is out of range; write degrees east from -180 to 180"),
-        ("longitude", "E 10", "longitude 'E 10' is no number"),
+        ("longitude", "E 10", "longitude 'E 10' is not a number"),
         ("interval", "0", "interval '0' is out of range; write the seconds between two readings, more than 0"),
         ("interval", "-5", "interval '-5' is out of range"),
         ("interval", "1e999", "interval '1e999' is out of range"),
-        ("interval", "60s", "interval '60s' is no number"),
-        ("interval", "1_000", "interval '1_000' is no number"),
-        ("interval", "inf", "interval 'inf' is no number"),
-        ("interval", "6\N{FULLWIDTH DIGIT ZERO}", "interval '6\N{FULLWIDTH DIGIT ZERO}' is no number"),
+        ("interval", "60s", "interval '60s' is not a number"),
+        ("interval", "1_000", "interval '1_000' is not a number"),
+        ("interval", "inf", "interval 'inf' is not a number"),
+        ("interval", "6\N{FULLWIDTH DIGIT ZERO}", "interval '6\N{FULLWIDTH DIGIT ZERO}' is not a number"),
         ("calibration_offset", "50.1", "calibration_offset '50.1' is out of range; write degrees Celsius from -50 to"),
-        ("calibration_offset", "nan", "calibration_offset 'nan' is no number"),
-        ("installed", "2026-02-30", "installed '2026-02-30' is no date; write it as YYYY-MM-DD, such as 2026-03-14"),
-        ("installed", "20260314", "installed '20260314' is no date"),
-        ("installed", "14.3.2026", "installed '14.3.2026' is no date"),
-        ("installed", "2026-W11-6", "installed '2026-W11-6' is no date"),
-        ("installed", "x" * 50, f"installed '{'x' * 40}…' is no date"),
+        ("calibration_offset", "nan", "calibration_offset 'nan' is not a number"),
+        ("installed", "2026-02-30", "installed '2026-02-30' is not a date; write it as YYYY-MM-DD, such as 2026-03-14"),
+        ("installed", "20260314", "installed '20260314' is not a date"),
+        ("installed", "14.3.2026", "installed '14.3.2026' is not a date"),
+        ("installed", "2026-W11-6", "installed '2026-W11-6' is not a date"),
+        ("installed", "x" * 50, f"installed '{'x' * 40}…' is not a date"),
     ],
 )
 def test_should_say_what_is_wrong_with_a_value_and_where(column: str, value: str, said: str) -> None:
@@ -108,7 +108,7 @@ def test_should_name_every_value_that_cannot_be_used() -> None:
 def test_should_do_without_a_line_where_the_registry_has_none() -> None:
     registry = parse_registry("device,site,model,latitude\nd1,s,m,x\n")
     (problem,) = devices(Registry(registry.attributes, registry.devices)).problems
-    assert str(problem).startswith("device 'd1': latitude 'x' is no number")
+    assert str(problem).startswith("device 'd1': latitude 'x' is not a number")
 
 
 _NUMBERS = {

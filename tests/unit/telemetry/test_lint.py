@@ -82,7 +82,7 @@ def said(*rules: str, registry: Registry = EMPTY) -> list[str]:
     [
         ("temperature > 200", "temperature is from -100 to 150"),
         ("humidity < 10 and humidity > 20", "humidity is from 0 to 100"),
-        ("status == ok and (status == fault or battery < 0)", "status is degraded, fault, ok; battery is from 0 to 60"),
+        ("status == ok and (status == fault or battery < 0)", "status is ok, degraded, fault; battery is from 0 to 60"),
         ("avg(temperature, 10m) < -100", "avg(temperature, 10m) is from -100 to 150"),
         ("deviation(temperature, 1h) < 0", "deviation(temperature, 1h) is at least 0"),
     ],

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.alerting.recent import PARTS, Part, Recent, Snapshot, decode, encode
+from telemetry.alerting.recent import Recent, Snapshot, decode, encode
+from telemetry.alerting.windows import PARTS
 from telemetry.reading.model import MAX_LATENESS, Reading
 from telemetry.rules.conditions import Window
+from telemetry.rules.functions import Part
 
 START = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 WINDOW = 160
