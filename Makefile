@@ -7,9 +7,11 @@ BIN := .venv/bin
 UV := $(BIN)/uv --quiet
 STARTED := $(shell date +%s)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Where it is set, every worker of the tests and every "iot" process compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # The emulator's dummy credentials and endpoint are set by "iot" itself; nothing here talks to AWS.
 
-.PHONY: help setup demo test bench report check lock down format clean
+.PHONY: help setup demo test test-all bench report check lock down format clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,8 +62,13 @@ demo: setup ## The whole way of a reading on this machine: alerts, tables, audit
 down: setup ## Stop the local AWS
 	@iot down
 
-test: setup .venv/.large $(KAFKA) ## Run every test tier
-	@pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
+test: setup .venv/.large $(KAFKA) ## Run all tiers, as CI does: tests/unit, contract, infra, integration, e2e
+	@$(PYTEST)
+
+test-all: setup .venv/.large $(KAFKA) ## The same with every sample whole, and with property-based tests that explore
+	@$(PYTEST) --whole --hypothesis-profile explore
 
 bench: setup .venv/.large ## Measure how fast the parts are, beside what people use today
 	@python -m benchmarks.detector

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,7 +27,7 @@ os.environ |= {
 }
 
 # Shared machines are noisy: examples are counted, not timed. The same ones each time, so that whoever changes something
-# else is not stopped by a corner nobody had seen; to look for new ones: HYPOTHESIS_PROFILE=explore pytest tests/unit
+# else is not stopped by a corner nobody had seen; to look for new ones: pytest --hypothesis-profile explore tests/unit
 for profile, derandomize in (("ci", True), ("explore", False)):
     settings.register_profile(
         profile,
@@ -36,7 +36,28 @@ for profile, derandomize in (("ci", True), ("explore", False)):
         suppress_health_check=[HealthCheck.too_slow],
         print_blob=True,
     )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.load_profile("ci")
+
+T = TypeVar("T")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="try every call that may fail, not a sample of them")
+
+
+class Sampled(Protocol):
+    """Select the cases that this run tries."""
+
+    def __call__(self, cases: Sequence[T], one_in: int, /) -> Sequence[T]: ...
+
+
+@pytest.fixture(scope="session")
+def sampled(pytestconfig: pytest.Config) -> Sampled:
+    """Select one case in N, from one that the printed ``--randomly-seed`` chooses, so that all have their turn."""
+    if pytestconfig.getoption("whole"):
+        return lambda cases, _: cases
+    seed = pytestconfig.getoption("randomly_seed", 0)
+    return lambda cases, one_in: cases[seed % one_in :: one_in]
 
 
 #: What shares an emulator, a deployment or the templates runs in one process, so that they are made once.

@@ -1,7 +1,8 @@
-"""One synthesis for the whole tier, without bundling: the templates are what is looked at."""
+"""One synthesis per settings, without bundling: the templates are what is looked at."""
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,30 @@ from cdk.target import Target
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def app_for(target: Target = "aws", *, validated: bool = False, **settings: str) -> App:
-    """The app with the context of ``cdk.json``, nothing bundled; ``validated`` by CloudFormation's rules at synth."""
+def new_app(target: Target = "aws", **settings: str) -> App:
+    """Return an app of its own with the context of ``cdk.json``, nothing bundled.
+
+    CloudFormation's rules check it at synth where no settings are given: that takes seconds.
+    """
     context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(
         context={**context, "aws:cdk:bundling-stacks": []},
         analytics_reporting=False,
-        builtin_cloud_formation_validation=validated,
+        builtin_cloud_formation_validation=target == "aws" and not settings,
     )
     build(app, load(settings, {}), target)
     return app
 
 
+@functools.cache
+def app_for(target: Target = "aws", **settings: str) -> App:
+    """Return the app with these settings. All tests share it, so none may change it."""
+    return new_app(target, **settings)
+
+
+@functools.cache
 def templates_for(app: App) -> dict[str, Template]:
-    """The app's templates, by the part of the stack's name that follows the stage."""
+    """Return the app's templates, by the part of the stack's name that follows the stage."""
     stacks = [stack for stack in app.node.children if isinstance(stack, Stack)]
     return {stack.stack_name.rpartition("-")[2]: Template.from_stack(stack) for stack in stacks}
 
@@ -49,7 +60,7 @@ def only(template: Template, kind: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def app() -> App:
-    return app_for(validated=True)
+    return app_for()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
-from tests.infra.conftest import app_for
+from tests.infra.conftest import app_for, new_app
 
 
 def _findings(app: App) -> list[str]:
@@ -30,7 +30,7 @@ def test_should_leave_no_finding_unexplained_where_spark_curates() -> None:
 
 
 def test_should_find_a_bucket_that_breaks_the_rules() -> None:
-    app = app_for()
+    app = new_app()
     s3.Bucket(
         Stack(app, "iot-dev-mistake"),
         "Public",
