@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -51,7 +52,8 @@ NAMES = tuple(_MAKERS)
 
 
 def contender(name: str) -> Contender:
-    """Import and make the contender of this name."""
+    """Import and make the contender of this name, in the environment of the detector."""
+    os.environ |= LAMBDA_ENVIRONMENT
     module, _, maker = _MAKERS[name].partition(":")
     made = getattr(importlib.import_module(f"benchmarks.detector.{module}"), maker)()
     return cast("Contender", made)

@@ -14,9 +14,9 @@ from aws_cdk.assertions import Template
 from cdk.app import build
 from cdk.settings import load
 from glue_jobs.curate.arguments import Arguments, parse_arguments
-from lambdas.detector.settings import Settings as Detector
-from lambdas.notifier.settings import Settings as Notifier
-from lambdas.watchdog.settings import Settings as Watchdog
+from lambdas.detector.function import Settings as Detector
+from lambdas.notifier.function import Settings as Notifier
+from lambdas.watchdog.function import Settings as Watchdog
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +76,7 @@ def test_should_have_a_handler_where_each_function_looks_for_it(resources: list[
     assert len(handlers) == 3
     for handler in handlers:
         module, _, function = handler.rpartition(".")
-        assert f"def {function}(" in ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text()
+        assert f"\n{function} = bootstrap(" in ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text()
 
 
 def test_should_pass_exactly_the_arguments_that_the_curation_reads_but_for_a_runs_own(

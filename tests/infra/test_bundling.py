@@ -16,9 +16,9 @@ from uv import find_uv_bin
 
 from cdk import bundling
 from cdk.settings import EtlEngine
-from lambdas.detector.settings import Settings as Detector
-from lambdas.notifier.settings import Settings as Notifier
-from lambdas.watchdog.settings import Settings as Watchdog
+from lambdas.detector.function import Settings as Detector
+from lambdas.notifier.function import Settings as Notifier
+from lambdas.watchdog.function import Settings as Watchdog
 from tests.infra.conftest import ROOT
 
 #: What Lambda's runtime has of itself: boto3 and what that needs.

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
-import importlib
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
-import msgspec
 import pytest
 from aws_cdk.assertions import Template
 
@@ -20,20 +16,23 @@ from dashboards.app import measures
 from dashboards.catalogue import METRICS, Metric
 from glue_jobs.curate.metrics import NAMESPACE, publish
 from glue_jobs.curate.summary import Summary
+from lambdas.bootstrap import Runtime, Settings, Wiring, load
+from lambdas.detector import function as detector
 from lambdas.detector.detect import Tally as DetectorTally
-from lambdas.detector.settings import Settings as DetectorSettings
+from lambdas.notifier import function as notifier
 from lambdas.notifier.dispatcher import Tally as NotifierTally
-from lambdas.notifier.settings import Settings as NotifierSettings
-from lambdas.watchdog.settings import Settings as WatchdogSettings
+from lambdas.watchdog import function as watchdog
 from pipeline.deployment import Deployment
 from telemetry.reading.codec import Reason
-from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import Severity
 from tests.contract import grafana
+from tests.eventsource import Clock
+from tests.faulty_aws import S3, SNS, SQS, DynamoDB, Faults, Firehose
 from tests.infra.asked_metrics import NAMED, PUBLISHED, Asked, of_cloudwatch, of_grafana, of_streamlit
 from tests.infra.conftest import ROOT, resources
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_cloudwatch.client import CloudWatchClient
 
 NOW = dt.datetime(2026, 11, 23, 13, 7, tzinfo=dt.UTC)
@@ -64,22 +63,22 @@ class RecordingCloudWatch:
         }
 
 
+Emitter = Callable[[Wiring[Any]], None]
+
+
 @pytest.fixture
 def emitted_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Emitted]:
-    """What a function writes: has the handler of ``service`` do something to its metrics."""
+    """What a function writes when ``emit`` has it do something to its metrics."""
 
-    def emitted(service: str, settings: type[msgspec.Struct], emit: Callable[[ModuleType], None]) -> Emitted:
-        for name in settings.__struct_fields__:
-            monkeypatch.setenv(name.upper(), "unused")
-        monkeypatch.setenv("STAGE", "dev")
+    def emitted(service: str, settings: type[Settings], emit: Emitter) -> Emitted:
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", service)
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", NAMESPACE)
         monkeypatch.chdir(ROOT)
-        sys.modules.pop(f"lambdas.{service}.handler", None)
-        handler = importlib.import_module(f"lambdas.{service}.handler")
-        del sys.modules[f"lambdas.{service}.handler"]
+        environ = {name.upper(): "unused" for name in settings.__struct_fields__} | {"STAGE": "dev"}
+        wiring = Wiring(load(settings, environ), Runtime(client=idle_aws().__getitem__))
         capsys.readouterr()
-        emit(handler)
+        emit(wiring)
+        wiring.metrics.flush_metrics()
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
         return {
             Series(metric["Name"], frozenset((name, line[name]) for name in dimensions)): metric["Unit"]
@@ -93,47 +92,52 @@ def emitted_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     return emitted
 
 
+def idle_aws() -> dict[str, object]:
+    """Clients of an AWS in which nothing is due, by service."""
+    none = Faults({})
+    return {
+        "dynamodb": DynamoDB(none, {"unused": ("group",)}),
+        "sqs": SQS(none, Clock(NOW)),
+        "sns": SNS(none),
+        "firehose": Firehose(none),
+        "s3": S3(none, b"rules: [{name: too-hot, when: temperature > 40}]"),
+    }
+
+
 @pytest.fixture
 def emitted_by_detector(emitted_by: Callable[..., Emitted]) -> Emitted:
-    """What the handler writes for a batch with every reason."""
+    """What the function writes for a batch with every reason."""
 
-    def emit(handler: ModuleType) -> None:
+    def emit(wiring: Wiring[detector.Settings]) -> None:
         rejected = Counter[str](get_args(Reason))
-        handler._emit(DetectorTally(records=1, readings=1, rejected=rejected, transitions=1, newest=NOW))
-        handler.metrics.flush_metrics()
+        tally = DetectorTally(records=1, readings=1, rejected=rejected, transitions=1, newest=NOW)
+        detector.DetectorFunction(wiring).emit(tally)
 
-    return emitted_by("detector", DetectorSettings, emit)
+    return emitted_by("detector", detector.Settings, emit)
 
 
 @pytest.fixture
 def emitted_by_notifier(emitted_by: Callable[..., Emitted]) -> Emitted:
-    """What the handler writes for a batch with every severity, at one site."""
+    """What the function writes for a batch with every severity, at one site."""
 
-    def emit(handler: ModuleType) -> None:
+    def emit(wiring: Wiring[notifier.Settings]) -> None:
         severities = Counter[str](get_args(Severity))
         tally = NotifierTally(
             firing=severities, firing_at=Counter(some=1), resolved=severities, published=1, delays=[1.0]
         )
-        handler._emit(tally, 1)
-        handler.metrics.flush_metrics()
+        notifier.NotifierFunction(wiring).emit(tally, 1)
 
-    return emitted_by("notifier", NotifierSettings, emit)
+    return emitted_by("notifier", notifier.Settings, emit)
 
 
 @pytest.fixture
-def emitted_by_watchdog(emitted_by: Callable[..., Emitted], monkeypatch: pytest.MonkeyPatch) -> Emitted:
+def emitted_by_watchdog(emitted_by: Callable[..., Emitted]) -> Emitted:
     """What a run writes in which nothing is due."""
 
-    def emit(handler: ModuleType) -> None:
-        monkeypatch.setattr(handler, "due_keys", lambda *_: iter(()))
-        rules = parse_rules("rules: [{name: too-hot, when: temperature > 40}]")
-        monkeypatch.setattr(handler.rules, "current", lambda: rules)
-        context = SimpleNamespace(
-            function_name="watchdog", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="id"
-        )
-        handler.handler({}, context)
+    def emit(wiring: Wiring[watchdog.Settings]) -> None:
+        watchdog.WatchdogFunction(wiring).handle({}, cast("LambdaContext", None))
 
-    return emitted_by("watchdog", WatchdogSettings, emit)
+    return emitted_by("watchdog", watchdog.Settings, emit)
 
 
 @pytest.fixture

@@ -4,44 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import importlib
-import sys
+import logging
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from aws_lambda_powertools import Metrics
 
-from lambdas.store.backoff import Backoff
+from lambdas.bootstrap import Handler, Runtime, Wiring, bootstrap
+from lambdas.detector import function as detector
+from lambdas.detector.function import DetectorFunction
+from lambdas.notifier import function as notifier
+from lambdas.notifier.function import NotifierFunction
+from lambdas.store.states import StateTable, VersionedState
+from lambdas.watchdog import function as watchdog
+from lambdas.watchdog.function import WatchdogFunction
 from telemetry.alerting.state import GatewayState
 from tests.eventsource import Clock, Discarded, Killed
 from tests.faulty_aws import S3, SNS, SQS, DynamoDB, Fault, Faults, Firehose
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
-CONTEXT = SimpleNamespace(
+CONTEXT: Any = SimpleNamespace(
     function_name="function",
     memory_limit_in_mb=512,
     invoked_function_arn="",
     aws_request_id="1",
     get_remaining_time_in_millis=lambda: 50_000,
 )
-FUNCTIONS = ("detector", "watchdog", "notifier")
-VARIABLES = (
-    "STAGE",
-    "STATE_TABLE",
-    "GROUP_TABLE",
-    "TRANSITIONS_QUEUE_URL",
-    "ALERTS_TOPIC_ARN",
-    "ALERTS_DELIVERY_STREAM",
-    "CONFIG_BUCKET",
-    "RULES_KEY",
-    "REGISTRY_KEY",
-)
-
-NO_WAITS = Backoff(sleep=lambda _: None)
+#: The functions by their names, with their settings.
+FUNCTIONS: dict[str, tuple[Any, Any]] = {
+    "detector": (DetectorFunction, detector.Settings),
+    "watchdog": (WatchdogFunction, watchdog.Settings),
+    "notifier": (NotifierFunction, notifier.Settings),
+}
 
 #: The queue's visibility timeout, and how often it tries: as the CDK app sets them, or less.
 VISIBILITY = 60
@@ -49,23 +48,17 @@ MAX_RECEIVES = 10
 
 
 @contextlib.contextmanager
-def imported_handlers(bundle: Path, rules: bytes) -> Iterator[dict[str, ModuleType]]:
-    """The handlers' modules; what they hold is set anew for every execution environment."""
+def bundled(bundle: Path, rules: bytes) -> Iterator[None]:
+    """The functions' working directory and environment."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in VARIABLES:
-            patch.setenv(name, name.lower())
-        patch.setenv("POWERTOOLS_SERVICE_NAME", "alerting")
         patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IoTPipeline")
-        patch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
         patch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
         (bundle / "rules.yaml").write_bytes(rules)
         patch.chdir(bundle)
-        handlers = {name: importlib.import_module(f"lambdas.{name}.handler") for name in FUNCTIONS}
-        yield handlers
-        for handler in handlers.values():
-            handler.metrics.clear_metrics()  # Powertools shares among all what an invocation that died left behind
-    for name in [name for name in sys.modules if name.startswith("lambdas.")]:
-        del sys.modules[name]
+        logging.disable()
+        yield
+        logging.disable(logging.NOTSET)
+        Metrics().clear_metrics()  # Powertools shares among all what an invocation that died left behind
 
 
 class Deployed:
@@ -73,21 +66,18 @@ class Deployed:
 
     def __init__(
         self,
-        handlers: Mapping[str, ModuleType],
         rules: bytes,
         planned: Mapping[int, Fault] | None = None,
         *,
         without_outbox: bool = False,
     ) -> None:
-        self._handlers = handlers
-        self._rules = rules
         self._without_outbox = without_outbox
         self._faults = Faults(planned or {})
         self.clock = Clock(NOW)
         self._dynamodb = DynamoDB(self._faults, {"state_table": ("gateway", "part"), "group_table": ("group",)})
         self._sqs, self._sns = SQS(self._faults, self.clock), SNS(self._faults)
         self._firehose, self._s3 = Firehose(self._faults), S3(self._faults, rules)
-        self._environments: dict[str, dict[str, Any]] = {}
+        self._environments: dict[str, Handler] = {}
         self.given_up: list[Discarded] = []
         self.dead_letters: list[str] = []
 
@@ -126,57 +116,39 @@ class Deployed:
 
     def _invoke(self, function: str, event: dict[str, Any]) -> Any:
         """One invocation, in a warm environment if one is left."""
-        environment = self._environments.pop(function, None) or self._cold_start(function)
-        self._faults.overtake = lambda: self._overtake(function, event, environment)
-        vars(self._handlers[function]).update(environment)
-        response = self._handlers[function].handler(event, CONTEXT)
-        self._environments[function] = environment
+        handler = self._environments.pop(function, None) or self._cold_start(function)
+        self._faults.overtake = lambda: self._overtake(function, event)
+        response = handler(event, CONTEXT)
+        self._environments[function] = handler
         # The answer travels too: Lambda may never hear that an invocation went well.
         return self._faults.call("respond", lambda: response)
 
-    def _overtake(self, function: str, event: dict[str, Any], environment: dict[str, Any]) -> None:
+    def _overtake(self, function: str, event: dict[str, Any]) -> None:
         self._faults.overtake = lambda: None
-        vars(self._handlers[function]).update(self._cold_start(function))
-        self._handlers[function].handler(event, CONTEXT)
-        vars(self._handlers[function]).update(environment)
+        self._cold_start(function)(event, CONTEXT)
 
-    def _cold_start(self, function: str) -> dict[str, Any]:
-        handler: Any = self._handlers[function]
-        rules = handler.RulesObject(
-            self._s3,
-            "bucket",
-            "rules.yaml",
-            "registry/devices.csv",
-            packaged=handler.parse_rules(self._rules),
-            clock=self._seconds,
+    def _cold_start(self, name: str) -> Handler:
+        function, settings = FUNCTIONS[name]
+        if self._without_outbox and name == "detector":
+            function = WithoutOutbox
+        environ = {field.upper(): field for field in settings.__struct_fields__} | {"RULES_KEY": "rules.yaml"}
+        runtime = Runtime(
+            client={
+                "dynamodb": self._dynamodb,
+                "sqs": self._sqs,
+                "sns": self._sns,
+                "firehose": self._firehose,
+                "s3": self._s3,
+            }.__getitem__,
+            clock=self.clock,
+            monotonic=self._seconds,
+            sleep=lambda _: None,
+            chance=lambda: 0.0,
         )
-        environment = {"_now": self.clock, "rules": rules, "queue": handler.TransitionsQueue(self._sqs, "queue")}
-        collaborators: dict[str, Any] = getattr(self, f"_{function}")(handler)
-        return environment | collaborators
+        return bootstrap(function, settings, environ=environ, runtime=runtime)
 
     def _seconds(self) -> float:
         return self.clock.now.timestamp()
-
-    def _detector(self, handler: Any) -> dict[str, Any]:
-        states = handler.StateTable(self._dynamodb, "state_table", NO_WAITS)
-        recent_table = handler.RecentTable(self._dynamodb, "state_table", NO_WAITS)
-        if self._without_outbox:
-            states = WithoutOutbox(states)
-        return {"states": states, "recents": handler.RecentCache(recent_table, clock=self.clock, chance=lambda: 0.0)}
-
-    def _watchdog(self, handler: Any) -> dict[str, Any]:
-        return {
-            "dynamodb": self._dynamodb,
-            "states": handler.StateTable(self._dynamodb, "state_table", NO_WAITS),
-            "recents": handler.RecentTable(self._dynamodb, "state_table", NO_WAITS),
-        }
-
-    def _notifier(self, handler: Any) -> dict[str, Any]:
-        return {
-            "groups": handler.GroupTable(self._dynamodb, "group_table", NO_WAITS),
-            "topic": handler.AlertsTopic(self._sns, "topic"),
-            "lake": handler.AlertsLake(self._firehose, "delivery", NO_WAITS),
-        }
 
     # What came of it
 
@@ -220,15 +192,16 @@ class Deployed:
         return [key[0] for key, item in self._dynamodb.tables["state_table"].items() if "outbox" in item]
 
 
-class WithoutOutbox:
+class StatesWithoutOutbox(StateTable):
     """States that forget what is still to be sent: what the outbox is for, missing."""
 
-    def __init__(self, states: Any) -> None:
-        self._states = states
+    def commit(self, state: GatewayState, expected_version: int, outbox: Any, **rest: Any) -> VersionedState:
+        return super().commit(state, expected_version, (), **rest)._replace(outbox=outbox)
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        function: Callable[..., Any] = getattr(self._states, name)
-        return function
 
-    def commit(self, state: Any, expected_version: int, outbox: Any, **rest: Any) -> Any:
-        return self._states.commit(state, expected_version, (), **rest)._replace(outbox=outbox)
+class WithoutOutbox(DetectorFunction):
+    """A detector without an outbox."""
+
+    def __init__(self, wiring: Wiring[detector.Settings]) -> None:
+        super().__init__(wiring)
+        self._states = StatesWithoutOutbox(wiring.dynamodb, wiring.settings.state_table)

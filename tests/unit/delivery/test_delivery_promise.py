@@ -11,7 +11,6 @@ import datetime as dt
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,7 +22,7 @@ from telemetry.reading.model import Reading
 from tests.conftest import Sampled
 from tests.eventsource import EventSourceMapping, Record, Settings
 from tests.faulty_aws import Fault
-from tests.unit.delivery.deployed import NOW, Deployed, imported_handlers
+from tests.unit.delivery.deployed import NOW, Deployed, bundled
 
 RULES = b"""
 defaults: {group_wait: 5s, group_interval: 30s}
@@ -39,10 +38,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def handlers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ModuleType]]:
-    with imported_handlers(tmp_path_factory.mktemp("bundle"), RULES) as handlers:
-        yield handlers
+@pytest.fixture(scope="module", autouse=True)
+def _bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with bundled(tmp_path_factory.mktemp("bundle"), RULES):
+        yield
 
 
 class Way(NamedTuple):
@@ -123,8 +122,8 @@ def run(deployed: Deployed, records: Sequence[Record], settings: Settings, turns
     return deployed
 
 
-def undisturbed(handlers: dict[str, ModuleType], records: Sequence[Record]) -> Deployed:
-    return run(Deployed(handlers, RULES), records, Settings())
+def undisturbed(records: Sequence[Record]) -> Deployed:
+    return run(Deployed(RULES), records, Settings())
 
 
 def changes(lines: Iterable[dict[str, Any]]) -> set[tuple[str, int, str, str, str]]:
@@ -153,11 +152,9 @@ def assert_same_outcome(deployed: Deployed, expected: Deployed) -> None:
 
 @given(records=streams(), way=ways)
 @settings(max_examples=150)
-def test_should_tell_every_alert_and_none_that_did_not_happen(
-    handlers: dict[str, ModuleType], records: list[Record], way: Way
-) -> None:
-    expected = undisturbed(handlers, records)
-    deployed = run(Deployed(handlers, RULES, way.faults), records, way.settings, way.turns)
+def test_should_tell_every_alert_and_none_that_did_not_happen(records: list[Record], way: Way) -> None:
+    expected = undisturbed(records)
+    deployed = run(Deployed(RULES, way.faults), records, way.settings, way.turns)
     assert deployed.given_up == []
     assert_same_outcome(deployed, expected)
     assert ever_told(expected.inbox) == {t["alert_id"] for t in expected.lake if t["fired_at"]}
@@ -186,20 +183,18 @@ def cases(expected: Deployed) -> list[tuple[int, Fault]]:
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_should_keep_the_promise_whatever_the_call_that_fails(
-    handlers: dict[str, ModuleType], sampled: Sampled, fault: Fault
-) -> None:
-    expected = undisturbed(handlers, BUSY)
+def test_should_keep_the_promise_whatever_the_call_that_fails(sampled: Sampled, fault: Fault) -> None:
+    expected = undisturbed(BUSY)
     for call in (call for call, each in sampled(cases(expected), ONE_IN) if each is fault):
-        deployed = run(Deployed(handlers, RULES, {call: fault}), BUSY, Settings())
+        deployed = run(Deployed(RULES, {call: fault}), BUSY, Settings())
         assert_same_outcome(deployed, expected)
 
 
-def test_should_say_the_same_in_what_it_repeats(handlers: dict[str, ModuleType], sampled: Sampled) -> None:
+def test_should_say_the_same_in_what_it_repeats(sampled: Sampled) -> None:
     """A notification repeated after a crash is the same, to the letter but for when it was handed over."""
-    expected = undisturbed(handlers, BUSY)
+    expected = undisturbed(BUSY)
     for call in sampled(range(expected.calls), ONE_IN):
-        deployed = run(Deployed(handlers, RULES, {call: Fault.KILLED_AFTER}), BUSY, Settings())
+        deployed = run(Deployed(RULES, {call: Fault.KILLED_AFTER}), BUSY, Settings())
         contents: dict[str, set[str]] = {}
         for notification in deployed.inbox:
             content = {key: value for key, value in notification.items() if key != "published_at"}
@@ -210,9 +205,9 @@ def test_should_say_the_same_in_what_it_repeats(handlers: dict[str, ModuleType],
 @given(records=streams(), way=ways, data=st.data())
 @settings(max_examples=60)
 def test_should_change_nothing_when_records_are_delivered_again_after_all_went_well(
-    handlers: dict[str, ModuleType], records: list[Record], way: Way, data: st.DataObject
+    records: list[Record], way: Way, data: st.DataObject
 ) -> None:
-    deployed = undisturbed(handlers, records)
+    deployed = undisturbed(records)
     alerts, told, lake = deployed.alerts, list(deployed.inbox), list(deployed.lake)
     start = data.draw(st.integers(0, len(records) - 1))
     end = data.draw(st.integers(start + 1, len(records)))
@@ -223,10 +218,10 @@ def test_should_change_nothing_when_records_are_delivered_again_after_all_went_w
 
 @given(records=streams(poisoned=True), way=ways)
 @settings(max_examples=60)
-def test_should_isolate_a_poison_record(handlers: dict[str, ModuleType], records: list[Record], way: Way) -> None:
+def test_should_isolate_a_poison_record(records: list[Record], way: Way) -> None:
     """A record whose gateway's state cannot be written, whatever the try."""
     few = way.settings._replace(retries=len(way.faults) + 1, bisect=True)
-    deployed = run(Deployed(handlers, RULES, way.faults), records, few, way.turns)
+    deployed = run(Deployed(RULES, way.faults), records, few, way.turns)
     poison = next(record for record in records if b"poison" in record.data)
     assert {given_up.condition for given_up in deployed.given_up} == {"RetryAttemptsExhausted"}
     # The poison's batch, in pieces where an error halved it when its tries had run out.
@@ -235,16 +230,16 @@ def test_should_isolate_a_poison_record(handlers: dict[str, ModuleType], records
     if few.halves_at_first:
         assert given_up == [poison]
     lost = [record for record in given_up if record.key == poison.key]
-    expected = undisturbed(handlers, [record for record in records if record not in lost])
+    expected = undisturbed([record for record in records if record not in lost])
     assert_same_outcome(deployed, expected)
 
 
-def test_should_be_able_to_fail_in_every_sample_of_calls(handlers: dict[str, ModuleType]) -> None:
+def test_should_be_able_to_fail_in_every_sample_of_calls() -> None:
     """Commit without an outbox, and a crash before the queue loses an alert."""
-    expected = undisturbed(handlers, BUSY)
+    expected = undisturbed(BUSY)
 
     def loses(case: tuple[int, Fault]) -> bool:
-        deployed = Deployed(handlers, RULES, dict([case]), without_outbox=True)
+        deployed = Deployed(RULES, dict([case]), without_outbox=True)
         run(deployed, BUSY, Settings())
         return changes(deployed.lake) != changes(expected.lake)
 
@@ -252,8 +247,8 @@ def test_should_be_able_to_fail_in_every_sample_of_calls(handlers: dict[str, Mod
         assert any(map(loses, cases(expected)[first::ONE_IN]))
 
 
-def test_should_fire_what_is_due_when_nothing_more_arrives(handlers: dict[str, ModuleType]) -> None:
+def test_should_fire_what_is_due_when_nothing_more_arrives() -> None:
     pending = [Record(0, "a", lines(19, [("d1", 50, 20.0, 2.0, "ok")]), NOW)]
-    deployed = undisturbed(handlers, pending)
+    deployed = undisturbed(pending)
     assert [(t["rule"], t["change"]) for t in deployed.lake] == [("battery-low", "pending"), ("battery-low", "firing")]
     assert [alert["status"] for notification in deployed.inbox for alert in notification["alerts"]] == ["firing"]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import importlib
 import json
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +13,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-CONTEXT = SimpleNamespace(
+from lambdas.bootstrap import LAMBDA, Handler, Runtime, bootstrap
+from lambdas.detector.function import DetectorFunction, Settings
+
+CONTEXT: Any = SimpleNamespace(
     function_name="detector",
     memory_limit_in_mb=512,
     invoked_function_arn="arn:aws:lambda:::detector",
@@ -23,9 +24,13 @@ CONTEXT = SimpleNamespace(
 )
 
 
+def wired(environ: dict[str, str], runtime: Runtime = LAMBDA) -> Handler:
+    return bootstrap(DetectorFunction, Settings, environ=environ, runtime=runtime)
+
+
 @pytest.fixture
-def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """The freshly imported handler, deployed as the CDK app does it."""
+def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The environment that the CDK app deploys."""
     with mock_aws():
         boto3.client("dynamodb").create_table(
             TableName="states",
@@ -38,22 +43,23 @@ def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         )
         boto3.client("s3").create_bucket(Bucket="rules-bucket")
         queue = boto3.client("sqs").create_queue(QueueName="transitions")["QueueUrl"]
-        for name, value in {
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "detector")
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IoTPipeline")
+        (tmp_path / "rules.yaml").write_text("rules: [{name: too-hot, when: temperature > 40, severity: critical}]")
+        monkeypatch.chdir(tmp_path)
+        yield {
             "STAGE": "dev",
             "STATE_TABLE": "states",
             "TRANSITIONS_QUEUE_URL": queue,
             "CONFIG_BUCKET": "rules-bucket",
             "RULES_KEY": "rules.yaml",
             "REGISTRY_KEY": "registry/devices.csv",
-            "POWERTOOLS_SERVICE_NAME": "detector",
-            "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
-        }.items():
-            monkeypatch.setenv(name, value)
-        (tmp_path / "rules.yaml").write_text("rules: [{name: too-hot, when: temperature > 40, severity: critical}]")
-        monkeypatch.chdir(tmp_path)
-        yield importlib.import_module("lambdas.detector.handler").handler
-        for name in [name for name in sys.modules if name.startswith("lambdas.")]:
-            del sys.modules[name]
+        }
+
+
+@pytest.fixture
+def handler(environ: dict[str, str]) -> Handler:
+    return wired(environ)
 
 
 def record(sequence: int, *lines: str, gateway: str = "gw") -> dict[str, Any]:
@@ -105,17 +111,19 @@ def test_should_fail_the_whole_batch_when_a_state_cannot_be_read(handler) -> Non
         handler({"Records": [record(1, line(1, 41))]}, CONTEXT)
 
 
-def test_should_retry_only_the_failed_gateway(handler, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules["lambdas.detector.handler"]
-
+def test_should_retry_only_the_failed_gateway(environ: dict[str, str]) -> None:
     class RefusingQueue:
-        """Refuses one gateway's."""
+        """Refuses one gateway's transitions."""
 
-        def send(self, transitions: Any) -> None:
-            if any(transition.gateway == "bad" for transition in transitions):
+        def send_message_batch(self, *, Entries: list[dict[str, str]], **_: str) -> dict[str, Any]:  # noqa: N803
+            if any('"gateway":"bad"' in entry["MessageBody"] for entry in Entries):
                 raise ConnectionError("refused")
+            return {"Successful": []}
 
-    monkeypatch.setattr(module, "queue", RefusingQueue())
+    def client(service: str) -> Any:
+        return RefusingQueue() if service == "sqs" else LAMBDA.client(service)
+
+    handler = wired(environ, LAMBDA._replace(client=client))
     records = [record(1, line(1, 41)), record(2, line(1, 41), gateway="bad"), record(3, line(2, 20), gateway="bad")]
     response = handler({"Records": records}, CONTEXT)
     assert response == {"batchItemFailures": [{"itemIdentifier": "2"}, {"itemIdentifier": "3"}]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from types import ModuleType
 
 import msgspec
 import pytest
@@ -21,7 +20,7 @@ from telemetry.reading.codec import encode_batch
 from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
 from tests.eventsource import Record as StreamRecord
-from tests.unit.delivery.deployed import NOW, Deployed, imported_handlers
+from tests.unit.delivery.deployed import NOW, Deployed, bundled
 
 SECOND = dt.timedelta(seconds=1)
 MINUTE = dt.timedelta(minutes=1)
@@ -90,10 +89,10 @@ class Driven(Deployed):
         return minute
 
 
-@pytest.fixture(scope="module")
-def handlers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ModuleType]]:
-    with imported_handlers(tmp_path_factory.mktemp("bundle"), RULES) as handlers:
-        yield handlers
+@pytest.fixture(scope="module", autouse=True)
+def _bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with bundled(tmp_path_factory.mktemp("bundle"), RULES):
+        yield
 
 
 @st.composite
@@ -133,9 +132,9 @@ def changes(transitions: Iterable[Transition]) -> list[Transition]:
 
 
 def deployed_tells(
-    handlers: dict[str, ModuleType], rules: bytes, records: Sequence[Record], until: dt.datetime
+    rules: bytes, records: Sequence[Record], until: dt.datetime
 ) -> tuple[list[Notification], list[Transition]]:
-    deployed = Driven(handlers, rules)
+    deployed = Driven(rules)
     deployed.play(records, until)
     inbox = _ordered(msgspec.convert(deployed.inbox, list[Notification]))
     return inbox, changes(msgspec.convert(deployed.lake, list[Transition]))
@@ -161,18 +160,16 @@ def events(rehearsal: Rehearsal) -> list[tuple[str, float]]:
 
 @given(records=streams())
 @settings(max_examples=40)
-def test_should_tell_what_the_deployed_functions_tell(handlers: dict[str, ModuleType], records: list[Record]) -> None:
+def test_should_tell_what_the_deployed_functions_tell(records: list[Record]) -> None:
     until = dt.datetime.fromtimestamp(records[-1].at, dt.UTC) + 10 * MINUTE
-    inbox, lake = deployed_tells(handlers, RULES, records, until)
+    inbox, lake = deployed_tells(RULES, records, until)
     rehearsed = rehearse(records, parse_rules(RULES), until)
     assert told(rehearsed.received) == inbox
     assert changes(rehearsed.transitions) == lake
     assert all(each.received_at == each.notification.published_at for each in rehearsed.received)
 
 
-def test_should_tell_of_silence_what_the_deployed_functions_tell_within_a_minute(
-    handlers: dict[str, ModuleType],
-) -> None:
+def test_should_tell_of_silence_what_the_deployed_functions_tell_within_a_minute() -> None:
     """What the watchdog reads of signs of life may be a minute old."""
     speaking = {"a": [*range(0, 400, 20), *range(900, 1500, 20)], "b": [*range(7, 1500, 20)]}
     devices = {"a": ["d1"], "b": ["d2"]}
@@ -180,7 +177,7 @@ def test_should_tell_of_silence_what_the_deployed_functions_tell_within_a_minute
     records = [record(s, *(reading(s, device=name) for name in devices[gw]), gateway=gw) for s, gw in sent]
     records += [record(11 + 20 * n, reading(11 + 20 * n, device="d3"), gateway="b") for n in range(10)]
     records.sort(key=lambda each: each.at)
-    inbox, lake = deployed_tells(handlers, SILENCE, records, at(1600))
+    inbox, lake = deployed_tells(SILENCE, records, at(1600))
     rehearsed = rehearse(records, parse_rules(SILENCE), at(1600))
     there, here = _by_alert(lake), _by_alert(rehearsed.transitions)
     assert [each[:-1] for each in here] == [each[:-1] for each in there]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -14,12 +12,14 @@ import msgspec
 import pytest
 from moto import mock_aws
 
+from lambdas.bootstrap import Handler, bootstrap
+from lambdas.notifier.function import NotifierFunction, Settings
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.message import Notification
 from telemetry.notifying.queue import Batch, Wake, decode_message, encode_message
 from tests.unit.notifier.samples import firing, then
 
-CONTEXT = SimpleNamespace(
+CONTEXT: Any = SimpleNamespace(
     function_name="notifier",
     memory_limit_in_mb=512,
     invoked_function_arn="arn:aws:lambda:::notifier",
@@ -33,15 +33,15 @@ rules:
 
 
 class Deployed(NamedTuple):
-    """The handler's module and the queues that it talks to."""
+    """The handler and the queues that it talks to."""
 
-    module: Any
+    handler: Handler
     inbox: str
     transitions: str
 
     def __call__(self, *bodies: str) -> Any:
         records = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
-        return self.module.handler({"Records": records}, CONTEXT)
+        return self.handler({"Records": records}, CONTEXT)
 
     def received(self) -> list[Notification]:
         messages = boto3.client("sqs").receive_message(QueueUrl=self.inbox, MaxNumberOfMessages=10).get("Messages", [])
@@ -59,7 +59,7 @@ def deploy_table() -> None:
 
 @pytest.fixture
 def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """The freshly imported handler, deployed as the CDK app does it."""
+    """The handler, in the environment that the CDK app deploys."""
     with mock_aws():
         sqs, sns, s3 = boto3.client("sqs"), boto3.client("sns"), boto3.client("s3")
         deploy_table()
@@ -80,7 +80,11 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             Endpoint="arn:aws:sqs:us-east-1:123456789012:inbox",
             Attributes={"RawMessageDelivery": "true"},
         )
-        for name, value in {
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "notifier")
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IoTPipeline")
+        (tmp_path / "rules.yaml").write_bytes(RULES)
+        monkeypatch.chdir(tmp_path)
+        environ = {
             "STAGE": "dev",
             "GROUP_TABLE": "groups",
             "TRANSITIONS_QUEUE_URL": transitions,
@@ -89,14 +93,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             "CONFIG_BUCKET": "rules-bucket",
             "RULES_KEY": "rules.yaml",
             "REGISTRY_KEY": "registry/devices.csv",
-            "POWERTOOLS_SERVICE_NAME": "notifier",
-            "POWERTOOLS_METRICS_NAMESPACE": "IoTPipeline",
-        }.items():
-            monkeypatch.setenv(name, value)
-        (tmp_path / "rules.yaml").write_bytes(RULES)
-        monkeypatch.chdir(tmp_path)
-        yield Deployed(importlib.import_module("lambdas.notifier.handler"), inbox, transitions)
-        del sys.modules["lambdas.notifier.handler"]
+        }
+        yield Deployed(bootstrap(NotifierFunction, Settings, environ=environ), inbox, transitions)
 
 
 def batch(*transitions: Transition) -> str:
