@@ -6,10 +6,10 @@ import datetime as dt
 
 import numpy as np
 
-from simulator.faults.effects import microseconds
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.lines import Encoder, Lines
 from simulator.models.devices import Indoor
+from simulator.models.epoch import microseconds
 from simulator.models.sites import Site
 from simulator.scenario.scenario import Group, Scenario
 

@@ -24,104 +24,110 @@ from simulator.sinks.destination import Destination
 from simulator.sinks.raw_zone import RawZone
 from simulator.sinks.schemes import parse_sink
 
-_FILES, _MAPPING = "The files", "What the columns are"
+_FILES_PANEL, _MAPPING_PANEL = "The files", "What the columns are"
 
-
-def _assignment(text: str) -> tuple[str, str]:
-    field, equals, value = text.partition("=")
-    field, value = field.strip().lower(), value.strip()
-    if field not in TARGETS or not equals or not value:
-        raise ValueError(
-            f"--map {text}: that maps nothing; write FIELD=COLUMN or FIELD=SQL, FIELD being one of {', '.join(TARGETS)}"
-        )
-    return field, value
+_Files = Annotated[
+    list[str],
+    typer.Argument(help="CSV, Parquet or JSON (a list, or one object a line), .gz too; patterns in quotes."),
+]
+_Mapping = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=COLUMN",
+        help=f"Where a field comes from: a column, or SQL over the columns. Fields: {', '.join(TARGETS)}. "
+        "Several times; what is left out is guessed by the columns' names.",
+        rich_help_panel=_MAPPING_PANEL,
+    ),
+]
+_Timezone = Annotated[
+    str, typer.Option(help="Of times that do not say it, such as Europe/Berlin.", rich_help_panel=_MAPPING_PANEL)
+]
+_TimeFormat = Annotated[
+    str,
+    typer.Option(
+        help="Of times that are neither ISO 8601 nor Unix time, such as '%d/%m/%Y %H:%M'.",
+        rich_help_panel=_MAPPING_PANEL,
+    ),
+]
+_Nothing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--null",
+        metavar="TEXT",
+        help="Means that nothing was measured, as NA does: -200.",
+        rich_help_panel=_MAPPING_PANEL,
+    ),
+]
+_Where = Annotated[
+    str, typer.Option(metavar="SQL", help="Take only the rows for which this is true.", rich_help_panel=_MAPPING_PANEL)
+]
+_DevicesPerGateway = Annotated[
+    int | None,
+    typer.Option(min=1, help="Without a gateway in the data: one a site by default.", rich_help_panel=_MAPPING_PANEL),
+]
+_DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Show what would be sent, and what is wrong; send nothing.", rich_help_panel=OUTPUT_PANEL
+    ),
+]
+_FileFormat = Annotated[
+    Format | None, typer.Option("--format", help="By the names by default.", rich_help_panel=_FILES_PANEL)
+]
+_Columns = Annotated[
+    str,
+    typer.Option(metavar="NAMES", help="csv: the columns of a file without a header.", rich_help_panel=_FILES_PANEL),
+]
+_Delimiter = Annotated[
+    str,
+    typer.Option(
+        help=f"csv: what is between the values; found out by default. {WHITESPACE}: any number of blanks.",
+        rich_help_panel=_FILES_PANEL,
+    ),
+]
+_Encoding = Annotated[str, typer.Option(help="csv: utf-8, latin-1 or utf-16.", rich_help_panel=_FILES_PANEL)]
+_Start = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        parser=sending.moment,
+        metavar="TIME",
+        help="The time of the first reading; so that the last one is now, by default.",
+        rich_help_panel=TIME_PANEL,
+    ),
+]
+_NoShift = Annotated[
+    bool, typer.Option("--no-shift", help="Keep the times that the data has.", rich_help_panel=TIME_PANEL)
+]
+_Speed = Annotated[float, typer.Option(min=0.001, help="The data's seconds a second.", rich_help_panel=TIME_PANEL)]
+_Manifest = Annotated[
+    Path | None,
+    typer.Option(dir_okay=False, help="Write here, as JSON, what was sent.", rich_help_panel=OUTPUT_PANEL),
+]
 
 
 def replay(
     context: typer.Context,
-    files: Annotated[
-        list[str],
-        typer.Argument(help="CSV, Parquet or JSON (a list, or one object a line), .gz too; patterns in quotes."),
-    ],
+    files: _Files,
     *,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=COLUMN",
-            help=f"Where a field comes from: a column, or SQL over the columns. Fields: {', '.join(TARGETS)}. "
-            "Several times; what is left out is guessed by the columns' names.",
-            rich_help_panel=_MAPPING,
-        ),
-    ] = None,
-    timezone: Annotated[
-        str, typer.Option(help="Of times that do not say it, such as Europe/Berlin.", rich_help_panel=_MAPPING)
-    ] = "UTC",
-    time_format: Annotated[
-        str,
-        typer.Option(
-            help="Of times that are neither ISO 8601 nor Unix time, such as '%d/%m/%Y %H:%M'.",
-            rich_help_panel=_MAPPING,
-        ),
-    ] = "",
-    nothing: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--null",
-            metavar="TEXT",
-            help="Means that nothing was measured, as NA does: -200.",
-            rich_help_panel=_MAPPING,
-        ),
-    ] = None,
-    where: Annotated[
-        str, typer.Option(metavar="SQL", help="Take only the rows for which this is true.", rich_help_panel=_MAPPING)
-    ] = "",
-    devices_per_gateway: Annotated[
-        int | None,
-        typer.Option(min=1, help="Without a gateway in the data: one a site by default.", rich_help_panel=_MAPPING),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Show what would be sent, and what is wrong; send nothing.", rich_help_panel=OUTPUT_PANEL
-        ),
-    ] = False,
-    file_format: Annotated[
-        Format | None, typer.Option("--format", help="By the names by default.", rich_help_panel=_FILES)
-    ] = None,
-    columns: Annotated[
-        str, typer.Option(metavar="NAMES", help="csv: the columns of a file without a header.", rich_help_panel=_FILES)
-    ] = "",
-    delimiter: Annotated[
-        str,
-        typer.Option(
-            help=f"csv: what is between the values; found out by default. {WHITESPACE}: any number of blanks.",
-            rich_help_panel=_FILES,
-        ),
-    ] = "",
-    encoding: Annotated[str, typer.Option(help="csv: utf-8, latin-1 or utf-16.", rich_help_panel=_FILES)] = "utf-8",
-    start: Annotated[
-        dt.datetime | None,
-        typer.Option(
-            parser=sending.moment,
-            metavar="TIME",
-            help="The time of the first reading; so that the last one is now, by default.",
-            rich_help_panel=TIME_PANEL,
-        ),
-    ] = None,
-    no_shift: Annotated[
-        bool, typer.Option("--no-shift", help="Keep the times that the data has.", rich_help_panel=TIME_PANEL)
-    ] = False,
-    speed: Annotated[
-        float, typer.Option(min=0.001, help="The data's seconds a second.", rich_help_panel=TIME_PANEL)
-    ] = 1.0,
+    mapping: _Mapping = None,
+    timezone: _Timezone = "UTC",
+    time_format: _TimeFormat = "",
+    nothing: _Nothing = None,
+    where: _Where = "",
+    devices_per_gateway: _DevicesPerGateway = None,
+    dry_run: _DryRun = False,
+    file_format: _FileFormat = None,
+    columns: _Columns = "",
+    delimiter: _Delimiter = "",
+    encoding: _Encoding = "utf-8",
+    start: _Start = None,
+    no_shift: _NoShift = False,
+    speed: _Speed = 1.0,
     no_pace: sending.NoPace = False,
     sink: sending.SinkUrl = "stdout",
     batch: sending.Batch = simulation.DEFAULT_BATCH,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Write here, as JSON, what was sent.", rich_help_panel=OUTPUT_PANEL),
-    ] = None,
+    manifest: _Manifest = None,
     registry: sending.RegistryFile = None,
 ) -> None:
     """Replay a data set as if its devices reported now.
@@ -183,6 +189,16 @@ def replay(
 
 def _names(columns: str) -> tuple[str, ...]:
     return tuple(columns.replace(",", " ").split())
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    field, equals, value = text.partition("=")
+    field, value = field.strip().lower(), value.strip()
+    if field not in TARGETS or not equals or not value:
+        raise ValueError(
+            f"--map {text}: that maps nothing; write FIELD=COLUMN or FIELD=SQL, FIELD being one of {', '.join(TARGETS)}"
+        )
+    return field, value
 
 
 def _fields(mapping: list[str]) -> dict[str, str]:

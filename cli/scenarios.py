@@ -12,9 +12,10 @@ from rich.table import Table
 from cli.options import Json
 from cli.rendering import console
 from pipeline.errors import PipelineError
-from simulator.faults import effects
-from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.faults.plan import ground_truth, plan_faults
+from simulator.fleet.fleet import Fleet
 from simulator.fleet.registry import registry_csv
+from simulator.models.epoch import MICROSECONDS
 from simulator.scenario.scenario import NAMES, Scenario, ScenarioError, load, text_of
 from simulator.scenario.schema import schema
 
@@ -100,7 +101,7 @@ def with_errors(name: str) -> Scenario:
 
 def _injected(scenario: Scenario, fleet: Fleet) -> int:
     end = round(scenario.duration * MICROSECONDS)
-    return len(effects.injected_faults(fleet, effects.plan(fleet, 0, end)))
+    return len(ground_truth(fleet, plan_faults(fleet, 0, end)))
 
 
 def _facts(scenario: Scenario) -> dict[str, object]:

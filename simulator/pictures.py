@@ -15,8 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simulator.faults import effects
-from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.faults.plan import kind_of, plan_faults
+from simulator.fleet.fleet import Fleet
 from simulator.models.devices import BUILT_IN, Battery, Model
+from simulator.models.epoch import MICROSECONDS, microseconds
 from simulator.models.randomness import Floats, Places
 from simulator.models.sites import Site, Weather
 from simulator.scenario.faults import BatteryDying, Drift, Fault, Flapping, Noise, Silence, Spike, Step, Stuck
@@ -121,7 +123,7 @@ def _shared(shared: float) -> Panel:
 
 def _fault(fault: Fault, model: str = "indoor", metric: str = "temperature") -> Panel:
     return Panel(
-        effects.kind_of(fault),
+        kind_of(fault),
         6,
         {"": msgspec.structs.replace(_scenario(BUILT_IN[model], faults=(fault,)), interval="30s")},
         metric,
@@ -221,14 +223,14 @@ def _draw(axis: Axes, panel: Panel) -> None:
 
 def _course(scenario: Scenario, device: int, hours: float, metric: str) -> tuple[Floats, Floats]:
     fleet = Fleet(scenario)
-    since = effects.microseconds(_START)
+    since = microseconds(_START)
     until = since + round(hours * 3600 * MICROSECONDS)
     # A long time in steps that still show a day's course.
     step = max(int(fleet.interval[device]), (until - since) // 4_000)
     taken: Places = np.arange(since, until, step)
     place = np.full(len(taken), device)
     measured = fleet.measure(place, taken)._asdict()
-    injected = effects.plan(fleet, since, until)
+    injected = plan_faults(fleet, since, until)
     effects.spoil_values(injected, place, taken // step, taken, measured)
     silent = np.zeros(len(taken), np.bool_)
     for planned in injected:

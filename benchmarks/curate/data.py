@@ -21,9 +21,9 @@ import numpy as np
 
 from benchmarks.curate.dataset import REGISTRY_KEY, Contents, seal
 from benchmarks.plants import encoder, plants, taken
-from simulator.faults.effects import moment
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.lines import Lines
+from simulator.models.epoch import moment
 
 _START = dt.datetime(2026, 11, 23, 9, 40, tzinfo=dt.UTC)
 _ROUND = dt.timedelta(seconds=30)  # between two readings of a device

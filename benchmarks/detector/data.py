@@ -18,9 +18,8 @@ import numpy as np
 
 from benchmarks.detector.shape import READINGS_A_RECORD, Shape, shape
 from benchmarks.plants import DEVICES_A_GATEWAY, encoder, plants, taken
-from simulator.faults.effects import microseconds
-from simulator.fleet.fleet import MICROSECONDS
 from simulator.fleet.lines import Lines
+from simulator.models.epoch import MICROSECONDS, microseconds
 from simulator.models.randomness import Places
 from telemetry.reading.model import STATUSES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 
-from simulator.faults.effects import moment
+from simulator.models.epoch import moment
 from simulator.replay.columns import TARGETS
 from simulator.replay.dataset import DEFAULT_SITE, Dataset, counted, described
 from simulator.replay.send import ReplayPlan, first_lines

@@ -13,12 +13,11 @@ import numpy as np
 
 from simulator.models.climate import Climate
 from simulator.models.devices import Measured, Model, measure, offset
+from simulator.models.epoch import MICROSECONDS
 from simulator.models.randomness import Drift, Floats, Keys, Places, hashes, keys, normal, uniform
 from simulator.scenario.faults import matches
 from simulator.scenario.scenario import LARGEST_SEED, Scenario, ScenarioError
 from telemetry.text.durations import parse_seconds
-
-MICROSECONDS = 1_000_000
 
 #: Multiples of the golden ratio, modulo one, spread evenly however many they are.
 _GOLDEN = (1 + 5**0.5) / 2

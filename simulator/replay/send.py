@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from simulator.faults.effects import microseconds, moment
-from simulator.fleet.fleet import MICROSECONDS
 from simulator.fleet.lines import DUPLICATE, MALFORMED, as_lines, moments
+from simulator.models.epoch import MICROSECONDS, microseconds, moment
 from simulator.models.randomness import Places
 from simulator.replay.dataset import Dataset
 from simulator.run.batches import Rows, TrackedRecord, batched

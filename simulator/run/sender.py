@@ -11,9 +11,8 @@ from math import inf
 import msgspec
 import numpy as np
 
-from simulator.faults.effects import moment
-from simulator.fleet.fleet import MICROSECONDS
 from simulator.fleet.lines import DUPLICATE, LATE, MALFORMED, REORDERED
+from simulator.models.epoch import MICROSECONDS, moment
 from simulator.models.randomness import Places
 from simulator.run.batches import TrackedRecord
 from simulator.run.manifest import DeviceCounts, Manifest

@@ -8,10 +8,10 @@ from math import inf
 
 import msgspec
 
-from simulator.faults import effects
-from simulator.faults.effects import microseconds, moment
+from simulator.faults.plan import ground_truth, plan_faults
 from simulator.faults.truth import InjectedFault
-from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.fleet.fleet import Fleet
+from simulator.models.epoch import MICROSECONDS, microseconds, moment
 from simulator.run.manifest import Manifest
 from simulator.run.sender import Counts, Sender
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT, Traffic
@@ -174,7 +174,7 @@ class _Run:
         self.fleet = Fleet(planned.scenario)
         self.since = microseconds(planned.since)
         self.until = microseconds(planned.until or planned.since + _FOR_EVER)
-        self._faults = effects.plan(self.fleet, self.since, self.until)
+        self._faults = plan_faults(self.fleet, self.since, self.until)
         self.traffic = Traffic(
             self.fleet,
             self._faults,
@@ -188,4 +188,4 @@ class _Run:
 
     @property
     def injected_faults(self) -> list[InjectedFault]:
-        return effects.injected_faults(self.fleet, self._faults)
+        return ground_truth(self.fleet, self._faults)

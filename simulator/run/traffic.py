@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.faults import effects
-from simulator.faults.effects import PlannedFault
-from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.faults.plan import PlannedFault
+from simulator.fleet.fleet import Fleet
 from simulator.fleet.lines import DUPLICATE, MALFORMED, REORDERED, Encoder, Lines, joined
 from simulator.models.devices import Measured, verdicts
+from simulator.models.epoch import MICROSECONDS
 from simulator.models.randomness import Places, keys, uniform
 from simulator.run.batches import Rows, TrackedRecord, batched
 

@@ -1,6 +1,6 @@
 """What can go wrong, as a scenario says it: each kind of fault with its parameters.
 
-What they do to readings is in ``simulator.faults.effects``.
+``simulator.faults`` has what they do to readings.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from simulator.sinks.destination import Destination, Part, SinkUrl
-from simulator.sinks.mqtt_topic import is_valid_topic
+from simulator.sinks.mqtt_messages import is_valid_topic
 from simulator.sinks.sink import Sink
 
 _PORT, _PLAIN_PORT = 8883, 1883

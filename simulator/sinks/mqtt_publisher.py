@@ -7,7 +7,6 @@ import queue
 import random
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import NamedTuple
@@ -16,14 +15,13 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from simulator.sinks.mqtt_topic import MAX_TOPIC_BYTES, is_valid_topic
+from simulator.sinks.mqtt_messages import Message, Work, cut, problem
 from simulator.sinks.record import Record
-from simulator.sinks.retry import MAX_ATTEMPTS, backoff, batches
+from simulator.sinks.retry import MAX_ATTEMPTS, backoff
 from simulator.sinks.sink import Delivery, SinkError
 
-# AWS IoT Core's limits: https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits
-MAX_MESSAGE_BYTES = 128 * 1024
-#: Messages published and not yet acknowledged.
+#: Messages published and not yet acknowledged, at most:
+#: https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits
 MAX_IN_FLIGHT = 100
 
 #: How long a broker has to accept a connection: seconds.
@@ -64,13 +62,6 @@ class Acknowledged(NamedTuple):
 
 class RefusedError(SinkError):
     """The broker is there but does not accept the connection."""
-
-
-class _Message(NamedTuple):
-    record: int
-    topic: str
-    payload: bytes
-    attempt: int = 1
 
 
 class MqttSink:
@@ -134,13 +125,13 @@ class MqttSink:
 
     def send(self, records: Sequence[Record], /) -> Delivery:
         """Publish the records and wait until every message is acknowledged."""
-        work = _Work()
+        work = Work()
         for number, record in enumerate(records):
             topic = f"{self._prefix}/{record.gateway}"
-            if problem := _problem(topic, record):
-                work.refuse(number, problem)
+            if reason := problem(topic, record):
+                work.refuse(number, reason)
             else:
-                work.add([_Message(number, topic, payload) for payload in _cut(record.payload)])
+                work.add([Message(number, topic, payload) for payload in cut(record.payload)])
         self._catch_up()
         patience = _Patience(self._clock)
         while work:
@@ -155,7 +146,7 @@ class MqttSink:
                 self._cut_off()
         return Delivery(work.retried, tuple(records[number] for number in sorted(work.refused)), work.reason)
 
-    def _take(self, event: Connected | Lost | Acknowledged | None, work: _Work, patience: _Patience) -> None:
+    def _take(self, event: Connected | Lost | Acknowledged | None, work: Work, patience: _Patience) -> None:
         if isinstance(event, Acknowledged):
             patience.acknowledged()
             self._take_acknowledged(event, work)
@@ -169,12 +160,12 @@ class MqttSink:
             if not event.refusal:
                 work.retried += len(work.in_flight)  # Paho publishes them again by itself
 
-    def _publish(self, work: _Work) -> None:
+    def _publish(self, work: Work) -> None:
         while len(work.in_flight) < self._most_in_flight and (message := work.take()):
             info = self._client.publish(message.topic, message.payload, qos=1)
             work.in_flight[info.mid] = message
 
-    def _take_acknowledged(self, event: Acknowledged, work: _Work) -> None:
+    def _take_acknowledged(self, event: Acknowledged, work: Work) -> None:
         message = work.in_flight.pop(event.message, None)
         if message is None:
             return  # of a call before, which gave it up
@@ -274,76 +265,3 @@ class _Patience:
             return False
         self._since = self._clock()
         return True
-
-
-class _Work:
-    """What one call has to do: the messages that wait, each topic's in a queue, and those in flight."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, deque[_Message]] = {}
-        #: Topics whose next message may go out, in turns.
-        self._free: deque[str] = deque()
-        self.in_flight: dict[int, _Message] = {}
-        self.refused: set[int] = set()
-        self.reason = ""
-        self.retried = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    def add(self, messages: list[_Message]) -> None:
-        for message in messages:
-            if message.topic not in self._waiting:
-                self._waiting[message.topic] = deque()
-                self._free.append(message.topic)
-            self._waiting[message.topic].append(message)
-
-    def take(self) -> _Message | None:
-        """The next message to publish; it stays at the head of its queue until it is done."""
-        return self._waiting[self._free.popleft()][0] if self._free else None
-
-    def done(self, message: _Message) -> None:
-        """Let the topic's next message go out, but none of a record that is refused."""
-        messages = self._waiting[message.topic]
-        messages.popleft()
-        while messages and messages[0].record in self.refused:
-            messages.popleft()
-        if messages:
-            self._free.append(message.topic)
-        else:
-            del self._waiting[message.topic]
-
-    def again(self, message: _Message) -> None:
-        self._waiting[message.topic][0] = message._replace(attempt=message.attempt + 1)
-        self._free.append(message.topic)
-        self.retried += 1
-
-    def refuse(self, record: int, reason: str) -> None:
-        self.refused.add(record)
-        self.reason = reason
-
-    def unfinished(self) -> set[int]:
-        """The records with messages that are not acknowledged."""
-        return {message.record for messages in self._waiting.values() for message in messages}
-
-
-def _problem(topic: str, record: Record) -> str:
-    """Why a record cannot be published, empty if it can."""
-    if not is_valid_topic(topic):
-        return f"{topic!r} is not a valid MQTT topic of at most {MAX_TOPIC_BYTES} bytes"
-    if len(record.payload) > MAX_MESSAGE_BYTES and max(map(len, _lines(record.payload))) > MAX_MESSAGE_BYTES:
-        return f"a line is longer than an MQTT message may be, {MAX_MESSAGE_BYTES:,} bytes"
-    return ""
-
-
-def _cut(payload: bytes) -> list[bytes]:
-    """Return the payload in messages as large as they may be, each of whole lines."""
-    if len(payload) <= MAX_MESSAGE_BYTES:
-        return [payload]
-    return [b"".join(lines) for lines in batches(_lines(payload), len, most_bytes=MAX_MESSAGE_BYTES)]
-
-
-def _lines(payload: bytes) -> list[bytes]:
-    """Lines with their ends; bytes.splitlines would split at carriage returns too."""
-    *ended, rest = payload.split(b"\n")
-    return [line + b"\n" for line in ended] + ([rest] if rest else [])

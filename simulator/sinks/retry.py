@@ -13,12 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from simulator.sinks.record import Record
 from simulator.sinks.sink import Delivery, SinkError
+from telemetry.text.batches import limited_batches
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 Client = TypeVar("Client", bound="BaseClient")
-Item = TypeVar("Item")
 
 #: How often a record is sent before it is given up, and the waits between: some 8 s in all, on average.
 MAX_ATTEMPTS = 10
@@ -94,7 +94,7 @@ class RetryingSink(abc.ABC, Generic[Client]):
             turns[seen[record.gateway]].append(record)
             seen[record.gateway] += 1
         for turn in turns.values():
-            yield from batches(turn, self._size, most_bytes=self.limits.request_bytes, most=self.limits.entries)
+            yield from limited_batches(turn, self._size, most_bytes=self.limits.request_bytes, most=self.limits.entries)
 
     def _deliver(self, request: list[Record]) -> Delivery:
         retried = 0
@@ -145,20 +145,3 @@ def backoff(attempt: int, chance: Callable[[], float]) -> float:
     """
     longest: float = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**attempt)
     return chance() * longest
-
-
-def batches(
-    items: Iterable[Item], size: Callable[[Item], int], *, most_bytes: int, most: float = float("inf")
-) -> Iterator[list[Item]]:
-    """Cut items into lists of at most so many bytes and items; one that is larger by itself is alone."""
-    batch: list[Item] = []
-    total = 0
-    for item in items:
-        bytes_more = size(item)
-        if batch and (len(batch) == most or total + bytes_more > most_bytes):
-            yield batch
-            batch, total = [], 0
-        batch.append(item)
-        total += bytes_more
-    if batch:
-        yield batch

@@ -13,7 +13,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from local.emulator import free_port
 from simulator.sinks.mqtt_connection import open_mqtt
-from simulator.sinks.mqtt_publisher import MAX_MESSAGE_BYTES, MqttSink
+from simulator.sinks.mqtt_messages import MAX_MESSAGE_BYTES
+from simulator.sinks.mqtt_publisher import MqttSink
 from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
 from tests.integration.mqtt_broker import HOST, Certificates, MqttBroker

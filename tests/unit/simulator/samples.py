@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from simulator.faults import effects
-from simulator.faults.effects import PlannedFault, microseconds
-from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.faults.plan import PlannedFault, plan_faults
+from simulator.fleet.fleet import Fleet
+from simulator.models.epoch import MICROSECONDS, microseconds
 from simulator.models.sites import Site
 from simulator.run.batches import TrackedRecord
 from simulator.run.traffic import LONGEST_WAIT, Traffic
@@ -79,7 +79,7 @@ class Line(NamedTuple):
 
 def injected(made: Scenario, start: dt.datetime = START, length: float | None = None) -> list[PlannedFault]:
     since = microseconds(start)
-    return effects.plan(Fleet(made), since, since + round((length or made.duration) * MICROSECONDS))
+    return plan_faults(Fleet(made), since, since + round((length or made.duration) * MICROSECONDS))
 
 
 def traffic(

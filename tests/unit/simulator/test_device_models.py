@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.fleet.fleet import Fleet
 from simulator.models import devices, randomness
 from simulator.models.climate import Conditions, saturation
 from simulator.models.devices import BUILT_IN, Battery, Freezer, Greenhouse, Indoor, Measured, Model, Outdoor
+from simulator.models.epoch import MICROSECONDS
 from simulator.models.sites import Site, Weather
 from simulator.scenario.scenario import Group, Scenario, load
 from telemetry.reading.codec import decode_batch, encode_batch

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.faults.effects import microseconds
-from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.fleet.fleet import Fleet
+from simulator.models.epoch import MICROSECONDS, microseconds
 from simulator.models.sites import Site
 from simulator.scenario.scenario import LARGEST_SEED, Group, Scenario, ScenarioError
 from tests.unit.simulator.samples import SITES, START, scenario, scenarios

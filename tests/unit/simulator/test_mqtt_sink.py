@@ -18,7 +18,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from simulator.sinks import mqtt_connection, mqtt_publisher
 from simulator.sinks.mqtt_connection import open_mqtt
-from simulator.sinks.mqtt_publisher import MAX_IN_FLIGHT, MAX_MESSAGE_BYTES, MqttSink
+from simulator.sinks.mqtt_messages import MAX_MESSAGE_BYTES, cut
+from simulator.sinks.mqtt_publisher import MAX_IN_FLIGHT, MqttSink
 from simulator.sinks.record import Record
 from simulator.sinks.retry import MAX_ATTEMPTS
 from simulator.sinks.schemes import parse_sink
@@ -193,7 +194,7 @@ def test_should_cut_a_large_record_at_line_ends() -> None:
 @given(st.lists(st.integers(0, MAX_MESSAGE_BYTES - 1), max_size=8), st.booleans())
 def test_should_lose_no_byte_in_cutting(lengths: list[int], ended: bool) -> None:
     payload = b"\n".join(b"x" * length for length in lengths) + (b"\n" if ended else b"")
-    pieces = list(mqtt_publisher._cut(payload))
+    pieces = list(cut(payload))
     assert b"".join(pieces) == payload
     assert all(len(piece) <= MAX_MESSAGE_BYTES for piece in pieces)
     assert all(piece.endswith(b"\n") for piece in pieces[:-1])

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.faults.effects import moment
+from simulator.models.epoch import moment
 from simulator.replay import send as replaying
 from simulator.replay.columns import Wanted
 from simulator.replay.dataset import Finding, open_dataset

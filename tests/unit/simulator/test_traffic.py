@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from simulator.faults.effects import microseconds
-from simulator.fleet.fleet import MICROSECONDS, Fleet
+from simulator.fleet.fleet import Fleet
 from simulator.fleet.lines import DAMAGES, DUPLICATE, LATE, MALFORMED, REORDERED
+from simulator.models.epoch import MICROSECONDS, microseconds
 from simulator.run.batches import TrackedRecord
 from simulator.run.traffic import LONGEST_WAIT, UNPACED_WAIT
 from simulator.scenario import faults
