@@ -13,8 +13,9 @@ from rich.console import Console
 
 from cli import target
 from cli.rendering import console as show
-from pipeline import athena, named_queries, tables_page
+from pipeline import athena, named_queries
 from pipeline.errors import PipelineError
+from telemetry.tables.lake import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,8 +154,8 @@ def _write_columns(output: _Output) -> None:
 
     rows = pd.DataFrame(
         [
-            (table.name, column.name, column.type, tables_page.unit_of(column), column.comment)
-            for table in tables_page.TABLES
+            (table.name, column.name, column.type, column.unit, column.comment)
+            for table in TABLES
             for column in (*table.columns, *table.partition_keys)
         ],
         columns=["table", "column", "type", "unit", "meaning"],
@@ -163,8 +164,5 @@ def _write_columns(output: _Output) -> None:
     _write(
         rows,
         output,
-        [
-            (f"{table.name}: {table.comment}", by_table.get_group(table.name).drop(columns="table"))
-            for table in tables_page.TABLES
-        ],
+        [(f"{table.name}: {table.comment}", by_table.get_group(table.name).drop(columns="table")) for table in TABLES],
     )

@@ -10,7 +10,7 @@ import msgspec
 from evaluation.raw_lines import DEVICE_ID, NOT_READABLE
 from pipeline.athena import query
 from pipeline.rows import structs
-from telemetry.tables.lake import QUARANTINE, READINGS
+from telemetry.tables.curated import QUARANTINE, READINGS
 
 if TYPE_CHECKING:
     import boto3

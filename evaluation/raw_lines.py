@@ -21,7 +21,7 @@ from pipeline.errors import PipelineError
 from simulator.run.manifest import Manifest
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
-from telemetry.tables.lake import RAW
+from telemetry.tables.raw import RAW
 
 if TYPE_CHECKING:
     import boto3

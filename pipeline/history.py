@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from pipeline.errors import PipelineError
 from telemetry.reading.fields import METRICS
-from telemetry.tables.lake import READINGS
+from telemetry.tables.curated import READINGS
 
 if TYPE_CHECKING:
     import boto3

@@ -22,8 +22,6 @@ ARRIVAL_PARTITION = "dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
 RAW_PREFIX = "raw/"
 RAW_ERRORS_PREFIX = "raw-errors/"
 ALERTS_PREFIX = "alerts/"
-#: What simulations injected.
-GROUND_TRUTH_PREFIX = "ground_truth/"
 ALERTS_ERRORS_PREFIX = "alerts-errors/"
 
 #: The lake's other folders are its tables'. Here the curation job keeps which raw objects hold readings of which hours,

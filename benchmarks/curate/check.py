@@ -13,7 +13,7 @@ import duckdb
 
 from benchmarks.curate.contenders import FLOOR
 from benchmarks.curate.dataset import contents
-from telemetry.tables.lake import QUARANTINE, READINGS
+from telemetry.tables.curated import QUARANTINE, READINGS
 
 
 class WrongOutputError(Exception):

@@ -10,7 +10,7 @@ import duckdb
 from benchmarks.curate.contenders import Contender
 from benchmarks.curate.dataset import raw_objects
 from benchmarks.curate.without_pandas import hide_pandas
-from telemetry.tables.lake import READINGS
+from telemetry.tables.curated import READINGS
 
 _COLUMNS = {
     "device_id": "VARCHAR",

@@ -1,4 +1,4 @@
-"""The lake's tables in the Glue catalog, derived from ``telemetry.tables.lake``."""
+"""The lake's tables in the Glue catalog, derived from the list of them in ``telemetry.tables.lake``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from pipeline.names import ALERTS_PREFIX, GROUND_TRUTH_PREFIX, RAW_PREFIX
-from telemetry.tables.alerts import ALERTS
-from telemetry.tables.ground_truth import GROUND_TRUTH
-from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
+from telemetry.tables.lake import TABLES
+from telemetry.tables.raw import RAW
+from telemetry.tables.table import Column, Table
 
 _TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
@@ -55,27 +54,34 @@ class Catalog(Construct):
                 name=database_name, description="Readings of the fleet, raw and curated, and its alerts"
             ),
         )
-        self._delivered(RAW, raw_bucket.s3_url_for_object(RAW_PREFIX), f"NOW-{raw_retention_days}DAYS")
         first_day = f"NOW-{lake_retention_days}DAYS" if lake_retention_days else _FIRST_ALERTS
-        self._delivered(ALERTS, lake_bucket.s3_url_for_object(ALERTS_PREFIX), first_day)
-        self._delivered(GROUND_TRUTH, lake_bucket.s3_url_for_object(GROUND_TRUTH_PREFIX), first_day)
-        for table in (*CURATED, DEVICES):
-            self._table(
-                table,
-                glue.CfnTable.StorageDescriptorProperty(
-                    columns=_columns(table.columns),
-                    location=lake_bucket.s3_url_for_object(f"{table.name}/"),
-                    input_format=_PARQUET_INPUT,
-                    output_format=_PARQUET_OUTPUT,
-                    serde_info=glue.CfnTable.SerdeInfoProperty(
-                        serialization_library=_PARQUET_SERDE, parameters={"serialization.format": "1"}
-                    ),
-                ),
-                {"classification": "parquet", "parquet.compression": "ZSTD"},
-            )
+        for table in TABLES:
+            if table is RAW:
+                self._delivered(table, raw_bucket, f"NOW-{raw_retention_days}DAYS")
+            elif table.kind == "delivered":
+                self._delivered(table, lake_bucket, first_day)
+            else:
+                self._curated(table, lake_bucket)
 
-    def _delivered(self, table: Table, location: str, first_day: str) -> None:
-        """A table over the JSON lines that Firehose writes to ``location``, from ``first_day`` until now."""
+    def _curated(self, table: Table, bucket: s3.IBucket) -> None:
+        """Declare a table over the Parquet files that the curation job writes."""
+        self._table(
+            table,
+            glue.CfnTable.StorageDescriptorProperty(
+                columns=_columns(table.columns),
+                location=_location(table, bucket),
+                input_format=_PARQUET_INPUT,
+                output_format=_PARQUET_OUTPUT,
+                serde_info=glue.CfnTable.SerdeInfoProperty(
+                    serialization_library=_PARQUET_SERDE, parameters={"serialization.format": "1"}
+                ),
+            ),
+            {"classification": "parquet", "parquet.compression": "ZSTD"},
+        )
+
+    def _delivered(self, table: Table, bucket: s3.IBucket, first_day: str) -> None:
+        """Declare a table over JSON lines by hour of arrival, from ``first_day`` until now."""
+        location = _location(table, bucket)
         self._table(
             table,
             glue.CfnTable.StorageDescriptorProperty(
@@ -123,6 +129,11 @@ class Catalog(Construct):
             ),
         )
         resource.add_resource_dependency(self.database)
+
+
+def _location(table: Table, bucket: s3.IBucket) -> str:
+    """Return the URL of the folder of a table, which has the table's name."""
+    return bucket.s3_url_for_object(f"{table.name}/")
 
 
 def _columns(columns: Iterable[Column]) -> list[glue.CfnTable.ColumnProperty]:

@@ -15,7 +15,7 @@ from constructs import Construct
 from cdk.constructs.roles import ServiceRole, allow
 from glue_jobs.curate.metrics import NAMESPACE
 from pipeline.names import CURATION_PREFIX, DEVICES_KEY, RAW_PREFIX, REGISTRY_KEY
-from telemetry.tables.lake import CURATED
+from telemetry.tables.curated import CURATED
 
 #: Where Glue itself puts a Spark job's metrics, with the job's role.
 _SPARK_NAMESPACE = "Glue"

@@ -12,12 +12,11 @@ from aws_cdk import aws_s3 as s3
 from cdk.settings import Settings
 from pipeline.names import (
     ALERTS_ERRORS_PREFIX,
-    ALERTS_PREFIX,
     CURATION_INDEX_PREFIX,
-    GROUND_TRUTH_PREFIX,
     RAW_PREFIX,
 )
-from telemetry.tables.lake import CURATED
+from telemetry.tables.lake import TABLES
+from telemetry.tables.raw import RAW
 
 #: Hardly anybody reads raw objects once they are curated, and a reprocessing that does finds them at once, for a fee.
 _RAW_ARCHIVE = s3.StorageClass.GLACIER_INSTANT_RETRIEVAL
@@ -26,6 +25,9 @@ _RAW_ARCHIVE = s3.StorageClass.GLACIER_INSTANT_RETRIEVAL
 #: more than it saved, and so does a partition that is written anew. This one moves each object by whether it is read,
 #: for a fee a thousand objects: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html
 _CURATED_ARCHIVE = s3.StorageClass.INTELLIGENT_TIERING
+
+#: The folders of the lake bucket in which others than the curation put objects.
+_DELIVERED = tuple(f"{table.name}/" for table in TABLES if table.kind == "delivered" and table is not RAW)
 
 
 def raw_lifecycle(settings: Settings) -> list[s3.LifecycleRule]:
@@ -42,14 +44,10 @@ def lake_lifecycle(settings: Settings) -> list[s3.LifecycleRule]:
     return [
         *(
             s3.LifecycleRule(prefix=f"{table.name}/", expiration=end, transitions=archived)
-            for table in CURATED
-            if end or archived
+            for table in TABLES
+            if table.kind == "curated" and (end or archived)
         ),
-        *(
-            s3.LifecycleRule(prefix=prefix, expiration=end)
-            for prefix in (ALERTS_PREFIX, ALERTS_ERRORS_PREFIX, GROUND_TRUTH_PREFIX)
-            if end
-        ),
+        *(s3.LifecycleRule(prefix=prefix, expiration=end) for prefix in (*_DELIVERED, ALERTS_ERRORS_PREFIX) if end),
         # A day longer than the raw objects it is about: without it, late readings would replace those it forgot.
         s3.LifecycleRule(prefix=CURATION_INDEX_PREFIX, expiration=Duration.days(settings.raw_retention_days + 1)),
     ]

@@ -18,7 +18,7 @@ from glue_jobs.curate.zones.curated import CuratedZone
 from glue_jobs.curate.zones.index import Index, ObjectHour
 from glue_jobs.curate.zones.ledger import Ledger
 from glue_jobs.curate.zones.raw import RawObject, arrivals_of
-from telemetry.tables.lake import CURATED, QUARANTINE, READINGS
+from telemetry.tables.curated import CURATED, QUARANTINE, READINGS
 
 logger = logging.getLogger(__name__)
 

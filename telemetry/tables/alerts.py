@@ -1,13 +1,10 @@
-"""The lake's table of alert transitions, derived from :class:`~telemetry.alerting.transitions.Transition`.
-
-Apart from ``telemetry.tables.lake``: the curation job imports that one, and runs without what rules are parsed with.
-"""
+"""The lake's table of alert transitions, derived from :class:`~telemetry.alerting.transitions.Transition`."""
 
 from __future__ import annotations
 
 from telemetry.alerting.transitions import Transition
 from telemetry.reading.fields import fields_of
-from telemetry.tables.lake import ATHENA_TYPES, Column, Table, as_json, by_hour
+from telemetry.tables.table import Table, as_json, by_hour, column_of
 
 _MEANINGS = {
     "alert_id": "The alert: one time that a rule held for a device; empty for a hold on a device without an alert",
@@ -35,9 +32,17 @@ _MEANINGS = {
     "why": "The operator's reason",
 }
 
+_UNITS = {"value": "the metric's", "threshold": "the metric's"}
+
 ALERTS = Table(
-    "alerts",
-    "Every change of every alert as JSON lines, by arrival time; one that was sent twice is there twice",
-    tuple(as_json(Column(f.name, ATHENA_TYPES[f.kind], _MEANINGS[f.name])) for f in fields_of(Transition)),
-    by_hour("arrival"),
+    name="alerts",
+    comment="Every change of every alert as JSON lines, by arrival time; one that was sent twice is there twice",
+    kind="delivered",
+    columns=tuple(as_json(column_of(f, _MEANINGS[f.name], _UNITS.get(f.name, ""))) for f in fields_of(Transition)),
+    partition_keys=by_hour("arrival"),
+    example="""\
+SELECT DISTINCT alert_id, sequence, change, rule, device, changed_at
+FROM alerts
+WHERE dt = '2026-11-23' AND severity = 'critical'
+ORDER BY changed_at""",
 )

@@ -7,7 +7,7 @@ import datetime as dt
 import msgspec
 
 from telemetry.reading.fields import fields_of
-from telemetry.tables.lake import ATHENA_TYPES, Column, Table, as_json, by_hour
+from telemetry.tables.table import Table, as_json, by_hour, column_of
 
 
 class GroundTruthRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +45,15 @@ _MEANINGS = {
 }
 
 GROUND_TRUTH = Table(
-    "ground_truth",
-    "What simulations injected, as JSON lines, by the hour when it was put there; for real devices there is none",
-    tuple(as_json(Column(f.name, ATHENA_TYPES[f.kind], _MEANINGS[f.name])) for f in fields_of(GroundTruthRow)),
-    by_hour("arrival"),
+    name="ground_truth",
+    comment="What simulations injected, as JSON lines, by the hour when it was put there; "
+    "for real devices there is none",
+    kind="delivered",
+    columns=tuple(as_json(column_of(f, _MEANINGS[f.name])) for f in fields_of(GroundTruthRow)),
+    partition_keys=by_hour("arrival"),
+    example="""\
+SELECT kind, count(*) AS faults, min(since) AS first
+FROM ground_truth
+WHERE dt = '2026-11-23' AND scenario = 'cold-chain-break'
+GROUP BY kind""",
 )

@@ -1,6 +1,6 @@
 """The lake's tables in DuckDB: empty, or with a few rows to which every named query has an answer.
 
-The columns and their types are those of ``telemetry.tables.lake`` and ``telemetry.tables.alerts``; a row needs only the
+The columns and their types are those of ``telemetry.tables``; a row needs only the
 values that matter to a test, the others are made up by the column's type.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 import duckdb
 import sqlglot
 
-from pipeline.tables_page import TABLES
-from telemetry.tables.lake import Column, Table
+from telemetry.tables.lake import TABLES
+from telemetry.tables.table import Column, Table
 
 Row = Mapping[str, Any]
 

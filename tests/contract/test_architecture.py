@@ -14,8 +14,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from pipeline.names import Service, StackPart
-from pipeline.tables_page import TABLES
-from telemetry.tables.lake import Table
+from telemetry.tables.lake import TABLES
 from tests.infra.conftest import app_for, templates_for
 from tests.infra.permissions import Permissions, listed
 
@@ -146,13 +145,13 @@ def test_should_say_what_each_package_is() -> None:
     assert {row[0].strip("`") for row in rows("Packages", "package")} == set(contracts["root_packages"])
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_should_draw(table: Table) -> None:
-    (entity,) = re.findall(rf"^    {table.name} \{{\n(.*?)^    \}}", section("The tables"), re.MULTILINE | re.DOTALL)
-    columns = {(column.type, column.name) for column in table.columns}
+def test_should_draw_tables_that_there_are_with_columns_that_they_have() -> None:
+    columns = {table.name: {(column.type, column.name) for column in table.columns} for table in TABLES}
+    entities = re.findall(r"^    (\w+) \{\n(.*?)^    \}", section("The tables"), re.MULTILINE | re.DOTALL)
 
-    assert set(re.findall(r"^ +(\w+) (\w+)$", entity, re.MULTILINE)) <= columns
-    assert f"`{table.name}`" in " ".join(row[1] for row in rows("The tables", "partitions"))
+    assert entities
+    for name, entity in entities:
+        assert set(re.findall(r"^ +(\w+) (\w+)$", entity, re.MULTILINE)) <= columns[name]
 
 
 def test_should_lead_to_every_runbook() -> None:

@@ -14,8 +14,8 @@ from sqlglot.optimizer.qualify import qualify
 
 from dashboards.grafana.queries import SQL
 from pipeline.names import Names
-from pipeline.tables_page import TABLES
-from telemetry.tables.lake import Table
+from telemetry.tables.lake import TABLES
+from telemetry.tables.table import Table
 from tests.contract import grafana, lake
 
 NOW = dt.datetime(2026, 11, 23, 12)

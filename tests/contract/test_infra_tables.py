@@ -1,4 +1,4 @@
-"""The Glue catalog has exactly the columns that ``telemetry.tables.lake`` says."""
+"""The Glue catalog has exactly the tables and columns that ``telemetry.tables`` declares."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from cdk.constructs.catalog import Catalog
 from telemetry.alerting.transitions import Transition
 from telemetry.reading.model import Reading
 from telemetry.tables.alerts import ALERTS
-from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
+from telemetry.tables.curated import CURATED, DEVICES
+from telemetry.tables.lake import TABLES
+from telemetry.tables.raw import RAW
+from telemetry.tables.table import Column, Table
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def _columns(columns: tuple[Column, ...]) -> list[dict[str, str]]:
     return [{"Name": column.name, "Type": column.type, "Comment": column.comment} for column in columns]
 
 
-@pytest.mark.parametrize("table", [RAW, ALERTS, *CURATED, DEVICES], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_should_declare_the_columns_of(table: Table, catalog: Template) -> None:
     tables = {
         found["Properties"]["TableInput"]["Name"]: found["Properties"]["TableInput"]

@@ -13,8 +13,8 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
 from pipeline.named_queries import NamedQuery, load
-from pipeline.tables_page import EXAMPLES, TABLES
-from telemetry.tables.lake import Table
+from telemetry.tables.lake import TABLES
+from telemetry.tables.table import Table
 from tests.contract import lake
 
 QUERIES = load()
@@ -162,8 +162,7 @@ def test_should_answer_the_same_wherever_the_laptop_stands(
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_should_give_an_example_of_each_table_that_runs(table: Table, empty: duckdb.DuckDBPyConnection) -> None:
-    sql = EXAMPLES[table.name]
-    statement = sqlglot.parse_one(sql, read="trino")
+    statement = sqlglot.parse_one(table.example, read="trino")
     assert {source.name for source in statement.find_all(exp.Table)} == {table.name}
     assert not table.partition_keys or any(column.name == "dt" for column in statement.find_all(exp.Column))
-    assert lake.rows_of(empty, lake.as_duckdb(sql)) == []
+    assert lake.rows_of(empty, lake.as_duckdb(table.example)) == []

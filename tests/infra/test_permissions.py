@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from telemetry.tables.lake import CURATED
+from telemetry.tables.curated import CURATED
 from tests.infra.conftest import app_for, resources, templates_for
 from tests.infra.permissions import ACCOUNT, REGION, Permissions
 

@@ -10,7 +10,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from pipeline.names import DEVICES_KEY
-from telemetry.tables.lake import CURATED
+from telemetry.tables.curated import CURATED
 from tests.infra.conftest import ROOT, app_for, only, resources, templates_for
 
 

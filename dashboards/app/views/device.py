@@ -11,8 +11,8 @@ from dashboards.app import charts, fetching, sql
 from dashboards.app.page import CURATE, ago, clock, plain, shown, stop, today
 from dashboards.app.pipeline_in_use import Source
 from dashboards.app.series import Span, chart, spans_of, thresholds_of
-from pipeline.tables_page import METRIC_UNITS
 from telemetry.reading.fields import METRICS
+from telemetry.tables.table import METRIC_UNITS
 
 _HOURS = {"1 hour": 1, "6 hours": 6, "24 hours": 24, "7 days": 168, "30 days": 720}
 _READINGS_UP_TO_HOURS = 24

@@ -16,7 +16,7 @@ from glue_jobs.curate.zones.index import ObjectHour
 from glue_jobs.curate.zones.layout import Plan
 from glue_jobs.curate.zones.raw import Content, RawObject, RawZone
 from telemetry.registry.devices import DeviceRow
-from telemetry.tables.lake import QUARANTINE, READINGS, READINGS_HOURLY
+from telemetry.tables.curated import QUARANTINE, READINGS, READINGS_HOURLY
 
 
 class DuckDBEngine:

@@ -28,16 +28,8 @@ from glue_jobs.curate.zones.index import ObjectHour
 from glue_jobs.curate.zones.layout import DayFile, Plan
 from glue_jobs.curate.zones.raw import RawObject, RawZone
 from telemetry.registry.devices import DeviceRow
-from telemetry.tables.lake import (
-    DEVICE_HEALTH,
-    DEVICES,
-    QUARANTINE,
-    READINGS,
-    READINGS_HOURLY,
-    SITE_DAILY,
-    Column,
-    Table,
-)
+from telemetry.tables.curated import DEVICE_HEALTH, DEVICES, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY
+from telemetry.tables.table import Column, Table
 
 #: What the engine relies on.
 SETTINGS: dict[str, Union[bool, float, int, str, None]] = {

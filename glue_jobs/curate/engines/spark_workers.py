@@ -27,7 +27,8 @@ from glue_jobs.curate.zones.lines import Line, split
 from glue_jobs.curate.zones.raw import AWS_CONFIG, Content, RawObject, RawZone
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.fields import FIELDS
-from telemetry.tables.lake import ATHENA_TYPES, QUARANTINE, Column
+from telemetry.tables.curated import QUARANTINE
+from telemetry.tables.table import ATHENA_TYPES, Column
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

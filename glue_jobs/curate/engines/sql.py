@@ -9,7 +9,7 @@ import jinja2
 
 from telemetry.reading.fields import FIELDS, METRICS, Field, Kind
 from telemetry.reading.model import STATUSES
-from telemetry.tables.lake import CALIBRATED, DEVICES
+from telemetry.tables.curated import CALIBRATED, DEVICES
 
 #: DuckDB's types for the kinds of a reading's fields.
 DUCKDB_TYPES: dict[Kind, str] = {

@@ -21,7 +21,8 @@ from glue_jobs.curate.zones.index import ObjectHour
 from glue_jobs.curate.zones.raw import Content, RawObject
 from telemetry.reading.fields import FIELDS
 from telemetry.registry.devices import DeviceRow
-from telemetry.tables.lake import DEVICE_HEALTH, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY, Table
+from telemetry.tables.curated import DEVICE_HEALTH, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY
+from telemetry.tables.table import Table
 
 #: What DuckDB keeps in memory; the rest is in the run's folder.
 _MEMORY = "1GB"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from glue_jobs.curate.errors import CurateError, doing
 from glue_jobs.curate.zones.layout import DayFile, day_file
-from telemetry.tables.lake import CURATED, DEVICES, Table
+from telemetry.tables.curated import CURATED, DEVICES
+from telemetry.tables.table import Table
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from telemetry.registry.devices import DeviceRow
-from telemetry.tables.lake import DEVICES
+from telemetry.tables.curated import DEVICES
 
 _TYPES = {"string": pa.string(), "double": pa.float64(), "date": pa.date32()}
 

@@ -17,7 +17,7 @@ from glue_jobs.curate.errors import doing
 from glue_jobs.curate.hours import HOUR, Partition, partition_at, start_of_hour
 from glue_jobs.curate.zones.lines import CorruptObjectError, decompressed
 from telemetry.reading.model import MAX_LATENESS
-from telemetry.tables.lake import RAW
+from telemetry.tables.raw import RAW
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

@@ -18,7 +18,7 @@ from pipeline import quarantine
 from pipeline.errors import PipelineError
 from telemetry.reading.codec import decode_batch, encode_batch
 from telemetry.reading.model import MAX_LATENESS, Reading
-from telemetry.tables.lake import QUARANTINE
+from telemetry.tables.curated import QUARANTINE
 from tests.unit.pipeline.alerting import DEPLOYED
 from tests.unit.pipeline.lake import Lake
 

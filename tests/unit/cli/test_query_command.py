@@ -19,7 +19,7 @@ from cli.rendering import console
 from pipeline import athena, named_queries
 from pipeline.athena import Answer, Statistics
 from pipeline.errors import PipelineError
-from pipeline.tables_page import TABLES
+from telemetry.tables.lake import TABLES
 from tests.unit.pipeline.alerting import DEPLOYED
 
 app = typer.Typer()

@@ -18,7 +18,7 @@ from pipeline import registry as the_registry
 from pipeline.errors import PipelineError
 from telemetry.registry.devices import devices
 from telemetry.registry.registry import parse_registry
-from telemetry.tables.lake import DEVICE_HEALTH
+from telemetry.tables.curated import DEVICE_HEALTH
 from tests.unit.pipeline.lake import Lake
 
 DEVICES = "device,site,model,door\nd1,cold,freezer,south\nd2,hall,fan,\n"

@@ -14,7 +14,7 @@ from glue_jobs.curate.arguments import Arguments
 from glue_jobs.curate.engines.duckdb_engine import DuckDBEngine
 from glue_jobs.curate.run import Clients, MakeEngine, curate
 from glue_jobs.curate.summary import Summary
-from telemetry.tables.lake import CURATED
+from telemetry.tables.curated import CURATED
 from tests.unit.curate.samples import ARRIVED, key, line
 
 NOW = ARRIVED + dt.timedelta(minutes=20)

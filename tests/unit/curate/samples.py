@@ -17,7 +17,7 @@ from glue_jobs.curate.hours import day_of
 from glue_jobs.curate.zones.lines import CorruptObjectError, decompressed
 from glue_jobs.curate.zones.raw import Content, raw_object
 from telemetry.registry.devices import DeviceRow
-from telemetry.tables.lake import CURATED
+from telemetry.tables.curated import CURATED
 
 ARRIVED = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
 GOOD: dict[str, Any] = {"device_id": "d1", "site": "s1", "ts": "2026-11-23T12:29:59Z", "seq": 7, "status": "ok"}

@@ -10,7 +10,7 @@ import pytest
 
 from glue_jobs.curate import batch
 from glue_jobs.curate.hours import DAY, HOUR
-from telemetry.tables.lake import CURATED
+from telemetry.tables.curated import CURATED
 from tests.conftest import Sampled
 from tests.unit.curate.deployed import Aws, Rows, at
 from tests.unit.curate.memory_aws import Killed, Life, memory_clients

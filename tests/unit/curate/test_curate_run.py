@@ -19,7 +19,7 @@ from glue_jobs.curate.zones import curated as lake
 from glue_jobs.curate.zones import layout
 from glue_jobs.curate.zones.index import Index, ObjectHour
 from glue_jobs.curate.zones.raw import RawZone
-from telemetry.tables.lake import CURATED
+from telemetry.tables.curated import CURATED
 from tests.unit.curate.deployed import NOW, Aws, at
 from tests.unit.curate.samples import ARRIVED, key, line
 

@@ -17,7 +17,7 @@ from glue_jobs.curate.zones.raw import Content
 from telemetry.reading.fields import METRICS
 from telemetry.registry.devices import devices
 from telemetry.registry.registry import parse_registry
-from telemetry.tables.lake import CURATED
+from telemetry.tables.curated import CURATED
 from tests.unit.curate.samples import ARRIVED, Rows, curated, line, stored
 
 _MINUTE = dt.timedelta(minutes=1)

@@ -25,7 +25,7 @@ from pipeline.errors import PipelineError
 from simulator.run.manifest import DeviceCounts, Manifest
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.model import Reading
-from telemetry.tables.lake import QUARANTINE, READINGS
+from telemetry.tables.curated import QUARANTINE, READINGS
 from tests.unit.pipeline.alerting import DEPLOYED
 from tests.unit.pipeline.lake import Lake
 

@@ -1,4 +1,4 @@
-"""Tables in DuckDB in place of Athena: queries run on the columns that ``telemetry.tables.lake`` declares."""
+"""Tables in DuckDB in place of Athena: queries run on the columns that ``telemetry.tables`` declares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import io
 import duckdb
 import pandas as pd
 
-from telemetry.tables.lake import Table
+from telemetry.tables.table import Table
 
 _TYPES = {"string": "VARCHAR"}
 

@@ -18,7 +18,7 @@ from moto import mock_aws
 from pipeline import history
 from pipeline.errors import PipelineError
 from pipeline.history import fetched
-from telemetry.tables.lake import ATHENA_TYPES
+from telemetry.tables.table import ATHENA_TYPES
 
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)

@@ -20,7 +20,7 @@ from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.sink import Delivery, SinkError
 from telemetry.reading.codec import Reason, decode_batch, encode_batch
 from telemetry.reading.model import MAX_LATENESS, Reading
-from telemetry.tables.lake import QUARANTINE
+from telemetry.tables.curated import QUARANTINE
 from tests.strategies import readings
 from tests.unit.pipeline.alerting import DEPLOYED, NOW, reading
 from tests.unit.pipeline.lake import Lake

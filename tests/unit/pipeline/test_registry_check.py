@@ -11,7 +11,7 @@ from pipeline import registry
 from pipeline.errors import PipelineError
 from pipeline.registry import Absent, Check, Elsewhere, Seen
 from telemetry.registry.registry import EMPTY, parse_registry
-from telemetry.tables.lake import DEVICE_HEALTH
+from telemetry.tables.curated import DEVICE_HEALTH
 from tests.unit.pipeline.alerting import DEPLOYED, NOW
 from tests.unit.pipeline.lake import Lake
 

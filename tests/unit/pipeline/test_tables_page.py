@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pipeline import tables_page
-from pipeline.tables_page import TABLES, layout_of, page, unit_of
+from pipeline.tables_page import layout_of, page
 from telemetry.reading.fields import METRICS
 from telemetry.tables.alerts import ALERTS
+from telemetry.tables.curated import CURATED, DEVICES, READINGS, READINGS_HOURLY
 from telemetry.tables.ground_truth import GROUND_TRUTH
-from telemetry.tables.lake import CURATED, DEVICES, RAW, Column, Table
+from telemetry.tables.lake import TABLES
+from telemetry.tables.raw import RAW
+from telemetry.tables.table import METRIC_UNITS, Table
 
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 
@@ -27,32 +30,33 @@ def test_should_describe_every_column(table: Table) -> None:
     section = page().split(f"\n## {table.name}\n")[1].split("\n## ")[0]
     assert table.comment in section
     for column in (*table.columns, *table.partition_keys):
-        assert f"\n| `{column.name}` | {column.type} | {unit_of(column)} | {column.comment} |\n" in section
+        assert f"\n| `{column.name}` | {column.type} | {column.unit} | {column.comment} |\n" in section
 
 
 @each_table
 def test_should_give_numbers_their_units(table: Table) -> None:
-    numbers = [column.name for column in table.columns if column.type == "double" and not unit_of(column)]
+    numbers = [column.name for column in table.columns if column.type == "double" and not column.unit]
     assert numbers == []
 
 
 @pytest.mark.parametrize(
-    ("column", "unit"),
+    ("table", "column", "unit"),
     [
-        (Column("temperature", "double", ""), "°C"),
-        (Column("battery_stddev", "double", ""), "V"),
-        (Column("humidity_count", "bigint", ""), ""),
-        (Column("hour_start", "timestamp", ""), "UTC"),
-        (Column("fired_at", "string", ""), "UTC, RFC 3339"),
-        (Column("site", "string", ""), ""),
+        (READINGS, "temperature", "°C"),
+        (READINGS_HOURLY, "battery_stddev", "V"),
+        (READINGS_HOURLY, "humidity_count", ""),
+        (READINGS_HOURLY, "hour_start", "UTC"),
+        (ALERTS, "fired_at", "UTC, RFC 3339"),
+        (GROUND_TRUTH, "since", "UTC, RFC 3339"),
+        (READINGS, "site", ""),
     ],
 )
-def test_should_know_the_unit_of(column: Column, unit: str) -> None:
-    assert unit_of(column) == unit
+def test_should_know_the_unit_of(table: Table, column: str, unit: str) -> None:
+    assert {each.name: each.unit for each in table.columns}[column] == unit
 
 
 def test_should_know_the_unit_of_each_metric() -> None:
-    assert all(unit_of(Column(metric, "double", "")) for metric in METRICS)
+    assert all(METRIC_UNITS[metric] for metric in METRICS)
 
 
 def test_should_say_where_files_lie() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from telemetry.registry.devices import MEANT_COLUMNS, DeviceRow, devices
 from telemetry.registry.registry import EMPTY, Registry, parse_registry
-from telemetry.tables.lake import DEVICES
+from telemetry.tables.curated import DEVICES
 
 HEADER = "device,site,model,latitude,longitude,installed,interval,calibration_offset,door"
 

@@ -8,7 +8,8 @@ import msgspec
 
 from telemetry.reading.fields import FIELDS, METRICS, fields_of
 from telemetry.reading.model import Reading
-from telemetry.tables import lake
+from telemetry.tables.curated import READINGS_HOURLY
+from telemetry.tables.lake import TABLES
 
 
 def test_should_describe_every_field_in_its_order() -> None:
@@ -32,11 +33,11 @@ def test_should_take_a_new_number_for_a_metric() -> None:
 
 def test_should_have_every_metric_in_the_hourly_table() -> None:
     for metric in METRICS:
-        assert {f"{metric}_mean", f"{metric}_p95"} <= set(lake.READINGS_HOURLY.column_names)
+        assert {f"{metric}_mean", f"{metric}_p95"} <= set(READINGS_HOURLY.column_names)
 
 
 def test_should_explain_every_column() -> None:
-    for table in (lake.RAW, *lake.CURATED):
+    for table in TABLES:
         names = [column.name for column in (*table.columns, *table.partition_keys)]
         assert len(names) == len(set(names))
         assert all(column.comment and column.comment != column.name for column in table.columns)
