@@ -62,7 +62,8 @@ demo: setup ## The whole way of a reading on this machine: alerts, tables, audit
 down: setup ## Stop the local AWS
 	@iot down
 
-PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+# In our order, slowest first: xdist's own starts with the groups of most tests, and would end with a long one alone.
+PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test: setup .venv/.large $(KAFKA) ## Run all tiers, as CI does: tests/unit, contract, infra, integration, e2e
 	@$(PYTEST)

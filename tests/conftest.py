@@ -60,21 +60,32 @@ def sampled(pytestconfig: pytest.Config) -> Sampled:
     return lambda cases, one_in: cases[seed % one_in :: one_in]
 
 
-#: What shares an emulator, a deployment or the templates runs in one process, so that they are made once.
-_TOGETHER = {"integration": "emulator", "e2e": "emulator", "infra": "templates", "contract": "templates"}
+#: Groups whose name begins so are started in this order, since they take longest. All others come after them.
+_SLOWEST_FIRST = ("deployed", "e2e/", "integration/test_spark", "integration/", "unit/curate/test_curate_")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Where processes share the tests: what belongs together, before xdist asks, and what takes longest first."""
+    """Group the tests that one process runs, before xdist asks, and put those first that take longest."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_TOGETHER.get(_tier(item), item.path.stem)))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
     yield
-    items.sort(key=lambda item: _TOGETHER.get(_tier(item)) != "emulator")
+    items.sort(key=lambda item: _order(_group(item)))
 
 
-def _tier(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+def _group(item: pytest.Item) -> str:
+    """Return what the test shares with others of its process: the deployment, the templates, or its file."""
+    path = item.path.relative_to(Path(__file__).parent)
+    fixtures = getattr(item, "fixturenames", ())
+    if path.parts[0] == "integration" and "deployed" in fixtures:
+        return "deployed"
+    if (path.parts[0] == "infra" and "app" in fixtures) or hasattr(getattr(item, "module", None), "app_for"):
+        return "synthesis"
+    return path.as_posix()
+
+
+def _order(group: str) -> int:
+    return next((at for at, name in enumerate(_SLOWEST_FIRST) if group.startswith(name)), len(_SLOWEST_FIRST))
 
 
 @pytest.fixture(scope="module")

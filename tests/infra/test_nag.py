@@ -6,7 +6,7 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
-from tests.infra.conftest import app_for, new_app
+from tests.infra.conftest import new_app
 
 
 def _findings(app: App) -> list[str]:
@@ -18,15 +18,15 @@ def _findings(app: App) -> list[str]:
 
 
 def test_should_leave_no_finding_unexplained() -> None:
-    assert _findings(app_for()) == []
+    assert _findings(new_app()) == []
 
 
 def test_should_leave_no_finding_unexplained_where_data_goes_with_its_stack() -> None:
-    assert _findings(app_for(delete_data_on_destroy="true", stream_mode="provisioned", shards="2")) == []
+    assert _findings(new_app(delete_data_on_destroy="true", stream_mode="provisioned", shards="2")) == []
 
 
 def test_should_leave_no_finding_unexplained_where_spark_curates() -> None:
-    assert _findings(app_for(stage="prod", etl_engine="spark")) == []
+    assert _findings(new_app(stage="prod", etl_engine="spark")) == []
 
 
 def test_should_find_a_bucket_that_breaks_the_rules() -> None:
