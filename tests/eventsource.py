@@ -28,18 +28,22 @@ class Killed(BaseException):
 
 
 class Record(NamedTuple):
-    """One stream record; ``sequence`` grows along the stream."""
+    """One stream record; ``sequence`` grows along its shard.
+
+    ``reshards`` is how often the stream was resharded before: then the keys are in other shards.
+    """
 
     sequence: int
     key: str
     data: bytes
     arrived: dt.datetime
+    reshards: int = 0
 
     def event(self) -> dict[str, Any]:
         """The record as a function receives it."""
         return {
             "eventSource": "aws:kinesis",
-            "eventID": f"shardId-000000000000:{self.sequence}",
+            "eventID": f"shardId-{self.reshards:012}:{self.sequence}",
             "kinesis": {
                 "partitionKey": self.key,
                 "sequenceNumber": str(self.sequence),
@@ -108,25 +112,28 @@ class EventSourceMapping:
         self._settings = settings
         self._function = function
         self._clock = clock
-        self._lanes: dict[tuple[int, int], _Lane] = {}
+        self._lanes: dict[tuple[int, int, int], _Lane] = {}
         self.failure_destination: list[Discarded] = []
         for record in records:
-            self._lanes.setdefault(self._lane(record.key), _Lane()).unread.append(record)
+            self._lanes.setdefault(self._lane(record), _Lane()).unread.append(record)
 
     def run(self, turns: Iterable[int] = ()) -> None:
         """Deliver everything; ``turns`` says whose turn it is among the lanes that have work, then the first's.
 
         Batches of one shard run concurrently, up to the parallelization factor. Here they take turns: they share
-        no partition key, and so nothing that the function keeps.
+        no partition key, and so nothing that the function keeps. Shards that were split or merged come first.
         """
         order = iter(turns)
-        while working := [lane for lane in self._lanes.values() if lane.again or lane.unread]:
-            self._deliver(working[next(order, 0) % len(working)])
+        while working := {key: lane for key, lane in self._lanes.items() if lane.again or lane.unread}:
+            oldest = min(reshards for reshards, _, _ in working)
+            lanes = [lane for (reshards, _, _), lane in working.items() if reshards == oldest]
+            self._deliver(lanes[next(order, 0) % len(lanes)])
 
-    def _lane(self, key: str) -> tuple[int, int]:
+    def _lane(self, record: Record) -> tuple[int, int, int]:
         """Shard and part of the shard: "Lambda still ensures in-order processing at the partition-key level"."""
-        shard = int.from_bytes(hashlib.md5(key.encode()).digest()) % self._settings.shards
-        return shard, zlib.crc32(key.encode()) % self._settings.parallelization
+        key = record.key.encode()
+        shard = int.from_bytes(hashlib.md5(key).digest()) % self._settings.shards
+        return record.reshards, shard, zlib.crc32(key) % self._settings.parallelization
 
     def _deliver(self, lane: _Lane) -> None:
         """One invocation: the batch to try again if there is one (it blocks what comes after), or the next."""

@@ -216,6 +216,16 @@ def test_should_change_nothing_when_records_are_delivered_again_after_all_went_w
     assert last_told(deployed.inbox) == last_told(told)
 
 
+@given(records=streams(), way=ways, end=st.integers(0, 10))
+@settings(max_examples=60)
+def test_should_tell_the_same_when_gateways_move_to_other_shards(records: list[Record], way: Way, end: int) -> None:
+    """The stream is resharded after some records; the numbers in the new shards begin from below."""
+    moved = [record._replace(sequence=number, reshards=1) for number, record in enumerate(records[end:])]
+    deployed = run(Deployed(RULES, way.faults), records[:end] + moved, way.settings, way.turns)
+    assert deployed.given_up == []
+    assert_same_outcome(deployed, undisturbed(records))
+
+
 @given(records=streams(poisoned=True), way=ways)
 @settings(max_examples=60)
 def test_should_isolate_a_poison_record(records: list[Record], way: Way) -> None:
