@@ -66,7 +66,7 @@ def build(app: App, settings: Settings, target: Target) -> None:
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
-    """Synthesize; returns the exit code. What a person got wrong is one line on standard error."""
+    """Synthesize and return the exit code; a user's mistake is one line on standard error."""
     try:
         target = detect(environ)
         # The check of the templates against CloudFormation's rules takes seconds, and is about AWS.

@@ -1,6 +1,6 @@
-"""What is uploaded besides templates: the functions' bundle and the curation job's wheel. No Docker.
+"""Assets uploaded in addition to templates: the functions' bundle and the curation job's wheel. No Docker.
 
-Both are named by a hash of what goes in, so nothing is built or uploaded again without a change.
+Both are named by a hash of their content, so nothing is built or uploaded again without a change.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Source(NamedTuple):
 
 
 def _sources(*names: str) -> list[Source]:
-    """The files under the repository's folders (or files) ``names``, at the same paths in the bundle, sorted."""
+    """Return the files under the repository's folders (or files) ``names``, at the same paths in the bundle, sorted."""
 
     def files() -> Iterator[Path]:
         for name in names:
@@ -86,12 +86,12 @@ def _digest(sources: Iterable[Source], *more: str) -> str:
 
 
 def lambda_architecture(target: Target) -> Literal["arm64", "x86_64"]:
-    """Graviton on AWS, for a fifth less; this machine's own on LocalStack, which emulates no other."""
+    """Return Graviton on AWS, which costs a fifth less; this machine's own on LocalStack, which emulates no other."""
     return "arm64" if target != "localstack" or platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
 def functions_code(target: Target) -> lambda_.Code:
-    """The bundle of all functions: our packages, the locked dependencies for the target's Python, the default rules."""
+    """Return the bundle of all functions: packages, locked dependencies for the target's Python, the default rules."""
     install: tuple[str, ...]
     if target == "ministack":
         install = ("--python", sys.executable)
@@ -105,7 +105,7 @@ def functions_code(target: Target) -> lambda_.Code:
         asset_hash_type=AssetHashType.CUSTOM,
         asset_hash=_digest(sources, built_for, FUNCTIONS_REQUIREMENTS.read_text()),
         bundling=BundlingOptions(
-            # Asked for by the type, used only if the local bundling declined, which it never does.
+            # Required by the type; used only if the local bundling declined, which it never does.
             image=DockerImage.from_registry("public.ecr.aws/sam/build-python3.13"),
             local=_FunctionsBundle(sources, install),
         ),
@@ -147,7 +147,7 @@ def curate_wheel(folder: Path) -> Path:
     """Write the job's wheel (``telemetry`` and ``glue_jobs`` with its SQL) into ``folder`` and return its path.
 
     Written here rather than by a build backend, which would need a second project file to leave out the
-    packages that the job has no use for. Its build tag is the hash of its files, so that a new wheel has a
+    packages that the job does not use. Its build tag is the hash of its files, so that a new wheel has a
     new name and the job a new argument.
     """
     sources = _sources("telemetry", "glue_jobs")
@@ -177,6 +177,6 @@ def _record_hash(data: bytes) -> str:
 
 
 def curate_modules(engine: EtlEngine) -> str:
-    """The job's locked third-party modules, as Glue's ``--additional-python-modules`` wants them."""
+    """Return the job's locked third-party modules, in the format of Glue's ``--additional-python-modules``."""
     lines = (line.split("#")[0].strip() for line in CURATE_REQUIREMENTS[engine].read_text().splitlines())
     return ",".join(line for line in lines if line)

@@ -1,4 +1,4 @@
-"""What an emulator's CloudFormation refuses, left out there by name and said so at synth; and what it only pretends."""
+"""Resources that MiniStack's CloudFormation refuses, left out with a note at synth, and settings that it ignores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from constructs import Construct
 from cdk.settings import Settings, SettingsError
 from cdk.target import Target
 
-#: MiniStack refuses a whole stack for one of these.
+#: MiniStack refuses a whole stack for one of these. The values say what is missing without it.
 _MINISTACK = {
     "AWS::Athena::NamedQuery": "Athena lists none of the named queries; 'iot query --name' runs them all the same",
     "AWS::CloudWatch::CompositeAlarm": "there is no alarm pipeline-unhealthy",
@@ -18,7 +18,7 @@ _MINISTACK = {
 
 
 def supports(scope: Construct, target: Target, feature: str) -> bool:
-    """Whether ``target`` takes ``feature``; where it does not, the synth notes what that leaves out."""
+    """Return whether ``target`` accepts ``feature``; if not, a note at synth says what is left out."""
     if target != "ministack":
         return True
     Annotations.of(scope).add_info(f"left out, because MiniStack refuses {feature}: {_MINISTACK[feature]}")
@@ -26,7 +26,7 @@ def supports(scope: Construct, target: Target, feature: str) -> bool:
 
 
 def refuse_pretence(settings: Settings, target: Target) -> None:
-    """Raise :class:`SettingsError` for a setting that ``target`` would take and do nothing for."""
+    """Raise :class:`SettingsError` for a setting that ``target`` would accept and ignore."""
     if target == "ministack" and settings.etl_engine == "spark":
         raise SettingsError(
             "settings: etl_engine=spark does not run on the embedded AWS, which reports success for Spark jobs without "

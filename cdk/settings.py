@@ -1,4 +1,4 @@
-"""What a person may set for a deployment, typed and checked at synth.
+"""Settings of a deployment, typed and checked at synth.
 
 From CDK context (``cdk deploy -c stage=prod``) and from environment variables (``IOT_PIPELINE_STAGE=prod``);
 context wins. A key that is not known, a value that is out of bounds and a half-set combination are errors.
@@ -17,7 +17,7 @@ from telemetry.reading.model import MAX_LATENESS
 
 Stage = Literal["dev", "staging", "prod"]
 Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]
-#: A late reading makes its hour be computed anew from the raw zone: all of that hour must still be there.
+#: A late reading has its hour computed again from the raw zone: all of that hour must still be there.
 RawDays = Annotated[int, msgspec.Meta(ge=MAX_LATENESS.days + 2, le=36500)]
 #: When objects move to a cheaper storage class; 0 leaves them where they are.
 ArchiveDays = Annotated[int, msgspec.Meta(ge=0, le=36500)]
@@ -33,7 +33,7 @@ LogRetention = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
 
-#: What runs the curation: a Python shell job with DuckDB on one machine, or a Spark job on up to ten.
+#: The engine of the curation: a Python shell job with DuckDB on one machine, or a Spark job on up to ten.
 EtlEngine = Literal["pythonshell", "spark"]
 
 #: Glacier Instant Retrieval bills every object for at least as long:
@@ -52,7 +52,7 @@ _HOW = f"(set with -c key=value or {_ENVIRONMENT_PREFIX}KEY=value)"
 _COMMAND_LINES_OWN = ("acknowledged-issue-numbers", "cli-telemetry")
 _LISTS = ("alert_emails", "operations_emails")
 
-#: What a stage means where nothing else is said.
+#: Defaults by stage.
 STAGE_DEFAULTS: dict[str, dict[str, int]] = {
     "dev": {
         "raw_retention_days": 35,
@@ -68,7 +68,7 @@ STAGE_DEFAULTS: dict[str, dict[str, int]] = {
         "log_retention_days": 30,
         "raw_buffer_seconds": 300,
     },
-    # Late readings have raw objects read, and partitions written, anew for 30 days: what is archived has rested since.
+    # Late readings have raw objects read, and partitions written, again for 30 days: archived objects no longer change.
     "prod": {
         "raw_retention_days": 365,
         "raw_archive_after_days": 35,
@@ -157,12 +157,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def data_removal(self) -> RemovalPolicy:
-        """What becomes of data when its stack is destroyed."""
+        """The removal policy of data when its stack is destroyed."""
         # Retained, but not where the very creation of the stack failed: there is nothing in it yet.
         return RemovalPolicy.DESTROY if self.delete_data_on_destroy else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 
 
-#: The settings that are one of some words or numbers, as they are written, and which.
+#: Settings with a fixed set of values, and these as they are written.
 _CHOICES = {
     key: tuple(map(str, get_args(kind)))
     for key, kind in get_type_hints(Settings).items()
@@ -171,7 +171,7 @@ _CHOICES = {
 
 
 def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """The settings in ``context`` and ``environ``; raises :class:`SettingsError`."""
+    """Read the settings from ``context`` and ``environ``; raises :class:`SettingsError`."""
     given: dict[str, Any] = {
         key.removeprefix(_ENVIRONMENT_PREFIX).lower(): value
         for key, value in environ.items()
@@ -197,5 +197,5 @@ def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
 
 
 def _is_cdks(key: str) -> bool:
-    """Whether a context key is the CDK's own: feature flags, look-ups, the command line's."""
+    """Return whether a context key is the CDK's own: feature flags, look-ups, the command line's."""
     return ":" in key or "/" in key or key.startswith(("@", "aws-cdk", "cdk-")) or key in _COMMAND_LINES_OWN

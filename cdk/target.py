@@ -1,4 +1,4 @@
-"""Where a deployment goes: AWS, or an emulator on this machine. ``AWS_ENDPOINT_URL`` alone decides."""
+"""The target of a deployment: AWS, or an emulator on this machine. ``AWS_ENDPOINT_URL`` alone decides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TargetError(ValueError):
 
 
 def detect(environ: Mapping[str, str]) -> Target:
-    """The target that ``AWS_ENDPOINT_URL`` stands for; asks the endpoint which emulator it is."""
+    """Return the target that ``AWS_ENDPOINT_URL`` points at; asks the endpoint which emulator it is."""
     endpoint = environ.get("AWS_ENDPOINT_URL", "")
     if not endpoint:
         return "aws"

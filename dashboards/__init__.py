@@ -1,1 +1,1 @@
-"""What people look at: CloudWatch now, Grafana and Streamlit to come."""
+"""CloudWatch alarms and dashboard, Grafana dashboards and the Streamlit app, over one catalogue of metrics."""

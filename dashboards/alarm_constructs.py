@@ -1,4 +1,4 @@
-"""The alarms in CloudWatch, the one over the critical ones, and who is told."""
+"""CloudWatch alarms, the composite alarm over the critical ones, and their actions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from constructs import Construct
 
 from dashboards.alarms import AlarmSpec, Severity
 
-#: The one sign that something is wrong.
+#: The alarm that is on while any critical one is.
 COMPOSITE = "pipeline-unhealthy"
 
 
@@ -24,13 +24,12 @@ def create_composite(
     topic: sns.ITopic,
     name: Callable[[str], str],
 ) -> cloudwatch.CompositeAlarm:
-    """Make the alarm that is on for as long as any critical one of ``alarms`` is; they are those of ``specs``.
+    """Create the alarm that is on while any critical one of ``alarms`` is; ``specs`` has their severities.
 
-    It is what should wake somebody: one page when the first critical alarm goes off and one when the last is over,
-    however many come and go meanwhile. A pager subscribes to the topic with a filter on its name (see its runbook).
-    The critical alarms still tell the topic themselves: a second cause that begins while it is on would go unheard
-    otherwise, and their messages have the runbook. Who reads everything gets two messages more an incident, which is
-    cheaper than a suppressed cause. Warnings are for office hours and not in it.
+    A pager subscribes to the topic with a filter on this alarm's name (see its runbook). It gets one message when the
+    first critical alarm goes off and one when the last is over. The critical alarms still notify the topic themselves:
+    otherwise nobody would hear of a second cause while this alarm is on, and their messages name the runbook. A
+    subscriber to everything gets two more messages per incident. Warnings are for office hours and not included.
     """
     critical = [alarm for spec, alarm in zip(specs, alarms, strict=True) if spec.severity == "critical"]
     composite = cloudwatch.CompositeAlarm(
@@ -44,14 +43,14 @@ def create_composite(
             *(cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM) for alarm in critical)
         ),
     )
-    _tell(composite, topic)
+    _notify(composite, topic)
     return composite
 
 
 def create_alarms(
     scope: Construct, specs: Sequence[AlarmSpec], *, topic: sns.ITopic, name: Callable[[str], str]
 ) -> list[cloudwatch.Alarm]:
-    """Make the alarms; each tells ``topic`` when it goes off and when it is over."""
+    """Create the alarms; each notifies ``topic`` when it goes off and when it is over."""
     alarms = []
     for spec in specs:
         alarm = cloudwatch.Alarm(
@@ -68,7 +67,7 @@ def create_alarms(
             evaluation_periods=spec.periods,
             treat_missing_data=spec.missing,
         )
-        _tell(alarm, topic)
+        _notify(alarm, topic)
         alarms.append(alarm)
     return alarms
 
@@ -81,6 +80,6 @@ def _description(name: str, severity: Severity, meaning: str) -> str:
     return f"[{severity}] {meaning}. Runbook: docs/runbooks/{name}.md"
 
 
-def _tell(alarm: cloudwatch.AlarmBase, topic: sns.ITopic) -> None:
+def _notify(alarm: cloudwatch.AlarmBase, topic: sns.ITopic) -> None:
     alarm.add_alarm_action(actions.SnsAction(topic))
     alarm.add_ok_action(actions.SnsAction(topic))

@@ -16,14 +16,14 @@ from dashboards.metrics import FIVE_MINUTES, MINUTE, Watched
 
 Severity = Literal["warning", "critical"]
 
-#: Of all lines; a device's bad line now and then stays below it.
+#: Percent of all lines; an occasional invalid line of a device stays below it.
 _REJECTED_PERCENT = 1.0
 
 #: Healthy runs find readings that are minutes old.
 _STALE_SECONDS = 2 * 3600
 
-#: A message that wakes a group is sent up to 90 s ahead, and its age counts from then. What is five minutes old waits
-#: for a notifier that does not come.
+#: A message that wakes a group is sent up to 90 s ahead, and its age counts from then. A message that is five minutes
+#: old waits for a notifier that does not run.
 _LATE_NOTIFICATION_SECONDS = 300
 
 
@@ -108,7 +108,7 @@ def _detection(watched: Watched) -> list[AlarmSpec]:
         AlarmSpec(
             "rejected-readings",
             "warning",
-            f"{_REJECTED_PERCENT:g} % or more of the lines are no readings; they are quarantined, not checked",
+            f"{_REJECTED_PERCENT:g} % or more of the lines are not valid readings; they are quarantined, not checked",
             metrics.rejected_percent(watched),
             threshold=_REJECTED_PERCENT,
             datapoints=3,
@@ -123,7 +123,7 @@ def _clock(watched: Watched) -> list[AlarmSpec]:
         AlarmSpec(
             "watchdog-stopped",
             "critical",
-            "For five minutes no run of the watchdog succeeded: what is due by the clock does not happen",
+            "For five minutes no run of the watchdog succeeded: the timers of alerts do not run",
             metrics.successes(watched.watchdog),
             threshold=1,
             below=True,
@@ -132,7 +132,7 @@ def _clock(watched: Watched) -> list[AlarmSpec]:
         AlarmSpec(
             "watchdog-failing",
             "critical",
-            "The watchdog fails on some gateways: what is due by the clock does not happen to their alerts",
+            "The watchdog fails on some gateways: the timers of their alerts do not run",
             metrics.ours(watched, "GatewaysFailed"),
             threshold=1,
             datapoints=2,
@@ -170,7 +170,7 @@ def _notification(watched: Watched) -> list[AlarmSpec]:
         AlarmSpec(
             "notifier-errors",
             "critical",
-            "The notifier fails on whole batches; they are tried again, and what is in them is told late",
+            "The notifier fails on whole batches; they are retried, and their notifications are late",
             watched.notifier.metric_errors(period=FIVE_MINUTES),
             threshold=1,
             datapoints=2,
@@ -179,7 +179,7 @@ def _notification(watched: Watched) -> list[AlarmSpec]:
         AlarmSpec(
             "notifications-failing",
             "critical",
-            "Some messages fail in the notifier; they are tried again, and what is in them is told late or not at all",
+            "Some messages fail in the notifier and are retried; their notifications are late or missing",
             metrics.ours(watched, "MessagesFailed"),
             threshold=1,
             datapoints=2,
@@ -188,7 +188,7 @@ def _notification(watched: Watched) -> list[AlarmSpec]:
         AlarmSpec(
             "notifications-failed",
             "critical",
-            "The notifier gave messages up after all tries: changes of alerts in them were not told",
+            "The notifier gave up on messages after all retries: nobody was notified of their changes of alerts",
             metrics.waiting(watched.transitions_failures),
             threshold=1,
         ),
@@ -226,7 +226,7 @@ def _lake(watched: Watched) -> list[AlarmSpec]:
         AlarmSpec(
             "curate-failed",
             "warning",
-            "A run of the curation job failed; the next one goes on from where the last good one was",
+            "A run of the curation job failed; the next one continues where the last good one ended",
             metrics.curate_failures(watched),
             threshold=1,
         ),

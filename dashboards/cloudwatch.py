@@ -1,4 +1,4 @@
-"""The CloudWatch dashboard: alarms, what the fleet says, then each part of a reading's way, and what it costs."""
+"""The CloudWatch dashboard: alarms, the fleet, then each part of a reading's way, and the cost."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ _WIDTH = 24
 
 
 def create_dashboard(scope: Construct, watched: Watched, alarms: Sequence[IAlarm], *, name: str) -> Dashboard:
-    """Make the dashboard over what is watched."""
+    """Create the dashboard of a stage's resources."""
     rows: list[list[IWidget]] = [[AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_WIDTH, height=4)]]
     for title, graphs in (
-        ("Fleet: what the readings say, and whether they are all there", _fleet(watched)),
+        ("Fleet: alerts, and completeness of the readings", _fleet(watched)),
         ("Ingest: from the gateways to the stream and the raw zone", _ingest(watched)),
         ("Detection: from the stream to an alert", _detection(watched)),
-        ("Notification: from an alert's change to those who are told", _notification(watched)),
-        ("Clock: what is due without a reading", _clock(watched)),
-        ("Quality: lines that are no readings", _quality(watched)),
+        ("Notification: from a change of an alert to its subscribers", _notification(watched)),
+        ("Clock: timers of alerts, run by the watchdog", _clock(watched)),
+        ("Quality: lines that are not valid readings", _quality(watched)),
         ("Lake: from raw lines to tables", _lake(watched)),
         ("Other metrics of the functions", _others(watched)),
-        ("Cost: what is charged for, by the hour", _costs(watched)),
+        ("Cost: use that AWS charges for, by the hour", _costs(watched)),
     ):
         rows += [[TextWidget(markdown=f"## {title}", width=_WIDTH, height=1)], graphs]
     return Dashboard(scope, "Dashboard", dashboard_name=name, default_interval=Duration.hours(3), widgets=rows)
@@ -65,7 +65,7 @@ def _fleet(watched: Watched) -> list[IWidget]:
         _graph("Alerts fired, by severity", **_by_severity(watched, "AlertsFiring")),
         _searched("Alerts fired, by site", by_site(watched)),
         _graph("Alerts resolved, by severity", **_by_severity(watched, "AlertsResolved")),
-        _graph("Readings that came (%)", of_expected=ours(watched, "Completeness")),
+        _graph("Readings received (% of expected)", of_expected=ours(watched, "Completeness")),
     ]
 
 
@@ -98,13 +98,13 @@ def _detection(watched: Watched) -> list[IWidget]:
         ),
         _graph("Behind the stream (ms)", age=detector.metric("IteratorAge", statistic="Maximum", period=MINUTE)),
         _graph(
-            "Invocations that went wrong",
+            "Failed invocations",
             errors=detector.metric_errors(period=MINUTE),
             throttles=detector.metric_throttles(period=MINUTE),
             given_up=waiting(watched.failure_queue),
         ),
         _graph(
-            "A batch's duration (ms)",
+            "Duration of a batch (ms)",
             **{s: detector.metric_duration(statistic=s, period=MINUTE) for s in DURATION_STATISTICS},
         ),
     ]
@@ -114,12 +114,12 @@ def _notification(watched: Watched) -> list[IWidget]:
     notifier, topic = watched.notifier, watched.alerts_topic
     return [
         _graph(
-            "From a change to its publishing, waiting for its group included (ms)",
+            "From a change to its notification, group_wait included (ms)",
             **{s: ours(watched, "NotificationDelay", statistic=s) for s in DURATION_STATISTICS},
         ),
         _graph("Oldest change in the queue (s)", age=age_of_oldest(watched.transitions)),
         _graph(
-            "Invocations that went wrong",
+            "Failed invocations",
             errors=notifier.metric_errors(period=MINUTE),
             throttles=notifier.metric_throttles(period=MINUTE),
             given_up=waiting(watched.transitions_failures),
@@ -137,12 +137,12 @@ def _clock(watched: Watched) -> list[IWidget]:
     watchdog = watched.watchdog
     return [
         _graph(
-            "Due at a run of the watchdog",
+            "Gateways due, per run of the watchdog",
             gateways=ours(watched, "GatewaysDue"),
             gateways_failed=ours(watched, "GatewaysFailed"),
         ),
         _graph(
-            "A run's duration (ms)",
+            "Duration of a run (ms)",
             **{s: watchdog.metric_duration(statistic=s, period=FIVE_MINUTES) for s in ("p50", "Maximum")},
         ),
         _graph(
@@ -162,7 +162,7 @@ def _quality(watched: Watched) -> list[IWidget]:
             **{r: ours(watched, "RejectedReadings", reason=r) for r in get_args(Reason)},
         ),
         _graph(
-            "Found by the curation",
+            "Quarantined lines and duplicates",
             quarantined_lines=ours(watched, "QuarantinedLines"),
             duplicates_removed=ours(watched, "DuplicateReadings"),
         ),
@@ -200,7 +200,7 @@ def _costs(watched: Watched) -> list[IWidget]:
         _searched("DynamoDB write units", *costs.units(watched, "ConsumedWriteCapacityUnits")),
         _searched("DynamoDB read units", *costs.units(watched, "ConsumedReadCapacityUnits")),
         *(
-            # A value a day: none in the last hours.
+            # One value per day: none in the last hours.
             _searched(f"Bytes in {name}, by the day", costs.bucket_size(bucket), start="-P28D")
             for name, bucket in watched.buckets.items()
         ),
@@ -208,7 +208,7 @@ def _costs(watched: Watched) -> list[IWidget]:
 
 
 def _searched(title: str, *searches: IMetric, start: str | None = None) -> GraphWidget:
-    """A graph whose lines CloudWatch finds and names."""
+    """Return a graph whose lines CloudWatch finds and names."""
     return GraphWidget(title=title, left=list(searches), width=_WIDTH // 4, start=start)
 
 

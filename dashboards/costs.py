@@ -1,4 +1,4 @@
-"""What the bill is made of, as metrics: how much of each thing is used that AWS charges for."""
+"""Metrics of use that AWS charges for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DAY = Duration.days(1)
 
 
 def gb_seconds(watched: Watched) -> dict[str, MathExpression]:
-    """What Lambda charges for beside invocations, by function; what a new environment takes to start comes on top.
+    """Return the GB-seconds per function, without cold starts; Lambda charges for them in addition to invocations.
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
     """
@@ -30,7 +30,7 @@ def gb_seconds(watched: Watched) -> dict[str, MathExpression]:
 
 
 def bytes_from_stream(watched: Watched) -> Metric:
-    """What Firehose reads from the stream; it charges for each record as 5 KB or more.
+    """Return the bytes that Firehose reads from the stream; it charges for each record as 5 KB or more.
 
     https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html
     """
@@ -38,12 +38,12 @@ def bytes_from_stream(watched: Watched) -> Metric:
 
 
 def bytes_of_alerts(watched: Watched) -> Metric:
-    """What the notifier puts into its delivery stream."""
+    """Return the bytes that the notifier puts into its delivery stream."""
     return _firehose(watched.alerts_delivery, "IncomingBytes")
 
 
 def bytes_scanned(watched: Watched) -> MathExpression:
-    """What queries read, by their type and how they ended: Athena charges for those that were cancelled too.
+    """Return the bytes that queries read, by type and final state: Athena charges for cancelled queries too.
 
     https://docs.aws.amazon.com/athena/latest/ug/query-metrics-viewing.html
     """
@@ -51,7 +51,7 @@ def bytes_scanned(watched: Watched) -> MathExpression:
 
 
 def units(watched: Watched, name: str) -> Iterator[IMetric]:
-    """The consumed capacity units of the tables, and of their indexes, which have metrics of their own.
+    """Yield the consumed capacity units of the tables, and of their indexes, which have metrics of their own.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
     """
@@ -61,7 +61,7 @@ def units(watched: Watched, name: str) -> Iterator[IMetric]:
 
 
 def bucket_size(bucket: s3.IBucket) -> MathExpression:
-    """A bucket's bytes by storage class, once a day.
+    """Return a bucket's bytes by storage class, once a day.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
     """

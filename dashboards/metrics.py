@@ -1,6 +1,6 @@
-"""The metrics of the pipeline, as functions over the resources that emit them.
+"""Metrics of the pipeline, as functions over the resources that emit them.
 
-They carry no labels, which the dashboard adds: in an alarm's template a label makes a plain metric an
+They have no labels, which the dashboard adds: in an alarm's template a label makes a plain metric an
 expression, and MiniStack refuses those.
 """
 
@@ -30,8 +30,8 @@ class Watched(NamedTuple):
 
     The deliveries are names of Firehose delivery streams; ``curate_failures_rule`` is the name of the EventBridge
     rule that matches failed runs of the job. ``stale_after_hours`` is how long the curated tables may get no new
-    readings, 0 for any time. ``tables`` are those of alerts and groups, ``buckets`` the raw zone's and the lake's, by
-    what the dashboard calls them; ``workgroup`` is Athena's, by name.
+    readings, 0 for any time. ``tables`` and ``buckets`` are keyed by their names on the dashboard; ``workgroup`` is the
+    name of Athena's.
     """
 
     stage: str
@@ -55,12 +55,12 @@ class Watched(NamedTuple):
 
 
 def of_stream(watched: Watched, name: str) -> Metric:
-    """A metric of the stream, summed by the minute."""
+    """Return a metric of the stream, summed by the minute."""
     return watched.stream.metric(name, statistic="Sum", period=MINUTE)
 
 
 def of_delivery(delivery_stream: str) -> Metric:
-    """How old the oldest record is that Firehose has not delivered yet, in seconds."""
+    """Return the age of the oldest record that Firehose has not delivered yet, in seconds."""
     return Metric(
         namespace="AWS/Firehose",
         metric_name="DeliveryToS3.DataFreshness",
@@ -85,7 +85,7 @@ def ours(
 
 
 def by_site(watched: Watched) -> MathExpression:
-    """The alerts that fired at each site. Which there are, the readings say: a site has a metric from its first on."""
+    """Return the alerts that fired per site. A site has a metric from its first alert on."""
     fired = METRICS["AlertsFiring"]
     return search(NAMESPACE, fired.name, FIVE_MINUTES, "site", **fired.dimensions(watched.stage))
 
@@ -93,9 +93,9 @@ def by_site(watched: Watched) -> MathExpression:
 def search(
     namespace: str, name: str, period: Duration, *variable: str, statistic: str = "Sum", **fixed: str
 ) -> MathExpression:
-    """All metrics of that name with these dimensions: any value of the ``variable`` ones, those of the ``fixed`` ones.
+    """Return all metrics of that name with any value of the ``variable`` dimensions and the ``fixed`` ones.
 
-    For dashboards alone: no alarm takes a search.
+    For dashboards only: alarms accept no search.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html
     """
     schema = ",".join((namespace, *sorted((*variable, *fixed))))
@@ -109,7 +109,7 @@ def search(
 
 
 def rejected_percent(watched: Watched) -> IMetric:
-    """The share of lines that are no readings, in percent of all lines."""
+    """Return the share of lines that are not valid readings, in percent of all lines."""
     return MathExpression(
         expression="100 * rejected / (readings + rejected)",
         using_metrics={
@@ -122,12 +122,12 @@ def rejected_percent(watched: Watched) -> IMetric:
 
 
 def waiting(queue: sqs.IQueue) -> Metric:
-    """How many messages wait in ``queue``."""
+    """Return the number of messages that wait in ``queue``."""
     return queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=FIVE_MINUTES)
 
 
 def age_of_oldest(queue: sqs.IQueue) -> Metric:
-    """How old the oldest message in ``queue`` is, in seconds; what was received three times is not counted.
+    """Return the age of the oldest message in ``queue``, in seconds, without those received three times or more.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
@@ -135,7 +135,7 @@ def age_of_oldest(queue: sqs.IQueue) -> Metric:
 
 
 def successes(function: lambda_.IFunction) -> IMetric:
-    """How often ``function`` ran to its end."""
+    """Return the number of invocations of ``function`` that succeeded."""
     return MathExpression(
         expression="invocations - errors",
         using_metrics={
@@ -148,7 +148,7 @@ def successes(function: lambda_.IFunction) -> IMetric:
 
 
 def curate_failures(watched: Watched) -> Metric:
-    """Runs that failed. Glue has no metric for it: this counts how often the rule on failed runs matched."""
+    """Return the number of failed runs. Glue has no metric for it: this counts matches of the rule on failed runs."""
     return Metric(
         namespace="AWS/Events",
         metric_name="Invocations",

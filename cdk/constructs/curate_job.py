@@ -29,12 +29,12 @@ _MOST_WORKERS = 10
 #: In minutes. MiniStack reads it as seconds.
 _TIMEOUT_MINUTES = 60
 
-#: How long the files of a replaced partition stay for the queries that are reading them. Nobody is on an emulator.
+#: How long the files of a replaced partition stay for the queries that are reading them; zero on an emulator.
 _GRACE_SECONDS = 3600
 
 
 class _Engine(TypedDict, total=False):
-    """What of a job's properties depends on the engine."""
+    """Engine-specific properties of the Glue job."""
 
     command: glue.CfnJob.JobCommandProperty
     glue_version: str
@@ -73,7 +73,7 @@ class CurateJob(Construct):
             role=role.role_arn,
             timeout=_TIMEOUT_MINUTES,
             max_retries=0,
-            # A second run would take the position from the first, which then fails.
+            # A second run would take over the position of the first, which then fails.
             execution_property=glue.CfnJob.ExecutionPropertyProperty(max_concurrent_runs=1),
             security_configuration=security.name if security else None,
             default_arguments={
@@ -162,7 +162,7 @@ def _spark(script: assets.Asset) -> _Engine:
 
 
 def _spark_modules(wheel_url: str, modules: str) -> dict[str, str]:
-    """The wheel among the modules: of ``--extra-py-files``, Spark puts no wheel on its executors' paths.
+    """Return the modules with the wheel: Spark puts no wheel of ``--extra-py-files`` on its executors' paths.
 
     https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-python-libraries.html
     """
@@ -177,7 +177,7 @@ def _wheel_object(stack: Stack) -> str:
     """Have the wheel uploaded and return its key.
 
     An Asset's key is a bare hash, which pip refuses as a wheel's name; asked directly, the synthesizer
-    names the object as we say.
+    uses the given name.
     """
     wheel = curate_wheel(Path(cast("Stage", Stage.of(stack)).asset_outdir))
     location = stack.synthesizer.add_file_asset(

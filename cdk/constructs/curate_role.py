@@ -1,4 +1,4 @@
-"""What the curation job may do, written out."""
+"""Permissions of the curation job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPARK_NAMESPACE = "Glue"
 
 
 class Lake(NamedTuple):
-    """What the curation reads and writes."""
+    """Buckets and tables that the curation reads and writes."""
 
     raw_bucket: s3.IBucket
     lake_bucket: s3.IBucket
@@ -99,7 +99,7 @@ class CurateRole(ServiceRole):
 
 
 def log_groups(scope: Construct) -> str:
-    """The ARN of every log group that Glue writes a job's output to, of Python shell and Spark jobs."""
+    """Return the ARN of every log group that Glue writes a job's output to, of Python shell and Spark jobs."""
     return Stack.of(scope).format_arn(
         service="logs", resource="log-group", resource_name="/aws-glue/*", arn_format=ArnFormat.COLON_RESOURCE_NAME
     )

@@ -1,4 +1,4 @@
-"""The table of the curation's state: how far it is, which run may commit, and how each run went."""
+"""DynamoDB table of the curation's state: watermark, claim of the current run, and summaries of runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from constructs import Construct
 
 
 class CurateState(dynamodb.Table):
-    """On demand, encrypted, restorable to any second of the last 35 days; what runs left goes when it ``expires``."""
+    """On demand, encrypted, restorable to any second of the last 35 days; items of runs have a time to live."""
 
     def __init__(self, scope: Construct, construct_id: str, *, removal: RemovalPolicy) -> None:
         super().__init__(

@@ -22,7 +22,7 @@ _MAX_RECORD_AGE_HOURS = 7 * 24
 
 
 class Detector(Function):
-    """The function and its place on the stream.
+    """The function and its event source mapping on the stream.
 
     No concurrency is reserved: shards times the parallelization factor bound it already, and a new account
     has none to reserve.

@@ -1,4 +1,4 @@
-"""Where what was given up on is kept until a person has looked at it."""
+"""Queue of messages that were given up on, kept until a person has looked at them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdk.constructs.findings import acknowledge
 
 
 class FailureQueue(sqs.Queue):
-    """Encrypted, TLS only, kept for the longest SQS keeps a message.
+    """Encrypted, TLS only, with the longest retention that SQS has.
 
     The detector's says which part of the stream was given up (shard and sequence numbers, not the readings: those
     are in the stream for as long as its retention, and in the raw zone after that); the notifier's has whole messages.

@@ -1,4 +1,4 @@
-"""Reasons why a finding of cdk-nag is none, one finding at a time, beside the resource it is about."""
+"""Acknowledged findings of cdk-nag, each with its reason, next to the resource."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from constructs import Construct
 
 
 def acknowledge(construct: Construct, rule: str, reason: str) -> None:
-    """Say why ``construct`` breaks ``rule`` (such as ``SQS3``) all the same."""
+    """Acknowledge that ``construct`` breaks ``rule`` (such as ``SQS3``), with the reason."""
     Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
 
 
 def acknowledge_wildcard(role: Construct, arn: str, reason: str) -> None:
-    """Say why ``role`` needs the wildcard in ``arn``; other wildcards stay findings."""
+    """Acknowledge the wildcard in ``arn`` of ``role``, with the reason; other wildcards stay findings."""
     acknowledge(role, f"IAM5[Resource::{_spelled(Stack.of(role).resolve(arn))}]", reason)
 
 
 def _spelled(value: Any) -> str:
-    """A resolved ARN the way cdk-nag spells it: ``<LogicalId.Arn>/raw/*``."""
+    """Spell a resolved ARN the way cdk-nag does: ``<LogicalId.Arn>/raw/*``."""
     if not isinstance(value, Mapping):
         return str(value)
     if "Ref" in value:

@@ -1,4 +1,4 @@
-"""What the functions of the alerts have in common: the bundle, a role and a log of their own, rules, the queue."""
+"""A function of the alerts stack, with its role, its log and access to rules and queue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MEMORY_MB = 512
 
 
 class Shared(NamedTuple):
-    """What every function of the stack gets."""
+    """Settings and resources that all functions of the stack share."""
 
     names: Names
     settings: Settings
@@ -40,9 +40,9 @@ class Shared(NamedTuple):
 class Function(Construct):
     """A function of ``lambdas/<service>``.
 
-    ``statements`` is what its role may do beside reading the rules and the registry, sending to the transitions queue
-    and writing its own log; ``environment`` what it is told beside those. Tracing is off: each function emits the delay
-    that a trace would show, for every batch.
+    ``statements`` is what its role may do in addition to reading the rules and the registry, sending to the transitions
+    queue and writing its own log; ``environment`` are variables in addition to those. Tracing is off: each function
+    emits the delay that a trace would show, for every batch.
     """
 
     def __init__(

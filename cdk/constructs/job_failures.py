@@ -1,4 +1,4 @@
-"""Tells a topic about each run of a Glue job that failed, with Glue's own words."""
+"""Notifications of failed runs of a Glue job, with Glue's own message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from constructs import Construct
 
 
 class JobFailures(events.Rule):
-    """The rule. It is what says *why*; the alarm on how often it matched says that it goes on."""
+    """The rule. Its messages say *why* a run failed; the alarm on its matches says that failures continue."""
 
     def __init__(self, scope: Construct, construct_id: str, *, name: str, job_name: str, topic: sns.ITopic) -> None:
         field = events.EventField.from_path

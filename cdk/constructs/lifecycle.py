@@ -1,4 +1,4 @@
-"""What becomes of the lake's objects with their age: cheaper storage first, then the end.
+"""Lifecycle of objects in the raw zone and the lake: cheaper storage first, then expiration.
 
 S3 moves no object smaller than 128 KB, which would be billed as 128 KB or not be watched where it goes:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
@@ -21,9 +21,9 @@ from telemetry.tables.raw import RAW
 #: Hardly anybody reads raw objects once they are curated, and a reprocessing that does finds them at once, for a fee.
 _RAW_ARCHIVE = s3.StorageClass.GLACIER_INSTANT_RETRIEVAL
 
-#: And not Standard-IA: that bills reads, thirty days at least and 128 KB at least, so one report over last year costs
-#: more than it saved, and so does a partition that is written anew. This one moves each object by whether it is read,
-#: for a fee a thousand objects: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html
+#: Not Standard-IA: that bills reads, thirty days at least and 128 KB at least, so one report over last year costs more
+#: than it saved, and so does a partition that is written again. Intelligent-Tiering moves each object by whether it is
+#: read, for a fee per thousand objects: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html
 _CURATED_ARCHIVE = s3.StorageClass.INTELLIGENT_TIERING
 
 #: The folders of the lake bucket in which others than the curation put objects.
@@ -31,13 +31,13 @@ _DELIVERED = tuple(f"{table.name}/" for table in TABLES if table.kind == "delive
 
 
 def raw_lifecycle(settings: Settings) -> list[s3.LifecycleRule]:
-    """Beside the expiration of everything in the raw bucket: when what has been curated is archived."""
+    """Return the rule that archives curated raw objects; the bucket expires them itself."""
     archived = _archived(_RAW_ARCHIVE, settings.raw_archive_after_days)
     return [s3.LifecycleRule(prefix=RAW_PREFIX, transitions=archived)] if archived else []
 
 
 def lake_lifecycle(settings: Settings) -> list[s3.LifecycleRule]:
-    """For each folder that grows; what the curation remembers of the present, and the devices, stay."""
+    """Return rules per folder that grows; the curation's current state and the devices stay."""
     archived = _archived(_CURATED_ARCHIVE, settings.curated_archive_after_days)
     kept = settings.curated_retention_days
     end = Duration.days(kept) if kept else None

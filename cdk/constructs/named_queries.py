@@ -1,4 +1,4 @@
-"""The usual questions, where Athena's console lists them: what ``iot query --name`` asks."""
+"""Saved queries in Athena's console, the same as those of ``iot query --name``."""
 
 from __future__ import annotations
 

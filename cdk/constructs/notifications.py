@@ -36,7 +36,7 @@ class NotificationsKey(kms.Key):
 
 
 class NotificationTopic(sns.Topic):
-    """An encrypted, TLS-only topic with its e-mail subscribers, who confirm by a link in their first mail."""
+    """An encrypted, TLS-only topic with its e-mail subscribers, who confirm by a link in the first e-mail."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, name: str, display_name: str, key: kms.IKey, emails: Iterable[str]

@@ -1,4 +1,4 @@
-"""The notifier: a function on the transitions queue that groups changes of alerts and tells people of them."""
+"""The notifier: a function on the transitions queue that groups changes of alerts and publishes notifications."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BATCHING_WINDOW = Duration.seconds(1)
 
 
 class Notifier(Function):
-    """The function and its place on the queue.
+    """The function and its event source mapping on the queue.
 
-    Its concurrency is the smallest SQS event sources have: executions that change the same group are in each
-    other's way. The limit is the mapping's and reserves none of the account's.
+    Its concurrency is the smallest that SQS event sources have: executions that change the same group would
+    conflict. The limit is the mapping's and reserves none of the account's.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A role for one function, job or service: what it may do is written out, whole, where it is made."""
+"""Role of one function, job or service, with all its permissions where it is created."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cdk.constructs.findings import acknowledge_wildcard
 def allow(
     *actions: str, on: Sequence[str], conditions: Mapping[str, Mapping[str, str]] | None = None
 ) -> iam.PolicyStatement:
-    """A statement that allows ``actions`` on the ARNs ``on``."""
+    """Return a statement that allows ``actions`` on the ARNs ``on``."""
     return iam.PolicyStatement(actions=list(actions), resources=list(on), conditions=conditions)
 
 
 class ServiceRole(iam.Role):
     """A role that only ``service`` assumes.
 
-    The statements are part of the role itself and not a policy attached later: whoever is given the role
-    may use it at once, with no dependency to forget. Constructs that would widen it by themselves do not
+    The statements are part of the role itself and not a policy attached later: a resource that gets the
+    role can use it at once, with no dependency to forget. Constructs that would widen it by themselves do not
     get to: see :attr:`fixed`. ``wildcards`` says for each resource with an asterisk why nothing narrower does.
     """
 
@@ -47,5 +47,5 @@ class ServiceRole(iam.Role):
 
     @property
     def fixed(self) -> iam.IRole:
-        """The role as it is: what other constructs would grant it is ignored."""
+        """The role without changes: grants by other constructs are ignored."""
         return self.without_policy_updates()

@@ -1,4 +1,4 @@
-"""Buckets with the house's defaults: private, encrypted, TLS only, access logged, kept when a stack goes."""
+"""Buckets with common defaults: private, encrypted, TLS only, access logged, kept when the stack is deleted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from constructs import Construct
 
 from cdk.target import Target
 
-#: What an aborted multipart upload leaves is billed, and shown in no listing.
+#: Parts of an aborted multipart upload are billed, and no listing shows them.
 _ABANDONED_UPLOADS = Duration.days(1)
 
 
 class Bucket(s3.Bucket):
-    """A bucket for data. Objects go after ``retention_days``; None keeps them, but for what ``lifecycle`` says."""
+    """A bucket for data. Objects expire after ``retention_days``; None keeps them, except as ``lifecycle`` says."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Bucket(s3.Bucket):
 
 
 class AccessLogs(Bucket):
-    """Where all the other buckets of a stage write who accessed them."""
+    """The bucket of the access logs of all other buckets of a stage."""
 
     def __init__(
         self,

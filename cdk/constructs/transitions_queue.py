@@ -1,4 +1,4 @@
-"""What happened to alerts, on its way from the detector, the watchdog and operators to the notifier."""
+"""SQS queue of alert transitions from the detector, the watchdog and operators, consumed by the notifier."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RETENTION = Duration.days(4)
 
 
 class TransitionsQueue(sqs.Queue):
-    """Encrypted and TLS only. What ``consumer_timeout`` was not enough for is seen again after six times as long.
+    """Encrypted and TLS only. A message that was not processed is delivered again after six times ``consumer_timeout``.
 
     The factor is AWS' advice for a function's event source, plus the batching window:
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html

@@ -1,4 +1,4 @@
-"""The watchdog: a function that each minute does what is due without any reading arriving."""
+"""The watchdog: a function that runs timers of alerts each minute, without readings."""
 
 from __future__ import annotations
 

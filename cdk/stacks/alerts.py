@@ -1,4 +1,4 @@
-"""Somebody is told: from readings to alerts, from what changed to notifications, and all of it kept in the lake."""
+"""Alerts: from readings to alerts and notifications, with every change kept in the lake."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from cdk.settings import Settings
 from cdk.target import Target
 from pipeline.names import ALERTS_ERRORS_PREFIX, ALERTS_PREFIX, REGISTRY_KEY, RULES_KEY, Names
 
-#: Only the table ``alerts`` waits for it, and notifications do not.
+#: Only the table ``alerts`` waits for it; notifications do not.
 _BUFFER_SECONDS = 60
 
 
 class AlertsStack(Stack):
-    """The detector, the watchdog and the notifier, and what they read, keep and tell."""
+    """The detector, the watchdog and the notifier, with their tables, queues, topic and rules."""
 
     def __init__(
         self,
@@ -106,6 +106,9 @@ class AlertsStack(Stack):
             topic_key=self.key,
             delivery_stream=delivery.delivery_stream,
         )
+        self._outputs(delivery.delivery_stream.ref)
+
+    def _outputs(self, delivery_stream_name: str) -> None:
         CfnOutput(self, "AlertsTopicArn", value=self.topic.topic_arn)
         CfnOutput(self, "StateTableName", value=self.state_table.table_name)
         CfnOutput(self, "GroupTableName", value=self.group_table.table_name)
@@ -113,7 +116,7 @@ class AlertsStack(Stack):
         CfnOutput(self, "RulesKey", value=RULES_KEY)
         CfnOutput(self, "RegistryKey", value=REGISTRY_KEY)
         CfnOutput(self, "TransitionsQueueUrl", value=self.transitions.queue_url)
-        CfnOutput(self, "AlertsDeliveryStreamName", value=delivery.delivery_stream.ref)
+        CfnOutput(self, "AlertsDeliveryStreamName", value=delivery_stream_name)
         CfnOutput(self, "DetectorFunctionName", value=self.detector.function.function_name)
         CfnOutput(self, "WatchdogFunctionName", value=self.watchdog.function.function_name)
         CfnOutput(self, "NotifierFunctionName", value=self.notifier.function.function_name)

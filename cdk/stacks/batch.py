@@ -1,4 +1,4 @@
-"""From raw lines to tables: the scheduled curation job and what it remembers."""
+"""From raw lines to tables: the scheduled curation job and its state."""
 
 from __future__ import annotations
 

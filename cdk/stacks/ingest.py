@@ -1,4 +1,4 @@
-"""Readings come in: the stream, and everything that arrives kept in the raw zone."""
+"""Ingest: the stream, and the raw zone that keeps everything that arrives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.names import RAW_ERRORS_PREFIX, RAW_PREFIX, Names
 
 
 class IngestStack(Stack):
-    """The stream, the raw bucket with Firehose before it, and the access logs of all buckets."""
+    """The stream, Firehose to the raw bucket, and the access logs of all buckets."""
 
     def __init__(self, scope: Construct, *, settings: Settings, names: Names, target: Target) -> None:
         super().__init__(scope, names.stack("ingest"), description="IoT pipeline: the stream and the raw zone")

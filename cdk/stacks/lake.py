@@ -1,4 +1,4 @@
-"""Every reading in a table: the lake's bucket, its catalog and the way to query it."""
+"""The lake: its bucket, its catalog and the Athena workgroup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the pipeline itself well: the operations topic, the alarms and the dashboard."""
+"""Health of the pipeline itself: the operations topic, the alarms and the dashboard."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipeline.names import Names
 
 
 class MonitoringStack(Stack):
-    """What watches every part, and who is told."""
+    """The alarms on every part, the dashboard, and the topic that alarms notify."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""The Streamlit page: what a person on duty, and whoever answers for the fleet, look at; see ``iot dashboard``."""
+"""The Streamlit app for people on duty and for owners of the fleet; see ``iot dashboard``."""

@@ -1,4 +1,4 @@
-"""The charts: with units, a time zone on the axis, and colours that say the same in light and dark."""
+"""Charts, with units, a time zone on the axis, and the same colours in light and dark."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ import streamlit as st
 from dashboards.app.page import wall, zone
 from telemetry.rules.rule_set import SEVERITIES
 
-#: Of a severity, wherever it is shown: of marks, not of words, which need more contrast.
+#: Colours of severities, for marks. Words need more contrast.
 SEVERITY_COLOURS = {"info": "#4C8BF5", "warning": "#C98300", "critical": "#D64545", "page": "#9B5DE5"}
 
 BY_SEVERITY = alt.Scale(domain=list(SEVERITIES), range=[SEVERITY_COLOURS[name] for name in SEVERITIES])
 
-#: Of all that has no severity.
+#: The colour of marks without a severity.
 TEAL = "#159A9C"
 
-#: Of a bar with its name, of an axis with its title, and of a legend: pixels.
+#: Pixels of a bar with its name, of an axis with its title, and of a legend.
 _ROW, _AXIS, _LEGEND = 26, 75, 75
 
-#: Of numbers on axes: no trailing zeros.
+#: Format of numbers on axes, without trailing zeros.
 NUMBER = ",.4~f"
 
 #: In days.
 _TEN_MINUTES = 10 / 1440
 
 #: Natural Earth's coasts and borders, 1:110 million, public domain, as the npm package world-atlas 2.0.2 has them
-#: (ISC licence): a map that needs no tiles from anybody, and tells nobody where the sensors are.
+#: (ISC licence). No tiles are fetched, so no third party learns where the sensors are.
 _WORLD = Path(__file__).parent / "countries-110m.json"
 
 
 def by_time(times: pd.Series, *, hours: float = 0) -> alt.X:
-    """The axis of ``at``, whose ``times`` went through :func:`~dashboards.app.page.wall`.
+    """Return the axis of ``at``, whose ``times`` went through :func:`~dashboards.app.page.wall`.
 
-    It goes from the first to the last of them; with ``hours``, so far back from now.
+    It goes from the first to the last of them; with ``hours``, from that long ago until now.
     """
     first, last = times.min(), times.max()
     if hours:
@@ -62,23 +62,23 @@ def _moment(at: pd.Timestamp) -> alt.DateTime:
 
 
 def time_tooltip() -> alt.Tooltip:
-    """The time, to the second."""
+    """Return a tooltip of the time, to the second."""
     return alt.Tooltip("at:T", title="time", format="%Y-%m-%d %H:%M:%S")
 
 
 def ink() -> str:
-    """The colour of words on charts: 7:1 and more against the page, in light and dark."""
+    """Return the colour of words on charts: a contrast of 7:1 or more, in light and dark."""
     return "#E6E8EA" if st.context.theme.type == "dark" else "#3A3F45"
 
 
 def draw(chart: alt.Chart | alt.LayerChart | alt.FacetChart, what: str) -> None:
-    """Put a chart on the page; ``what`` it shows, for those who do not see it."""
+    """Put a chart on the page; ``what`` is its description for screen readers."""
     axis = chart.configure_axis(labelColor=ink(), titleColor=ink())
     st.altair_chart(axis.configure_legend(labelColor=ink(), titleColor=ink()), alt=what)
 
 
 def lines(frame: pd.DataFrame, unit: str, *, hours: float, height: int = 280) -> alt.Chart:
-    """A line a column but ``at`` (UTC): what was measured in the last ``hours``; broken where nothing was."""
+    """Return a line per column but ``at`` (UTC) over the last ``hours``, with gaps where there is no value."""
     long = frame.assign(at=wall(frame["at"])).melt("at", var_name="what")
     return (
         alt.Chart(long, height=height)
@@ -93,7 +93,7 @@ def lines(frame: pd.DataFrame, unit: str, *, hours: float, height: int = 280) ->
 
 
 def bars_by_severity(frame: pd.DataFrame, *, hours: float, height: int = 280) -> alt.Chart:
-    """Alerts (``alerts``) of the last ``hours`` by time (``at``, UTC) and ``severity``, stacked."""
+    """Return stacked bars of ``alerts`` of the last ``hours`` by time (``at``, UTC) and ``severity``."""
     shown = frame.assign(at=wall(frame["at"]))
     return (
         alt.Chart(shown, height=height)
@@ -108,12 +108,12 @@ def bars_by_severity(frame: pd.DataFrame, *, hours: float, height: int = 280) ->
 
 
 def _rows(frame: pd.DataFrame, name: str, *, legend: bool) -> int:
-    """Pixels of a chart with a row for each value of a column, its axis and its legend included."""
+    """Return the pixels of a chart with a row per value of a column, including its axis and legend."""
     return _ROW * int(frame[name].nunique()) + _AXIS + (_LEGEND if legend else 0)
 
 
 def bars(frame: pd.DataFrame, x: str, y: str, *, colour: str | None = None) -> alt.Chart:
-    """Horizontal bars; ``x`` and ``y`` as ``column|title with its unit``."""
+    """Return horizontal bars; ``x`` and ``y`` as ``column|title with its unit``."""
     (value, value_title), (name, name_title) = x.split("|"), y.split("|")
     chart = alt.Chart(frame, height=_rows(frame, name, legend=bool(colour))).mark_bar(color=TEAL)
     encodings = {
@@ -127,7 +127,7 @@ def bars(frame: pd.DataFrame, x: str, y: str, *, colour: str | None = None) -> a
 
 
 def histogram(frame: pd.DataFrame, x: str, y: str, step: float, *, colour: str) -> alt.Chart:
-    """Bars from each ``x`` to ``step`` above it, as high as ``y`` together; both as ``column|title with its unit``."""
+    """Return bars from each ``x`` to ``step`` above it, of height ``y``; both as ``column|title with its unit``."""
     (value, value_title), (count, count_title) = x.split("|"), y.split("|")
     return (
         alt.Chart(frame.assign(upto=frame[value] + step), height=280)
@@ -153,7 +153,7 @@ def histogram(frame: pd.DataFrame, x: str, y: str, step: float, *, colour: str) 
 
 
 def site_map(sites: pd.DataFrame, *, height: int = 440) -> alt.LayerChart | alt.FacetChart:
-    """Sites at ``longitude`` and ``latitude``: as large as their ``devices`` are many, coloured by ``state``."""
+    """Return a map of sites at ``longitude`` and ``latitude``, sized by ``devices`` and coloured by ``state``."""
     land = alt.Chart(_world()).mark_geoshape(
         fill="#8A8F98", fillOpacity=0.25, stroke="#8A8F98", strokeWidth=0.6, aria=False
     )
@@ -205,19 +205,19 @@ def _world() -> alt.InlineData:
 
 
 def _extent(degrees: pd.Series) -> tuple[float, float]:
-    """The smallest and the largest, at least three degrees apart: a fleet of one site has a country around it."""
+    """Return the smallest and the largest, at least three degrees apart, so that one site has a country around it."""
     low, high = float(degrees.min()), float(degrees.max())
     room = max(0.0, 3 - (high - low)) / 2
     return low - room, high + room
 
 
 def _mercator(latitude: float) -> float:
-    """How far up the map a latitude (degrees) is, in radians of longitude; the poles are cut at 80 degrees."""
+    """Return the position of a latitude (degrees) on the map, in radians of longitude; cut at 80 degrees."""
     return math.asinh(math.tan(math.radians(min(max(latitude, -80.0), 80.0))))
 
 
 def bars_of_severity(frame: pd.DataFrame, by: str) -> alt.Chart:
-    """Alerts (``alerts``) by the column ``by`` and ``severity``: horizontal bars, the longest first."""
+    """Return horizontal bars of ``alerts`` by the column ``by`` and ``severity``, the longest first."""
     return (
         alt.Chart(frame, height=_rows(frame, by, legend=False))
         .mark_bar()
@@ -231,7 +231,7 @@ def bars_of_severity(frame: pd.DataFrame, by: str) -> alt.Chart:
 
 
 def points(frame: pd.DataFrame, x: str, y: str) -> alt.Chart:
-    """A point for each ``what`` of a row ``y``; ``x`` as ``column|title with its unit``."""
+    """Return a point per ``what`` of each row ``y``; ``x`` as ``column|title with its unit``."""
     value, title = x.split("|")
     return (
         alt.Chart(frame, height=_rows(frame, y, legend=True))

@@ -1,6 +1,6 @@
-"""What the pages show, fetched and kept for a while, so that ten viewers cost what one does.
+"""Data of the pages, cached, so that ten viewers cost as much as one.
 
-What changes by the second is kept for seconds (DynamoDB, CloudWatch), what a run of the curation changes for a minute.
+Data that changes by the second (DynamoDB, CloudWatch) is cached for seconds; data of the curation for a minute.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _SECONDS = 10
 _MINUTE = 60
 _HOUR = 3600
 
-#: What is kept of each kind: as many questions, whoever asked them.
+#: Cached results per function, of all viewers.
 _ENTRIES = 200
 
-#: The columns of answers that are times; the local AWS gives some of them as text.
+#: Columns of times; the local AWS returns some of them as text.
 _TIMES = ("arrived", "hour_start", "last_seen", "newest_reading", "ts")
 
 
 @st.cache_data(ttl=_MINUTE, max_entries=_ENTRIES, show_spinner="Asking Athena …")
 def table(chosen: Source, sql: str) -> pd.DataFrame:
-    """The answer to a question: numbers are floats, texts never null, times UTC.
+    """Return the result of a query: numbers are floats, texts never null, times UTC.
 
     Raises :class:`~pipeline.errors.PipelineError`.
     """
@@ -50,14 +50,14 @@ def table(chosen: Source, sql: str) -> pd.DataFrame:
 
 @st.cache_data(ttl=_SECONDS, max_entries=_ENTRIES, show_spinner=False)
 def metrics(wanted: tuple[Measure, ...], hours: float, period: int) -> pd.DataFrame:
-    """Metrics of the last ``hours``, by periods of so many seconds."""
+    """Return metrics of the last ``hours``, by periods of ``period`` seconds."""
     end = dt.datetime.now(dt.UTC)
     return measures.fetch(session(), wanted, end - dt.timedelta(hours=hours), end, period)
 
 
 @st.cache_data(ttl=10 * _MINUTE, max_entries=_ENTRIES, show_spinner=False)
 def spent(chosen: Source) -> list[Item]:
-    """What this month (UTC) has cost until now, as far as CloudWatch counts it; empty where it counted nothing."""
+    """Return the cost of this month (UTC) so far, as far as CloudWatch counts it; empty if it counted nothing."""
     now = dt.datetime.now(dt.UTC)
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     found = deployed(chosen)
@@ -71,28 +71,28 @@ def spent(chosen: Source) -> list[Item]:
 
 @st.cache_data(ttl=10 * _MINUTE, max_entries=1, show_spinner=False)
 def caller() -> str:
-    """Who the credentials belong to."""
+    """Return the identity of the credentials."""
     return holds.caller(session())
 
 
 @st.cache_data(ttl=_SECONDS, max_entries=1, show_spinner=False)
 def alarms(chosen: Source) -> list[Alarm]:
-    """The pipeline's own alarms."""
+    """Return the pipeline's own alarms."""
     return measures.alarms(session(), chosen.stage)
 
 
 @st.cache_resource(ttl=_MINUTE, show_spinner=False)
 def rules(chosen: Source) -> RuleSet:
-    """The rules in use."""
+    """Return the rules in use."""
     return alerts.rules_in_use(session(), deployed(chosen))
 
 
 @st.cache_data(ttl=_SECONDS, show_spinner=False)
 def standings(chosen: Source) -> list[Standing]:
-    """Active alerts and holds, the most severe first; reads the whole state table, but not for each viewer."""
+    """Return active alerts and holds, the most severe first. It reads the whole state table, once for all viewers."""
     return alerts.standings(session(), deployed(chosen), rules(chosen))
 
 
 def forget_standings() -> None:
-    """After an order: what is shown next is the state after it."""
+    """Drop cached alerts, so that the page shows the state after an order."""
     standings.clear()

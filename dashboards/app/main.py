@@ -1,4 +1,4 @@
-"""What Streamlit runs: the pages and what surrounds them. ``iot dashboard`` starts it.
+"""The script that Streamlit runs: the pages and the sidebar. ``iot dashboard`` starts it.
 
 Or ``streamlit run dashboards/app/main.py -- --aws --stage prod``, as in a container that has a role.
 """

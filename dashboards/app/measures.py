@@ -29,7 +29,7 @@ _MOST_VALUES = 100_800
 
 
 class Measure(NamedTuple):
-    """One metric with a statistic. ``scale`` makes its unit the one it is shown in."""
+    """One metric with a statistic. ``scale`` converts its unit to that of the pages."""
 
     key: str
     namespace: str
@@ -47,7 +47,7 @@ def ours(key: str, name: str, stage: str, *, statistic: str | None = None) -> Me
 
 
 def flow(stage: str) -> tuple[Measure, ...]:
-    """What the detector sees: readings and bad lines, and seconds from a reading to its evaluation."""
+    """Return readings, invalid lines, and seconds from a reading to its evaluation."""
     return (
         ours("readings", "Readings", stage),
         ours("rejected", "RejectedReadings", stage),
@@ -56,17 +56,17 @@ def flow(stage: str) -> tuple[Measure, ...]:
 
 
 def detection(stage: str) -> tuple[Measure, ...]:
-    """Seconds from a reading to its evaluation."""
+    """Return seconds from a reading to its evaluation."""
     return tuple(ours(p, "DetectionDelay", stage, statistic=p) for p in ("p50", "p95"))
 
 
 def notification(stage: str) -> tuple[Measure, ...]:
-    """Seconds from a change of an alert to its notification, ``group_wait`` included."""
+    """Return seconds from a change of an alert to its notification, ``group_wait`` included."""
     return tuple(ours(p, "NotificationDelay", stage, statistic=p) for p in ("p50", "p95"))
 
 
 def curation(stage: str) -> tuple[Measure, ...]:
-    """What runs of the curation leave: percent of the readings expected, and the newest one's age in minutes."""
+    """Return percent of the expected readings that were curated, and the age of the newest in minutes."""
     return (
         ours("completeness", "Completeness", stage, statistic="Average"),
         ours("newest", "NewestReadingAge", stage),
@@ -74,7 +74,7 @@ def curation(stage: str) -> tuple[Measure, ...]:
 
 
 def service(deployed: Deployment) -> tuple[Measure, ...]:
-    """What AWS itself measures, and the local AWS does not: lags in seconds, errors, throttled writes."""
+    """Return metrics of AWS itself, which the local AWS does not have: lags in seconds, errors, throttled writes."""
     stream = (("StreamName", deployed.stream_name),)
     detector = (("FunctionName", deployed.detector_function_name),)
     delivery = (("DeliveryStreamName", deployed.delivery_stream_name),)
@@ -86,14 +86,14 @@ def service(deployed: Deployment) -> tuple[Measure, ...]:
     )
 
 
-#: Athena bills these of the queries that answer with rows: https://aws.amazon.com/athena/pricing/
+#: States in which Athena bills a query that returns rows: https://aws.amazon.com/athena/pricing/
 _BILLED = ("SUCCEEDED", "CANCELLED")
 
 
 def spent(deployed: Deployment) -> tuple[Measure, ...]:
-    """What is billed by its amount: the stream's records and bytes, functions, tables, and what queries read.
+    """Return billed use: records and bytes of the stream, functions, tables, and bytes read by queries.
 
-    The first word of a key is a field of :class:`~planning.plan.Usage`, but for ``queries``.
+    The first word of a key is a field of :class:`~planning.plan.Usage`, except ``queries``.
     """
     stream = (("StreamName", deployed.stream_name),)
     functions = (deployed.detector_function_name, deployed.watchdog_function_name, deployed.notifier_function_name)
@@ -132,9 +132,9 @@ def _queries(deployed: Deployment, state: str) -> tuple[tuple[str, str], ...]:
 
 
 def usage(counted: pd.DataFrame, hours: float, shards: int) -> Usage:
-    """The sums of what :func:`spent` asked for; ``shards`` is 0 for a stream on demand.
+    """Return the sums of :func:`spent`; ``shards`` is 0 for a stream on demand.
 
-    A query is billed for ten megabytes at least: of many, their sum is, or what they read, if that is more.
+    Athena bills at least ten megabytes per query: the sum is that many per query, or the bytes read if more.
     """
     sums = counted.drop(columns="at").sum()
     by_kind = sums.groupby([str(name).split(" ")[0] for name in sums.index]).sum()
@@ -144,7 +144,7 @@ def usage(counted: pd.DataFrame, hours: float, shards: int) -> Usage:
 
 
 def stream(session: boto3.Session, deployed: Deployment) -> tuple[int, dt.datetime]:
-    """How many shards are billed, 0 for a stream on demand, and since when there is the stream (UTC)."""
+    """Return the number of billed shards, 0 for a stream on demand, and the stream's creation time (UTC)."""
     found = session.client("kinesis").describe_stream_summary(StreamName=deployed.stream_name)
     summary = found["StreamDescriptionSummary"]
     on_demand = summary.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND"
@@ -154,9 +154,9 @@ def stream(session: boto3.Session, deployed: Deployment) -> tuple[int, dt.dateti
 def fetch(
     session: boto3.Session, measures: tuple[Measure, ...], start: dt.datetime, end: dt.datetime, period: int
 ) -> pd.DataFrame:
-    """A column ``at`` (UTC) and one a measure, by its key: a row for each period (seconds) that is over.
+    """Return a column ``at`` (UTC) and one per measure, by its key, with a row per complete period (seconds).
 
-    Empty if none has any value. A sum without a value in a period, and with some in others, is 0: nothing happened.
+    It is empty if no measure has a value. A sum that has values in some periods is 0 in the others.
     """
     queries = [
         {
@@ -197,7 +197,7 @@ def fetch(
     if len(frame):
         length = pd.Timedelta(seconds=period)
         last = pd.Timestamp(end).floor(f"{period}s") - length
-        # The period under way is not over; but what was all within it is better shown than nothing.
+        # The current period is not complete, but it is better shown than nothing where it is the only one.
         last = max(last, frame.index.min())
         frame = frame.reindex(
             pd.date_range(min(pd.Timestamp(start).ceil(f"{period}s"), last), last, freq=length, name="at")
@@ -217,7 +217,7 @@ class Alarm(NamedTuple):
 
 
 def alarms(session: boto3.Session, stage: str) -> list[Alarm]:
-    """All alarms of a stage, those that are off last."""
+    """Return all alarms of a stage, those that are on first."""
     prefix = Names(stage).alarm("")
     pages = (
         session.client("cloudwatch")

@@ -1,4 +1,4 @@
-"""What all pages share: the title, the time zone, and what is shown where there is nothing to show."""
+"""Parts of all pages: title, time zone, errors, and hints where there is no data."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ _NO_ANSWER = (
     "the page goes on by itself if it has its old port, else start **iot dashboard** again."
 )
 
-#: What to do where the tables have nothing.
+#: The hint where the tables are empty.
 CURATE = "The curation fills them, on AWS every hour; on the local AWS: **iot etl run**"
 
-#: What Markdown, and Streamlit's own additions to it, take for something else than text.
+#: Characters that Markdown, or Streamlit's additions to it, interpret.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
 
 
 def plain(text: str) -> str:
-    """A text that nobody of us wrote (a device's name, a reason) as it is, where Streamlit would read Markdown."""
+    """Escape a text of users (a device's name, a reason) where Streamlit would read Markdown."""
     return _MARKUP.sub(r"\\\1", text)
 
 
 def shown(title: str, what: str) -> Callable[[Callable[[Source], None]], Callable[[], None]]:
-    """A page with its heading. What goes wrong is said, with what to do about it, and never with a stack trace."""
+    """Decorate a page with its heading. Errors are shown with what to do about them, never as a stack trace."""
 
     def decorate(draw: Callable[[Source], None]) -> Callable[[], None]:
         @functools.wraps(draw)
@@ -77,7 +77,7 @@ def _draw(draw: Callable[[Source], None]) -> None:
 
 
 def guarded(draw: Callable[[], None]) -> None:
-    """Draw, or say what is in the way."""
+    """Draw, or show the error."""
     try:
         draw()
     except (PipelineError, LocalError, ClientError, BotoCoreError) as error:
@@ -100,7 +100,7 @@ def _words(error: Exception) -> tuple[str, str]:
 
 
 def _of_client(error: ClientError) -> str:
-    """What to do about what AWS refused; nothing for what a person cannot mend."""
+    """Return what to do about a refusal by AWS; empty where a viewer can do nothing."""
     code, message = error.response["Error"]["Code"], plain(error.response["Error"]["Message"])
     if code in _DENIED:
         return f"Your credentials may not do that: {message}. docs/dashboard.md lists what the page needs."
@@ -110,12 +110,12 @@ def _of_client(error: ClientError) -> str:
 
 
 def nothing_yet(what: str, todo: str) -> None:
-    """Where there is nothing: what is missing, and how it comes about."""
+    """Show what is missing and how to get it."""
     st.info(f"{what} {todo}", icon=":material/hourglass_empty:")
 
 
 class Figure(NamedTuple):
-    """A number with its name, words that explain it, and a note below it."""
+    """A number with its name, a help text, and a note below it."""
 
     name: str
     value: str
@@ -124,7 +124,7 @@ class Figure(NamedTuple):
 
 
 def figures(*shown: Figure) -> None:
-    """A row of numbers."""
+    """Show a row of numbers."""
     for column, one in zip(st.columns(len(shown)), shown, strict=True):
         column.metric(
             one.name,
@@ -139,18 +139,18 @@ def figures(*shown: Figure) -> None:
 
 
 def times(label: str, form: str = "YYYY-MM-DD HH:mm:ss") -> ColumnConfig:
-    """A table's column of times that went through :func:`wall`."""
+    """Return a table's column of times that went through :func:`wall`."""
     return st.column_config.DatetimeColumn(label, format=form, timezone="UTC")
 
 
 def stop(what: str, todo: str) -> NoReturn:
-    """As :func:`nothing_yet`, where the rest of the page would be empty too."""
+    """Show what is missing, and end the page: the rest would be empty too."""
     nothing_yet(what, todo)
     st.stop()
 
 
 def choose_time_zone() -> None:
-    """In the sidebar: the zone of all times on the page; the browser's own at first."""
+    """Draw the selection of the time zone in the sidebar; the default is the browser's."""
     zones = _zones()
     mine = st.context.timezone or "UTC"
     st.sidebar.selectbox(
@@ -164,30 +164,30 @@ def choose_time_zone() -> None:
 
 @functools.cache
 def _zones() -> list[str]:
-    """All there are: they are files, and the page is drawn often."""
+    """Return all time zones, cached: they are files, and the page is drawn often."""
     return sorted(zoneinfo.available_timezones())
 
 
 def zone() -> zoneinfo.ZoneInfo:
-    """The chosen time zone."""
+    """Return the chosen time zone."""
     return zoneinfo.ZoneInfo(st.session_state.get("zone") or "UTC")
 
 
 def wall(times: pd.Series) -> pd.Series:
-    """Times (UTC) as the clock on the wall in the chosen zone shows them.
+    """Convert times (UTC) to local times of the chosen zone.
 
-    They are said to be UTC once more, which is what charts and tables then show as it is, wherever the browser stands.
+    They are labelled UTC, so that charts and tables show them unchanged whatever the browser's zone.
     """
     return times.dt.tz_convert(zone()).dt.tz_localize(None).dt.tz_localize("UTC")
 
 
 def clock(moment: dt.datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """A time in the chosen zone; nothing for None."""
+    """Format a time in the chosen zone; empty for None."""
     return f"{moment.astimezone(zone()):{form}}" if moment else ""
 
 
 def ago(moment: dt.datetime) -> str:
-    """How long ago a time is, in its largest unit."""
+    """Format the age of a time in its largest unit."""
     seconds = (dt.datetime.now(dt.UTC) - moment).total_seconds()
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if abs(seconds) >= length:
@@ -196,5 +196,5 @@ def ago(moment: dt.datetime) -> str:
 
 
 def today() -> dt.date:
-    """The date in UTC, which days of tables are in."""
+    """Return the date in UTC, as days of tables are."""
     return dt.datetime.now(dt.UTC).date()

@@ -1,4 +1,4 @@
-"""Which pipeline the page shows: that of ``--stage``, on the local AWS or, with ``--aws``, in the viewer's account."""
+"""The pipeline that the page shows: of ``--stage``, on the local AWS or, with ``--aws``, in the viewer's account."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Source(NamedTuple):
 
 
 def source() -> Source:
-    """What the arguments after ``streamlit run main.py --`` chose.
+    """Parse the arguments after ``streamlit run main.py --``.
 
     Raises :class:`PipelineError` or :class:`~local.endpoint.LocalError` where neither ``--aws`` nor an endpoint on the
     loopback interface is given: nobody looks at an account by accident.
@@ -44,20 +44,20 @@ def source() -> Source:
 
 
 def session() -> boto3.Session:
-    """A session of this thread, since boto3 lets no two threads make clients of one; all with the same credentials."""
+    """Return a session of this thread, as threads cannot share one, with the credentials that all share."""
     found = get_session()
-    # Or each would assume its role, and ask for a code, anew.
+    # Otherwise each session would assume its role, and ask for a code, again.
     found._credentials = _credentials()  # type: ignore[attr-defined]  # noqa: SLF001
     return boto3.Session(botocore_session=found)
 
 
 @st.cache_resource(show_spinner=False)
 def _credentials() -> Credentials | None:
-    """The viewer's; those of a role renew themselves."""
+    """Return the viewer's credentials; those of a role renew themselves."""
     return get_session().get_credentials()
 
 
 @st.cache_data(ttl=60, show_spinner=False)
 def deployed(chosen: Source) -> Deployment:
-    """The chosen deployment; raises :class:`PipelineError` where there is none."""
+    """Return the chosen deployment; raises :class:`PipelineError` where there is none."""
     return deployment.find(session(), chosen.stage)

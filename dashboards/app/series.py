@@ -14,7 +14,7 @@ from telemetry.rules.conditions import Comparison, Window, leaves
 from telemetry.rules.functions import FUNCTIONS
 from telemetry.rules.rule_set import RuleSet
 
-#: So many times the usual time between two readings is a gap in the line.
+#: Times the usual interval between two readings that makes a gap in the line.
 _SILENCE = 4
 
 
@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 def thresholds_of(rules: RuleSet, device: str, site: str) -> list[Threshold]:
-    """What the rules in use compare with at a device, of windows' statistics in the metric's unit too."""
+    """Return the thresholds of the rules that watch a device, including those of windows in the metric's unit."""
     return [
         Threshold(rule.name, rule.severity, metric, leaf.threshold, str(leaf))
         for rule in rules.watching(device, site).rules
@@ -56,7 +56,7 @@ def _metric_of(leaf: Comparison) -> str:
 
 
 def spans_of(changes: pd.DataFrame) -> list[Span]:
-    """The alerts in a device's changes: the columns of :func:`dashboards.app.sql.changes`."""
+    """Return the alerts in a device's changes, with the columns of :func:`dashboards.app.sql.changes`."""
     spans = []
     for _, alert in changes[changes["alert_id"] != ""].groupby("alert_id", sort=False):
         ordered = alert.sort_values("sequence")
@@ -77,8 +77,10 @@ def spans_of(changes: pd.DataFrame) -> list[Span]:
 
 
 def near(thresholds: list[Threshold], low: float, high: float) -> list[Threshold]:
-    """Those among the values from ``low`` to ``high``, and the next one above and below: a freezer's chart would be a
-    flat line if 40 °C were on it."""
+    """Return the thresholds from ``low`` to ``high``, and the next one above and below.
+
+    A freezer's chart would be a flat line if 40 °C were on it.
+    """
     above = min((one.value for one in thresholds if one.value > high), default=high)
     below = max((one.value for one in thresholds if one.value < low), default=low)
     return [one for one in thresholds if below <= one.value <= above]
@@ -87,7 +89,7 @@ def near(thresholds: list[Threshold], low: float, high: float) -> list[Threshold
 def chart(
     readings: pd.DataFrame, metric: str, unit: str, thresholds: list[Threshold], spans: list[Span]
 ) -> alt.LayerChart | alt.FacetChart:
-    """The readings' ``metric`` over ``ts`` (UTC), its extremes by the hour where there are some."""
+    """Return a chart of the readings' ``metric`` over ``ts`` (UTC), with its hourly extremes where there are some."""
     frame = _broken(readings)
     first, last = readings["ts"].min(), readings["ts"].max()
     layers: list[alt.Chart] = []
@@ -121,7 +123,7 @@ def chart(
 
 
 def _broken(readings: pd.DataFrame) -> pd.DataFrame:
-    """With ``at``, and a row of nothing where far more than the usual time passed: a silence is no straight line."""
+    """Add ``at``, and an empty row in each gap, so that no line is drawn across it."""
     gaps = readings["ts"].diff()
     silent = readings[gaps > _SILENCE * gaps.median()]
     nothing = pd.DataFrame({"ts": silent["ts"] - pd.Timedelta(milliseconds=1)})

@@ -1,4 +1,4 @@
-"""The questions to Athena: each bounded by days (``dt``) and, where it answers with rows of devices, by ``LIMIT``.
+"""Queries of the pages to Athena, each bounded by days (``dt``) and, where it returns rows per device, by ``LIMIT``.
 
 In Athena's dialect, and in words that DuckDB knows too, as :mod:`pipeline.named_queries` says. Days are dates in UTC.
 """
@@ -12,7 +12,7 @@ import datetime as dt
 
 from telemetry.reading.fields import METRICS
 
-#: The most rows of devices, readings or changes that a page takes.
+#: Maximum rows of devices, readings or changes on a page.
 MOST_DEVICES = 5_000
 MOST_READINGS = 20_000
 MOST_CHANGES = 2_000
@@ -21,7 +21,7 @@ MOST_LINES = 200
 
 
 def text(value: str) -> str:
-    """A text literal."""
+    """Quote a text literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
@@ -34,7 +34,7 @@ def _days(first: dt.date, last: dt.date) -> str:
 
 
 def newest_hours(since: dt.date) -> str:
-    """A row a site: the newest hour in the tables, and its values; metrics in °C, %RH and V."""
+    """Return per site the newest hour in the tables and its values; metrics in °C, %RH and V."""
     return f"""
 WITH newest AS (SELECT site, max(hour_start) AS hour_start FROM readings_hourly WHERE {_since(since)} GROUP BY site)
 SELECT
@@ -55,7 +55,7 @@ ORDER BY hourly.site"""
 
 
 def places() -> str:
-    """A row a site: where its registered devices stand, degrees, and how many there are."""
+    """Return per site the mean position of its registered devices, in degrees, and their number."""
     return """
 SELECT site, avg(latitude) AS latitude, avg(longitude) AS longitude, count(*) AS devices
 FROM devices
@@ -65,12 +65,12 @@ ORDER BY site"""
 
 
 def days_with_devices(since: dt.date) -> str:
-    """The days that devices sent on, newest first."""
+    """Return the days on which devices sent, newest first."""
     return f"SELECT dt, count(*) AS devices FROM device_health WHERE {_since(since)} GROUP BY dt ORDER BY dt DESC"
 
 
 def fleet(day: dt.date) -> str:
-    """A row a site and model: how a day went; ``completeness`` is received / expected, ``low`` of batteries 2.4 V."""
+    """Return a day per site and model; ``incomplete`` and ``low`` count devices under 95 % and at 2.4 V or less."""
     return f"""
 SELECT
     site,
@@ -90,7 +90,7 @@ ORDER BY 1, 2"""
 
 
 def devices(day: dt.date, sites: tuple[str, ...], models: tuple[str, ...]) -> str:
-    """A row a device of a day, the least complete first; without sites or models: of all."""
+    """Return the devices of a day, the least complete first; without sites or models, those of all."""
     where = [_days(day, day)]
     where += [f"site IN ({', '.join(map(text, sites))})"] if sites else []
     where += [f"coalesce(model, 'not registered') IN ({', '.join(map(text, models))})"] if models else []
@@ -115,7 +115,7 @@ LIMIT {MOST_DEVICES}"""
 
 
 def batteries(day: dt.date) -> str:
-    """How many devices of a site and model ended a day with a battery of so many ``volts``, rounded down to 0.1 V."""
+    """Return the devices per site, model and last battery ``volts`` of a day, rounded down to 0.1 V."""
     return f"""
 SELECT
     site,
@@ -129,7 +129,7 @@ ORDER BY 1, 2, 3"""
 
 
 def known_devices(since: dt.date, device: str = "") -> str:
-    """A row a device that sent since then, by name: its newest site, model and reading; or of one device alone."""
+    """Return the devices that sent since then, or one of them, by name: newest site, model and reading."""
     where = _since(since) + (f" AND device_id = {text(device)}" if device else "")
     return f"""
 SELECT
@@ -145,7 +145,7 @@ LIMIT {MOST_DEVICES}"""
 
 
 def readings(device: str, start: dt.datetime, end: dt.datetime) -> str:
-    """A device's readings between two times, oldest first; the newest ones where there are too many."""
+    """Return a device's readings between two times, oldest first; the newest ones where there are too many."""
     return f"""
 SELECT ts, {", ".join(METRICS)}, status
 FROM (
@@ -160,7 +160,7 @@ ORDER BY ts"""
 
 
 def hours(device: str, start: dt.datetime, end: dt.datetime) -> str:
-    """A device's hours between two times, with the mean and the extremes of each metric."""
+    """Return a device's hours between two times, with the mean and the extremes of each metric."""
     metrics = ", ".join(f"{metric}_mean AS {metric}, {metric}_min, {metric}_max" for metric in METRICS)
     return f"""
 SELECT hour_start AS ts, {metrics}, received, expected
@@ -182,9 +182,9 @@ _CHANGES = (
 
 
 def changes(since: dt.datetime, *, device: str = "") -> str:
-    """What happened to alerts, newest first, each change once; with a device: only to its own.
+    """Return the changes of alerts, or of a device's alerts, newest first and each once.
 
-    What never fired is left out. Times are text, RFC 3339.
+    Alerts that never fired are left out. Times are text, RFC 3339.
     """
     where = f"{_recorded(since)} AND change NOT IN ('pending', 'inactive')"
     where += f" AND device = {text(device)}" if device else ""
@@ -192,13 +192,13 @@ def changes(since: dt.datetime, *, device: str = "") -> str:
 
 
 def _recorded(since: dt.datetime) -> str:
-    """By the clock, in RFC 3339 as the table has it; partitions are by arrival, which comes later."""
+    """Filter by the time of recording, RFC 3339 in the table; partitions are by arrival, which is later."""
     moment = since.astimezone(dt.UTC)
     return f"{_since(moment.date())} AND recorded_at >= {text(f'{moment:%Y-%m-%dT%H:%M:%S}')}"
 
 
 def fired_by_hour(since: dt.datetime) -> str:
-    """How many alerts fired by hour (``YYYY-MM-DDTHH``, by the clock) and severity, newest first."""
+    """Return the number of alerts fired by hour (``YYYY-MM-DDTHH``, of recording) and severity, newest first."""
     return f"""
 SELECT substr(recorded_at, 1, 13) AS hour, severity, count(DISTINCT alert_id) AS alerts
 FROM alerts
@@ -209,7 +209,7 @@ LIMIT {MOST_GROUPS}"""
 
 
 def fired_by_place(since: dt.datetime) -> str:
-    """How many alerts fired by site, rule and severity, the most first."""
+    """Return the number of alerts fired by site, rule and severity, the highest first."""
     return f"""
 SELECT site, rule, severity, count(DISTINCT alert_id) AS alerts
 FROM alerts
@@ -220,7 +220,7 @@ LIMIT {MOST_GROUPS}"""
 
 
 def quarantined(since: dt.date) -> str:
-    """Lines in quarantine by day of arrival and reason."""
+    """Return the number of quarantined lines by day of arrival and reason."""
     return f"""
 SELECT dt, reason, count(*) AS lines
 FROM quarantine
@@ -230,7 +230,7 @@ ORDER BY dt, reason"""
 
 
 def quarantined_lines(since: dt.date, reason: str) -> str:
-    """The newest lines in quarantine for a reason."""
+    """Return the newest quarantined lines for a reason."""
     return f"""
 SELECT arrived, detail, line, raw_object, raw_line
 FROM quarantine
@@ -240,7 +240,7 @@ LIMIT {MOST_LINES}"""
 
 
 def quality(since: dt.date) -> str:
-    """A row a day and site: readings, copies, what is missing by ``seq``, and how late they came, seconds."""
+    """Return per day and site: readings, copies, readings missing by ``seq``, and lateness in seconds."""
     return f"""
 SELECT
     dt,
@@ -258,7 +258,7 @@ ORDER BY dt, site"""
 
 
 def freshness(since: dt.date) -> str:
-    """A row a site: its newest reading in the tables, the stalest first."""
+    """Return per site its newest reading in the tables, the stalest first."""
     return f"""
 SELECT site, count(DISTINCT device_id) AS devices, max(last_seen) AS newest_reading
 FROM device_health

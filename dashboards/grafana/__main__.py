@@ -1,4 +1,4 @@
-"""Writes the dashboards where Grafana is provisioned from."""
+"""Write the dashboards into the folder that Grafana is provisioned from."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PROVISIONED = Path(__file__).parent / "provisioned" / "dashboards"
 
 
 def documents(runbooks: str = RUNBOOKS) -> Mapping[str, str]:
-    """The dashboards as JSON, by the names of their files; ``runbooks`` is the folder of runbooks as a URL."""
+    """Return the dashboards as JSON, by file name; ``runbooks`` is the URL of the folder of runbooks."""
     encoder = JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False)
     boards = {"pipeline": pipeline(runbooks), "fleet": fleet(runbooks), "alerts": alerts(runbooks)}
     return {f"{name}.json": encoder.encode(board) + "\n" for name, board in boards.items()}
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.grafana", description=__doc__)
     parser.add_argument("--runbooks", default=RUNBOOKS, help="the folder docs/runbooks, as a URL that people can open")
     arguments = parser.parse_args()

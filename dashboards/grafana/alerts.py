@@ -1,4 +1,4 @@
-"""The dashboard of alerts: which there are now, when and where they fired, and how long they lasted."""
+"""The dashboard of alerts: active ones, when and where they fired, and how long they lasted."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from telemetry.rules.rule_set import Severity
 
 
 def alerts(runbooks: str) -> Dashboard:
-    """Asks when it is opened, and never by itself: Athena charges for each question."""
+    """Return the dashboard. It does not refresh automatically: Athena charges for each query."""
     rows: Rows = (
-        ("Now, as far as the table of alerts knows", _now()),
+        ("Active alerts, from the table of alerts", _now()),
         ("Over time", _over_time()),
-        ("How long they last, and which come most", _durations()),
+        ("Durations and noisiest rules", _durations()),
     )
     return frame(
         "alerts",
-        "Alerts of devices: which there are, by severity and site, over time, and how long they last",
+        "Alerts of devices: active ones, by severity and site, over time, and their durations",
         rows,
         since="now-7d",
         refresh="",
@@ -57,22 +57,22 @@ def _over_time() -> Panels:
         ),
         graph(
             "Fired, by site",
-            "The same by where the devices stand",
+            "The same by site",
             "alerts/fired-by-site",
             bars=True,
             span=12,
             runbooks=["alert-storm"],
         ),
         graph(
-            "Told, by severity",
+            "Notified, by severity",
             "Alerts that the notifier took up when they fired, by five minutes: within seconds, and of all sites",
             [ours("AlertsFiring", severity, severity=severity) for severity in get_args(Severity)],
             bars=True,
             runbooks=["alert-storm"],
         ),
         graph(
-            "Told, by site",
-            "The same by where the devices stand; of all sites",
+            "Notified, by site",
+            "The same by site; of all sites",
             [ours("AlertsFiring", "${PROP('Dim.site')}", site="*")],
             bars=True,
         ),
@@ -108,8 +108,8 @@ def _durations() -> Panels:
             units={"median": "s", "p95": "s", "longest": "s"},
         ),
         listing(
-            "The noisiest",
-            "What fired most in the time that is shown: a rule to mend, or a device",
+            "Noisiest rules and devices",
+            "Rules and devices whose alerts fired most in the time shown",
             "alerts/noisiest",
             span=8,
         ),

@@ -1,4 +1,4 @@
-"""What the bill is made of, hour by hour."""
+"""Panels of use that AWS charges for, by the hour."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dashboards.grafana.queries import FUNCTIONS, HOUR, NAMES, Metric, of_delive
 
 
 def costs() -> Panels:
-    """Graphs of what AWS charges for by use; the prices differ by region."""
+    """Return graphs of use that AWS charges for; prices differ by region."""
     return (
         graph(
             "Bytes through the stream and Firehose",
@@ -27,7 +27,7 @@ def costs() -> Panels:
         ),
         graph(
             "Run time of Lambda",
-            "By the hour; times the memory it is what is paid for",
+            "By the hour; Lambda charges for it times the memory",
             [of_function(name, "Duration", name, period=HOUR) for name in FUNCTIONS],
             unit="ms",
         ),

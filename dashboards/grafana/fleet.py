@@ -1,4 +1,4 @@
-"""The dashboard of the fleet: who sends, how much of it comes, how the batteries do, where the devices are."""
+"""The dashboard of the fleet: reporting devices, completeness, batteries and a map."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SILENT_DEVICES = Limits(warning=1, critical=10)
 
 
 def fleet(runbooks: str) -> Dashboard:
-    """Asks when it is opened, and never by itself: Athena charges for each question, and the tables change hourly."""
+    """Return the dashboard. It does not refresh by itself: Athena charges for each query, and tables change hourly."""
     rows: Rows = (
-        ("Who sends", _sending()),
-        ("What is missing, late or bad", _quality()),
+        ("Reporting devices", _sending()),
+        ("Missing, late and invalid readings", _quality()),
         ("Batteries and temperatures", _condition()),
     )
     return frame(
@@ -53,7 +53,7 @@ def _sending() -> Panels:
         ),
         number(
             "Complete",
-            "How many of the expected readings came in the time that is shown",
+            "Share of the expected readings that were received in the time shown",
             "fleet/completeness-overall",
             unit="percentunit",
             span=6,
@@ -81,7 +81,7 @@ def _map() -> geomap.Panel:
     }
     return (
         geomap.Panel()
-        .title("Where the devices are")
+        .title("Map of the devices")
         .description("By the registry; coloured by the hours since the last reading, at most 720")
         .datasource(ATHENA)
         .with_target(ask_athena("fleet/map"))
@@ -115,7 +115,7 @@ def _quality() -> Panels:
     return (
         graph(
             "Completeness, by site",
-            "Readings that came of those expected, by the day (UTC)",
+            "Readings received of those expected, by the day (UTC)",
             "fleet/completeness",
             unit="percentunit",
         ),
@@ -131,7 +131,7 @@ def _quality() -> Panels:
             unit="s",
         ),
         graph(
-            "Lines that are no readings",
+            "Lines that are not valid readings",
             "By the hour of arrival and the reason, of all sites",
             "fleet/quarantine",
             bars=True,
@@ -139,7 +139,7 @@ def _quality() -> Panels:
         ),
         listing(
             "Least complete",
-            "The 20 devices of which the least came in the time that is shown",
+            "The 20 least complete devices in the time shown",
             "fleet/least-complete",
             span=24,
             units={"complete": "percentunit"},

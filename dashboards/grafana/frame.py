@@ -1,4 +1,4 @@
-"""What the dashboards have in common: variables, links between them, the time zone, rows."""
+"""Frame of all dashboards: variables, links between them, the time zone, rows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from grafana_foundation_sdk.models import table
 
 from dashboards.grafana.queries import ATHENA, ask_athena
 
-#: The folder of runbooks, where people read it: the variable's first value, to be changed once for all by
-#: ``python -m dashboards.grafana --runbooks URL``.
+#: URL of the folder of runbooks, the default of ``python -m dashboards.grafana --runbooks URL``.
 RUNBOOKS = "https://github.com/your-organisation/iot-pipeline/blob/main/docs/runbooks"
 
 _TAG = "iot-pipeline"
 _STAGES = ("dev", "staging", "prod")
 
 Panels = Sequence[Builder[models.Panel]]
-#: Titles, and what stands below each.
+#: Titles of rows, and the panels below each.
 Rows = Sequence[tuple[str, Panels]]
 
 
@@ -42,10 +41,10 @@ def frame(
     of_sites: bool,
     of_metrics: bool = True,
 ) -> models.Dashboard:
-    """A dashboard of these rows that shows the time since ``since`` (like ``now-6h``) in UTC, as all our tables do.
+    """Return a dashboard of these rows that shows the time since ``since`` (like ``now-6h``) in UTC, as the tables do.
 
-    ``of_sites``: it can be narrowed to some sites. ``of_metrics``: it asks CloudWatch too. ``refresh`` is how often it
-    asks again by itself, empty for never.
+    With ``of_sites``, viewers can select sites; with ``of_metrics``, it queries CloudWatch too. ``refresh`` is how
+    often it refreshes automatically, empty for never.
     """
     board = (
         Dashboard(f"IoT pipeline: {name}")
@@ -83,7 +82,7 @@ def frame(
 
 
 def _as_grafana_has_it(board: models.Dashboard) -> models.Dashboard:
-    """Numbers the panels, and leaves out what the builders add that the pinned Grafana's own types do not have."""
+    """Number the panels, and remove fields of the builders that the pinned Grafana's own types do not have."""
     for number, panel in enumerate(board.panels or (), start=1):
         panel.id_val = number
         if isinstance(panel, models.Panel) and isinstance(panel.options, table.Options):

@@ -1,4 +1,4 @@
-"""The kinds of panel there are, with what they have in common."""
+"""Kinds of panels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH = 24
 
 
 class Limits(NamedTuple):
-    """From which values on, or below, it looks bad. ``falling``: the small ones are the bad ones."""
+    """Values from which a panel turns orange and red; with ``falling``, below which."""
 
     warning: float
     critical: float
@@ -27,7 +27,7 @@ class Limits(NamedTuple):
 
     @property
     def steps(self) -> list[Threshold]:
-        """The colours from the smallest value on; the first has no lower end."""
+        """The colours from the smallest value on; the first has no lower limit."""
         if self.falling:
             return [
                 Threshold(value=None, color="red"),
@@ -46,7 +46,7 @@ def _colours(limits: Limits) -> ThresholdsConfig:
 
 
 def runbook(name: str) -> DashboardLink:
-    """A link to ``docs/runbooks/<name>.md``, below where the dashboard's variable says the runbooks are."""
+    """Return a link to ``docs/runbooks/<name>.md`` below the URL in the dashboard's variable."""
     return (
         DashboardLink(f"Runbook: {name}")
         .type(DashboardLinkType.LINK)
@@ -66,7 +66,7 @@ def graph(
     floor: float | None = 0,
     runbooks: Sequence[str] = (),
 ) -> timeseries.Panel:
-    """Lines, or stacked bars, over time: of metrics, or of the query in ``sql/<asked>.sql``.
+    """Return a graph of lines, or stacked bars, over time: of metrics, or of the query in ``sql/<asked>.sql``.
 
     ``floor`` is where the axis begins; None leaves it to the values.
     """
@@ -110,9 +110,9 @@ def number(
     rows_counted_by: str | None = None,
     runbooks: Sequence[str] = (),
 ) -> stat.Panel:
-    """The newest value of a metric, or what the query in ``sql/<asked>.sql`` answers, large.
+    """Return a large number: the newest value of a metric, or the result of the query in ``sql/<asked>.sql``.
 
-    ``rows_counted_by`` is a column: the number is then how many rows there are.
+    With ``rows_counted_by``, the name of a column, it is the number of rows.
     """
     reduced = common_builders.ReduceDataOptions().calcs(["lastNotNull"])
     if rows_counted_by:
@@ -138,7 +138,7 @@ def number(
 
 
 def tally(title: str, what: str, asked: str, *, span: int) -> stat.Panel:
-    """Each column of the one row that the query in ``sql/<asked>.sql`` answers, large; what is above 0 in red."""
+    """Return a large number per column of the row that the query in ``sql/<asked>.sql`` returns, red above 0."""
     return (
         stat.Panel()
         .title(title)
@@ -168,7 +168,7 @@ def listing(
     links: Mapping[str, str] | None = None,
     runbooks: Sequence[str] = (),
 ) -> table.Panel:
-    """The rows that the query in ``sql/<asked>.sql`` answers; ``units`` and ``links`` are by column."""
+    """Return a table of the rows of the query in ``sql/<asked>.sql``; ``units`` and ``links`` are by column."""
     panel = (
         table.Panel()
         .title(title)

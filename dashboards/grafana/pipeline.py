@@ -1,4 +1,4 @@
-"""The dashboard of the pipeline itself: what comes in, how long it takes, what goes wrong, how fresh, what it costs."""
+"""The dashboard of the pipeline itself: ingest, delays, errors, freshness, quality and cost."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _UNITS: dict[Unit, str] = {"Count": "short", "Milliseconds": "ms", "Seconds": "s
 
 
 def pipeline(runbooks: str) -> Dashboard:
-    """Asks CloudWatch every five minutes, and Athena once."""
+    """Return the dashboard. It queries CloudWatch every five minutes, and Athena once."""
     rows: Rows = (
         ("Ingest: from the gateways to the stream and the raw zone", _ingest()),
-        ("Delays: how long everything takes", _delays()),
-        ("Errors: what went wrong, and what was given up", _errors()),
-        ("Freshness: how old the newest is", _freshness()),
-        ("Quality: lines that are no readings", _quality()),
+        ("Delays: from a reading to its evaluation and notification", _delays()),
+        ("Errors: failures and given-up messages", _errors()),
+        ("Freshness: age of the newest data", _freshness()),
+        ("Quality: lines that are not valid readings", _quality()),
         ("Other metrics of the functions", _others()),
-        ("Cost drivers: what the bill is made of", costs()),
+        ("Cost drivers: use that AWS charges for", costs()),
     )
     return frame(
         "pipeline",
-        "Whether every reading comes in, is looked at, told of and kept, how fast, and what it takes",
+        "Ingest, delays, errors, freshness, quality and cost of the pipeline",
         rows,
         since="now-6h",
         refresh="5m",
@@ -59,10 +59,15 @@ def _ingest() -> Panels:
         graph(
             "Records", "Batches that gateways put into the stream, by the minute", [of_stream("IncomingRecords", "in")]
         ),
-        graph("Bytes", "What they add up to, by the minute", [of_stream("IncomingBytes", "in")], unit="decbytes"),
+        graph(
+            "Bytes",
+            "Bytes that gateways put into the stream, by the minute",
+            [of_stream("IncomingBytes", "in")],
+            unit="decbytes",
+        ),
         graph(
             "Readings",
-            "What the detector looked at, by five minutes: readings, and lines that are none",
+            "Readings that the detector evaluated and lines that it refused, by five minutes",
             [ours("Readings", "readings"), ours("RejectedReadings", "refused")],
             runbooks=["rejected-readings"],
         ),
@@ -82,28 +87,28 @@ def _delays() -> Panels:
     return (
         graph(
             "From a reading to its evaluation",
-            "From the newest event time of a batch to the detector's look at it",
+            "From the newest event time of a batch to its evaluation",
             [ours("DetectionDelay", label, statistic=s) for s, label in _LABELS.items()],
             unit="ms",
             runbooks=["detector-behind", "detector-slow"],
         ),
         graph(
             "Behind the stream",
-            "How old the last record is that the detector took",
+            "Age of the last record that the detector read",
             [of_function("detector", "IteratorAge", "age", statistic="Maximum", period=MINUTE)],
             unit="ms",
             runbooks=["detector-behind"],
         ),
         graph(
             "From a change to its notification",
-            "From an alert's change to the publishing, waiting for its group included",
+            "From a change of an alert to its publication, group_wait included",
             [ours("NotificationDelay", label, statistic=s) for s, label in _LABELS.items()],
             unit="ms",
             runbooks=["notifications-late"],
         ),
         graph(
-            "A batch of the detector's",
-            "How long an invocation takes",
+            "Duration of a batch",
+            "Duration of an invocation of the detector",
             [of_function("detector", "Duration", label, statistic=s) for s, label in _LABELS.items()],
             unit="ms",
             runbooks=["detector-slow"],
@@ -115,13 +120,13 @@ def _errors() -> Panels:
     return (
         graph(
             "Invocations that failed",
-            "By five minutes; each is tried again",
+            "By five minutes; each is retried",
             [of_function(name, "Errors", name) for name in FUNCTIONS],
             runbooks=["pipeline-unhealthy", "detector-errors", "notifier-errors", "watchdog-failing"],
         ),
         graph(
             "Invocations that were throttled",
-            "By five minutes; of the watchdog there should be a run each minute",
+            "By five minutes; the watchdog should run each minute",
             [
                 *(of_function(name, "Throttles", name) for name in FUNCTIONS),
                 of_function("watchdog", "Invocations", "runs of the watchdog"),
@@ -130,7 +135,7 @@ def _errors() -> Panels:
         ),
         graph(
             "Given up",
-            "Messages in the failure queues, to be looked at by a person: batches, and changes of alerts",
+            "Messages in the failure queues, for a person to look at: batches, and changes of alerts",
             [
                 of_queue(NAMES.failure_queue, "ApproximateNumberOfMessagesVisible", "batches"),
                 of_queue(NAMES.transitions_failure_queue, "ApproximateNumberOfMessagesVisible", "changes"),
@@ -139,7 +144,7 @@ def _errors() -> Panels:
         ),
         graph(
             "Notifications sent",
-            "By five minutes: published, and of these the deliveries of SNS to subscribers that failed",
+            "By five minutes: published notifications, and failed deliveries of SNS to subscribers",
             [
                 ours("NotificationsPublished", "published"),
                 Metric(
@@ -150,7 +155,7 @@ def _errors() -> Panels:
         ),
         graph(
             "Gateways due",
-            "At a run of the watchdog: states that are due by the clock, and those that it failed on",
+            "Per run of the watchdog: gateways with an alert state that was due, and those that it failed on",
             [
                 ours("GatewaysDue", "due"),
                 ours("GatewaysFailed", "failed"),
@@ -159,7 +164,7 @@ def _errors() -> Panels:
         ),
         graph(
             "Rules refused",
-            "1 while the rules in the config bucket are broken, and the last good ones are used",
+            "1 while the rules in the config bucket are invalid and the last good ones are used",
             [ours("RulesRejected", "refused")],
             runbooks=["rules-rejected"],
         ),
@@ -198,7 +203,7 @@ def _freshness() -> Panels:
     return (
         number(
             "Newest curated reading",
-            "How old it was when the last run of the curation ended",
+            "Its age when the last run of the curation ended",
             ours("NewestReadingAge", "age"),
             unit="s",
             span=6,
@@ -206,7 +211,7 @@ def _freshness() -> Panels:
         ),
         number(
             "Raw zone",
-            "How old the oldest record is that Firehose has not delivered yet",
+            "Age of the oldest record that Firehose has not delivered yet",
             _undelivered(NAMES.delivery_stream, "age"),
             unit="s",
             span=6,
@@ -215,7 +220,7 @@ def _freshness() -> Panels:
         ),
         number(
             "Table of alerts",
-            "How old the oldest change is that Firehose has not delivered yet",
+            "Age of the oldest change that Firehose has not delivered yet",
             _undelivered(NAMES.alerts_delivery_stream, "age"),
             unit="s",
             span=6,
@@ -224,7 +229,7 @@ def _freshness() -> Panels:
         ),
         number(
             "Queue of changes",
-            "How old the oldest change of an alert is that waits for the notifier",
+            "Age of the oldest change of an alert that waits for the notifier",
             of_queue(NAMES.transitions_queue, "ApproximateAgeOfOldestMessage", "age", period=MINUTE),
             unit="s",
             span=6,
@@ -232,7 +237,7 @@ def _freshness() -> Panels:
         ),
         graph(
             "Delivery by Firehose",
-            "How old the oldest record is that is not delivered yet",
+            "Age of the oldest record that is not delivered yet",
             [
                 _undelivered(NAMES.delivery_stream, "raw zone"),
                 of_delivery(
@@ -245,7 +250,7 @@ def _freshness() -> Panels:
         ),
         listing(
             "Newest curated reading, by site",
-            "Of the sites that sent in the last 7 days, the stalest first; from the lake",
+            "Sites that sent in the last 7 days, the stalest first; from the lake",
             "pipeline/freshness",
             units={"age": "s"},
             runbooks=["curated-data-stale"],
@@ -258,7 +263,7 @@ def _quality() -> Panels:
     return (
         graph(
             "Share of all lines",
-            "Lines that are no readings, of all that the detector saw",
+            "Lines that are not valid readings, of all lines that the detector read",
             [
                 ours("RejectedReadings", "rejected", hidden=True),
                 ours("Readings", "readings", hidden=True),
@@ -269,8 +274,8 @@ def _quality() -> Panels:
         ),
         graph("By reason", "Lines by five minutes", reasons, bars=True, runbooks=["rejected-readings"]),
         graph(
-            "Found by the curation",
-            "By the hour: readings curated, lines put into quarantine, copies removed",
+            "Curated, quarantined and duplicate",
+            "By the hour: readings curated, lines quarantined, copies removed",
             [
                 ours("CuratedReadings", "readings"),
                 ours("QuarantinedLines", "quarantined"),
@@ -278,8 +283,8 @@ def _quality() -> Panels:
             ],
         ),
         graph(
-            "Readings that came",
-            "Of those expected, in the days that a run of the curation wrote",
+            "Readings received",
+            "Of those expected, on the days that a run of the curation wrote",
             [ours("Completeness", "complete")],
             unit="percent",
         ),

@@ -29,14 +29,14 @@ FUNCTIONS: tuple[Service, ...] = get_args(Service)
 
 MINUTE, FIVE_MINUTES, HOUR = 60, 300, 3600
 
-#: An answer of Athena's is used again for this long where the very same question is asked: it costs nothing then.
+#: Athena reuses the result of the same query for this long, free of charge.
 _REUSED_MINUTES = 10
 
 
 class Metric(NamedTuple):
-    """A CloudWatch metric by its exact dimensions; a value of ``*`` stands for each value that there is.
+    """A CloudWatch metric by its exact dimensions; a value of ``*`` stands for any value.
 
-    ``period`` is in seconds. A ``hidden`` one is only there for a :class:`Formula`, which calls it by its ``label``.
+    ``period`` is in seconds. A ``hidden`` one is only for a :class:`Formula`, which refers to it by its ``label``.
     """
 
     label: str
@@ -94,7 +94,7 @@ def of_stream(name: str, label: str, *, statistic: str = "Sum", period: int = MI
 
 
 def ask_cloudwatch(series: Metric | Formula, ref_id: str) -> cloudwatch.MetricsQuery:
-    """The query for a series."""
+    """Return the query for a series."""
     query = (
         cloudwatch.MetricsQuery()
         .ref_id(ref_id)
@@ -126,12 +126,12 @@ def ask_cloudwatch(series: Metric | Formula, ref_id: str) -> cloudwatch.MetricsQ
 
 
 def sql(name: str) -> str:
-    """The SQL in ``sql/<name>.sql``."""
+    """Return the SQL in ``sql/<name>.sql``."""
     return (SQL / f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
 def ask_athena(name: str, *, over_time: bool = False) -> athena.Dataquery:
-    """The query in ``sql/<name>.sql``; ``over_time`` makes a line of each number, by the column ``time``."""
+    """Return the query in ``sql/<name>.sql``; with ``over_time``, each number is a line over the column ``time``."""
     return (
         athena.Dataquery()
         .ref_id("A")

@@ -22,8 +22,8 @@ SHOWN = {
     "Fleet": ("Readings missing", "Devices, the least complete first"),
     "Device": ("Alerts in this time", "Rules that compare a value"),
     "Alerts": ("Acknowledge", "Snooze"),
-    "Quality": ("Quarantine", "How late readings come", "Copies and losses"),
-    "Pipeline": ("Behind the stream", "How fresh the tables are"),
+    "Quality": ("Quarantine", "Lateness", "Copies and losses"),
+    "Pipeline": ("Behind the stream", "Freshness of the tables"),
 }
 
 
@@ -175,7 +175,7 @@ def test_should_show_a_name_from_the_address_as_it_is(window: Watched) -> None:
 def test_should_show_what_happened_to_alerts(window: Watched) -> None:
     content = window.visit("Alerts")
     content.get_by_role("radio", name="History").click()
-    wait_for_text(content, "What happened, newest first")
+    wait_for_text(content, "Changes, newest first")
     window.settle()
     assert window.violations() == []
     window.picture(SCREENSHOTS / "alerts-history.png")

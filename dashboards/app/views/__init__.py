@@ -1,1 +1,1 @@
-"""The pages: each fetches what it shows, and draws it."""
+"""The pages. Each fetches its data and draws it."""

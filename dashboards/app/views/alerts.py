@@ -1,4 +1,4 @@
-"""Alerts: what is active, what happened, and what is being done about it."""
+"""Alerts: active ones, their history, and orders to acknowledge or snooze them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAYS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 Order = Literal["acknowledge", "snooze", "end snooze"]
 
 
-@shown("Alerts", "What is active now, by the state table; and what happened, by the table of alerts.")
+@shown("Alerts", "Active alerts, from the state table, and their history, from the table of alerts.")
 def alerts(chosen: Source) -> None:
     """Draw the page."""
     part = st.segmented_control("Show", ["Active", "History"], default="Active", key="part") or "Active"
@@ -62,17 +62,17 @@ def _active(chosen: Source) -> None:
         and (not names or one.rule in names)
     ]
     if not kept:
-        nothing = "No alert is active." if not found else "No active alert is like that."
+        nothing = "No alert is active." if not found else "No active alerts match these filters."
         st.success(nothing, icon=":material/check_circle:")
         return
     st.caption(
-        f"{len(kept)} of {len(found)}. Choose some with the boxes on their left, and say what is done about them."
+        f"{len(kept)} of {len(found)}. Select alerts with the boxes on their left, then acknowledge or snooze them."
     )
     _order(chosen, _picked(kept))
 
 
 def _picked(kept: list[Standing]) -> list[Standing]:
-    """Those with a tick. They are known by what they are: the row of an alert changes when others come and go."""
+    """Return the selected alerts, by their keys: the row of an alert changes when others come and go."""
     places = [_place(one) for one in kept]
     before = st.session_state.get("picked", frozenset())
     picked = st.dataframe(
@@ -120,20 +120,24 @@ def _held(one: Standing) -> str:
 
 
 def _order(chosen: Source, picked: list[Standing]) -> None:
-    """What is being done about the chosen alerts: one form, as the command line has it.
+    """Draw the form of orders on the chosen alerts, the same as those of the command line.
 
-    A button gives its order on the alerts that the form named when it was drawn, whatever has come or gone since.
+    A button applies to the alerts that the form named when it was drawn, whatever has come or gone since.
     """
     with st.form("order", border=True, enter_to_submit=False):
-        st.markdown(f"**{plain(_named(picked))}**" if picked else "No alert is chosen.")
+        st.markdown(f"**{plain(_named(picked))}**" if picked else "No alert is selected.")
         left, middle, right = st.columns([2, 3, 1])
         left.text_input("Who", value=_me(chosen), key="who")
         middle.text_input("Why", placeholder="for those who wonder later", key="why")
         right.selectbox("Snooze for", _SNOOZES, index=2, key="lasts")
         labels: list[tuple[Order, str, str]] = [
-            ("acknowledge", ":material/check:", "Somebody is on it: no repetitions and no escalation until it ends."),
-            ("snooze", ":material/snooze:", "Tell nobody for that long."),
-            ("end snooze", ":material/alarm_on:", "Tell of it again."),
+            (
+                "acknowledge",
+                ":material/check:",
+                "Mark as being worked on: no repetition and no escalation until it ends.",
+            ),
+            ("snooze", ":material/snooze:", "Suppress notifications for that long."),
+            ("end snooze", ":material/alarm_on:", "Resume notifications."),
         ]
         for column, (order, icon, words) in zip(st.columns(3), labels, strict=True):
             column.form_submit_button(
@@ -163,7 +167,7 @@ def _me(chosen: Source) -> str:
 
 
 def _give(chosen: Source, places: list[tuple[Place, str]], order: Order) -> None:
-    """Give an order on each of the places; one that cannot be done does not stop the others."""
+    """Give an order on each of the places; one that fails does not stop the others."""
     who, why = st.session_state["who"].strip(), st.session_state["why"].strip()
     if not who or (not why and order != "end snooze"):
         st.session_state["done"] = [("Say who you are and why: others will read it.", False)]
@@ -199,11 +203,11 @@ def _one(orders: holds.Orders, place: Place, order: Order, why: str) -> None:
 
 def _history(chosen: Source) -> None:
     span = st.segmented_control("The last", list(_DAYS), default="24 hours", key="days") or "24 hours"
-    # By the hour, so that viewers ask the same.
+    # By the hour, so that viewers share cached queries.
     since = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0) - dt.timedelta(days=_DAYS[span])
     fired = fetching.table(chosen, sql.fired_by_hour(since))
     if fired.empty:
-        nothing_yet("No alert fired in this time.", "One that fires is in its table a minute or two later.")
+        nothing_yet("No alert fired in this time.", "An alert is in its table a minute or two after it fires.")
     else:
         by_hour = fired.assign(at=pd.to_datetime(fired["hour"] + ":00:00Z", utc=True))
         charts.draw(charts.bars_by_severity(by_hour, hours=24 * _DAYS[span]), "Alerts fired by the hour and severity")
@@ -216,7 +220,7 @@ def _history(chosen: Source) -> None:
 
 
 def _changes(changes: pd.DataFrame) -> None:
-    st.subheader("What happened, newest first")
+    st.subheader("Changes, newest first")
     if changes.empty:
         st.caption("Nothing.")
         return

@@ -1,4 +1,4 @@
-"""Device: its readings, with the spans of its alerts and the thresholds of the rules that watch it drawn in."""
+"""Device: its readings, with its alerts and the thresholds of the rules that watch it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READINGS_UP_TO_HOURS = 24
 _DAYS_BACK = 30
 
 
-@shown("Device", "Readings as the tables have them, the spans of alerts, and the thresholds of the rules in use.")
+@shown("Device", "Readings from the tables, with alerts and the thresholds of the rules in use.")
 def device(chosen: Source) -> None:
     """Draw the page."""
     since = today() - dt.timedelta(days=_DAYS_BACK)
@@ -44,7 +44,7 @@ def device(chosen: Source) -> None:
 
 
 def _name(names: list[str]) -> str:
-    """The device that was chosen, or that the address names, where that is the newer of the two."""
+    """Return the chosen device, or that of the address if it changed later."""
     asked = st.query_params.get("device", "")
     if asked != st.session_state.get("asked_device") or "device" not in st.session_state:
         st.session_state["device"] = asked or st.session_state.get("last_device") or names[0]
@@ -67,7 +67,7 @@ def _history(chosen: Source, name: str, site: str, start: dt.datetime, end: dt.d
     readings = fetching.table(chosen, question)
     if readings.empty:
         stop("There is no reading in this time.", "Choose a longer one.")
-    # Of all the time there is to choose: an alert may have begun long before.
+    # Of the longest time that can be chosen: an alert may have begun long before.
     spans = spans_of(fetching.table(chosen, sql.changes(end - dt.timedelta(days=_DAYS_BACK), device=name)))
     thresholds = thresholds_of(fetching.rules(chosen), name, site)
     for metric in METRICS:
@@ -78,7 +78,7 @@ def _history(chosen: Source, name: str, site: str, start: dt.datetime, end: dt.d
             st.caption(f"No value of {metric} in this time.")
     if thresholds:
         words = plain(", ".join(dict.fromkeys(f"{one.rule} ({one.when})" for one in thresholds)))
-        st.caption(f"Rules that compare a value of this device: {words}. Drawn are the nearest. Shaded: an alert.")
+        st.caption(f"Rules that compare a value of this device: {words}. Charts show the nearest; alerts are shaded.")
     if by_hour:
         st.caption("By the hour: the line is the mean, the band goes from the smallest to the largest value.")
     elif len(readings) == sql.MOST_READINGS:

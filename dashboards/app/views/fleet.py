@@ -1,4 +1,4 @@
-"""Fleet: how complete the devices' readings are, how their batteries do; by site and model."""
+"""Fleet: completeness of the devices' readings and their batteries, by site and model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dashboards.app.views import device
 _DAYS_BACK = 30
 
 
-@shown("Fleet", "How the devices did on a day (UTC), from the tables: what came, what is missing, and their batteries.")
+@shown("Fleet", "Devices on a day (UTC), from the tables: readings received and missing, and batteries.")
 def fleet(chosen: Source) -> None:
     """Draw the page."""
     days = fetching.table(chosen, sql.days_with_devices(today() - dt.timedelta(days=_DAYS_BACK)))
@@ -31,7 +31,7 @@ def fleet(chosen: Source) -> None:
     models = right.multiselect("Models", sorted(groups["model"].unique()), placeholder="all models", key="models")
     kept = _of(groups, sites, models)
     if kept.empty:
-        stop("No device is of these sites and models.", "Take one of them away.")
+        stop("No device is of these sites and models.", "Remove a site or model from the filters.")
     _figures(kept)
     _by_group(kept)
     _batteries(_of(fetching.table(chosen, sql.batteries(day)), sites, models))
@@ -77,7 +77,7 @@ def _by_group(groups: pd.DataFrame) -> None:
 
 
 def _of(frame: pd.DataFrame, sites: list[str], models: list[str]) -> pd.DataFrame:
-    """The rows of these sites and models; none given means all."""
+    """Return the rows of these sites and models; none given means all."""
     kept = frame[frame["site"].isin(sites)] if sites else frame
     return kept[kept["model"].isin(models)] if models else kept
 
@@ -85,7 +85,7 @@ def _of(frame: pd.DataFrame, sites: list[str], models: list[str]) -> pd.DataFram
 def _batteries(batteries: pd.DataFrame) -> None:
     st.subheader("Batteries")
     if batteries.empty:
-        st.caption("No device said anything of its battery.")
+        st.caption("No device reported its battery.")
         return
     charts.draw(
         charts.histogram(batteries, "volts|last battery voltage of the day, V", "devices|devices", 0.1, colour="model"),

@@ -1,4 +1,4 @@
-"""Live: readings a second, alerts as they fire, where, and the newest values of each site."""
+"""Live: readings per second, alerts as they fire, a map, and the newest values of each site."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MINUTE = 60
 _LENGTH = dt.timedelta(seconds=_MINUTE)
 _ALERTS_SHOWN = 12
 
-#: Without a reading for so long, the stream has stopped.
+#: The time without a reading after which the stream counts as stopped.
 _STOPPED = dt.timedelta(minutes=4)
 
 
-@shown("Live", "The last hour by the minute. The figures and alerts here refresh by themselves.")
+@shown("Live", "The last hour by the minute. Figures and alerts refresh automatically.")
 def live(chosen: Source) -> None:
     """Draw the page."""
     _moving(chosen)
@@ -136,9 +136,7 @@ def _sites(chosen: Source) -> None:
 
 def _map(chosen: Source, places: pd.DataFrame) -> None:
     if places.empty:
-        nothing_yet(
-            "No device says where it stands.", "Put a registry there: **iot registry apply registry/devices.csv**"
-        )
+        nothing_yet("No device has a location.", "Upload a registry: **iot registry apply registry/devices.csv**")
         return
     active = pd.DataFrame(
         [

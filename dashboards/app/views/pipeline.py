@@ -1,4 +1,4 @@
-"""Pipeline: whether the system itself is healthy, how far behind it is, and what it has cost so far."""
+"""Pipeline: alarms of the system itself, its delays, and its cost so far."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HOUR = 3600
 _HOURS = 3
 
 
-@shown("Pipeline", "Alarms of the pipeline itself, how far behind each of its parts is, and what it costs.")
+@shown("Pipeline", "Alarms of the pipeline itself, the delays of its parts, and its cost.")
 def pipeline(chosen: Source) -> None:
     """Draw the page."""
     _moving(chosen)
@@ -45,17 +45,17 @@ def _moving(chosen: Source) -> None:
 
 def _now(chosen: Source) -> None:
     delays = fetching.metrics(measures.detection(chosen.stage), _HOURS, _FIVE_MINUTES)
-    told = fetching.metrics(measures.notification(chosen.stage), _HOURS, _FIVE_MINUTES)
+    notified = fetching.metrics(measures.notification(chosen.stage), _HOURS, _FIVE_MINUTES)
     runs = fetching.metrics(measures.curation(chosen.stage), 24, _HOUR)
     service = fetching.metrics(measures.service(deployed(chosen)), _HOURS, _FIVE_MINUTES)
     alarms = fetching.alarms(chosen)
     off = [alarm for alarm in alarms if alarm.state == "ALARM"]
     not_here = "The local AWS does not measure it."
     figures(
-        Figure("Alarms", f"{len(off)} of {len(alarms)}", "That are on."),
+        Figure("Alarms", f"{len(off)} of {len(alarms)}", "Alarms that are on."),
         Figure("From reading to evaluation", _newest(delays, "p95", "{:,.1f} s"), "95th percentile of five minutes."),
         Figure("Newest reading curated", _newest(runs, "newest", "{:,.0f} min old"), "At the curation's last run."),
-        Figure("Complete", _newest(runs, "completeness", "{:.2f} %"), "Readings that came, of those that should have."),
+        Figure("Complete", _newest(runs, "completeness", "{:.2f} %"), "Readings received, of those expected."),
     )
     figures(
         Figure("Behind the stream", _newest(service, "behind", "{:,.1f} s"), f"The detector's IteratorAge. {not_here}"),
@@ -70,7 +70,7 @@ def _now(chosen: Source) -> None:
         _lines(delays, "seconds", "Send some readings: **iot simulate --sink kinesis**")
     with right:
         st.subheader("From a change to its notification")
-        _lines(told, "seconds, group_wait included", "It takes an alert: **iot simulate --scenario demo**")
+        _lines(notified, "seconds, group_wait included", "It takes an alert: **iot simulate --scenario demo**")
 
 
 def _total(frame: pd.DataFrame, column: str) -> str:
@@ -107,7 +107,7 @@ def _alarms(alarms: list[measures.Alarm]) -> None:
 
 
 def _freshness(chosen: Source) -> None:
-    st.subheader("How fresh the tables are")
+    st.subheader("Freshness of the tables")
     sites = fetching.table(chosen, sql.freshness(today() - dt.timedelta(days=7)))
     if sites.empty:
         nothing_yet(
@@ -124,13 +124,13 @@ def _freshness(chosen: Source) -> None:
         column_config={
             "devices": st.column_config.NumberColumn("devices", format="localized"),
             "newest_reading": times("newest reading"),
-            "age": st.column_config.TextColumn("how old"),
+            "age": st.column_config.TextColumn("age"),
         },
     )
 
 
 def _costs(chosen: Source) -> None:
-    st.subheader("What this month has cost so far")
+    st.subheader("Cost of this month so far")
     items = fetching.spent(chosen)
     if not items:
         nothing_yet(

@@ -1,4 +1,4 @@
-"""Quality: lines that are no readings, copies, losses, and how late readings come."""
+"""Quality: lines that are not valid readings, copies, losses and lateness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dashboards.app.pipeline_in_use import Source
 _DAYS = {"2 days": 1, "7 days": 7, "30 days": 30}
 
 
-@shown("Quality", "What is wrong with what arrived, from the tables: days are days in UTC.")
+@shown("Quality", "Quarantine, copies, losses and lateness, from the tables. Days are in UTC.")
 def quality(chosen: Source) -> None:
     """Draw the page."""
     span = st.segmented_control("The last", list(_DAYS), default="7 days", key="quality_days") or "7 days"
@@ -42,7 +42,7 @@ def _figures(sites: pd.DataFrame, reasons: pd.DataFrame) -> None:
             f"{copies:,.0f}",
             note=f"{100 * copies / received:.2f} % of readings" if received else "",
         ),
-        Figure("Lost, by seq", f"{sites['lost'].sum():,.0f}", "Numbers missing in between."),
+        Figure("Lost, by seq", f"{sites['lost'].sum():,.0f}", "Sequence numbers that are missing."),
     )
 
 
@@ -75,7 +75,7 @@ def _quarantine(chosen: Source, reasons: pd.DataFrame, since: dt.date) -> None:
 def _by_site(sites: pd.DataFrame) -> None:
     late, copies = st.columns(2)
     with late:
-        st.subheader("How late readings come")
+        st.subheader("Lateness")
         worst = sites.groupby("site", as_index=False).agg(p50=("lateness_p50", "mean"), p95=("lateness_p95", "max"))
         long = worst.rename(columns={"p50": "median, mean of devices", "p95": "95th percentile, worst device"}).melt(
             "site", var_name="what", value_name="seconds"
