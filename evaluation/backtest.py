@@ -131,7 +131,7 @@ class _Player:
             return
         longest = min((rule.hold_for for rule in watch.no_data), default=None)
         seen = playback.recent.arrived if watch.no_data else 0.0
-        telling = run.telling(watch.ranges, watch.loud_statuses, longest, seen)
+        telling = run.telling(watch.quiet_ranges, watch.matching_statuses, longest, seen)
         place = 0
         while place < len(run):
             if not playback.state.alerts:

@@ -72,7 +72,7 @@ class Run:
     ) -> npt.NDArray[np.intp]:
         """The places of the readings that can begin an alert, or end a silence of at least ``silence``.
 
-        ``ranges`` and ``statuses`` are those of a :class:`telemetry.rules.parse.Watch`: what lies outside may make a
+        ``ranges`` and ``statuses`` are those of a :class:`telemetry.rules.rule_set.Watch`: what lies outside may make a
         condition true. ``seen`` is when the device was heard of before (Unix seconds), 0 for never.
         """
         loud = np.isin(self._statuses, [code for code, status in enumerate(STATUSES) if status in statuses])

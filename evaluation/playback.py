@@ -25,7 +25,7 @@ class Playback:
         self.rules = rules
         self.state = GatewayState(gateway)
         self.recent = Recent()
-        self._minds_silence = any(rule.no_data for rule in rules.rules)
+        self._watches_silence = rules.watches_silence
 
     def receive(self, readings: Sequence[Reading], now: dt.datetime) -> list[Transition]:
         """A record arrives, after the watchdog's looks before that."""
@@ -47,7 +47,7 @@ class Playback:
         return happened
 
     def _wake(self) -> dt.datetime | None:
-        if not self._minds_silence:
+        if not self._watches_silence:
             return self.state.due
         times = (self.state.due, next_silence(self.rules, self.state, self.recent))
         return min((time for time in times if time), default=None)

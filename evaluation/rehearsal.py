@@ -115,7 +115,7 @@ class _Stage:
         for gateway in self._gateways.values():
             gateway.state, transitions = advance(self._rules, gateway.state, now)
             happened += transitions
-            if self._rules.minds_silence:
+            if self._rules.watches_silence:
                 gateway.state, transitions = silent(self._rules, gateway.state, gateway.recent, now)
                 happened += transitions
         due = {key: due_at(group, self._rules) for key, group in self._groups.items()}

@@ -1,4 +1,4 @@
-"""Tests of alert rules in a file: what devices send, and which alerts that must make. It lies beside the rules.
+"""Files of rule tests: what devices send, and which alerts that must make. They lie next to the rules.
 
 ::
 
@@ -97,13 +97,13 @@ class RuleTestError(ValueError):
     """The tests cannot be used; the message says which one, where, and what to write."""
 
 
-def beside(rules: Path) -> Path:
-    """Where the tests of a rules file lie: ``rules.test.yaml`` for ``rules.yaml``."""
+def tests_path(rules: Path) -> Path:
+    """Return the path of a rules file's tests: ``rules.test.yaml`` for ``rules.yaml``."""
     return rules.with_suffix(f".test{rules.suffix}")
 
 
 def parse_tests(text: str, rules: RuleSet) -> list[RuleTest]:
-    """The tests in a YAML text, which are tests of ``rules``; raises :class:`RuleTestError` for what is wrong."""
+    """Parse the tests of ``rules`` in a YAML text; raise :class:`RuleTestError`."""
     try:
         file = convert(YamlText(text), _File)
     except TextError as error:
@@ -122,7 +122,7 @@ def parse_tests(text: str, rules: RuleSet) -> list[RuleTest]:
 def _test(test: _Test, rules: RuleSet) -> RuleTest:
     interval = _duration("interval", test.interval)
     if not interval:
-        raise RuleTestError("interval must be longer than nothing")
+        raise RuleTestError("interval must be more than zero")
     if test.start.tzinfo is None:
         raise RuleTestError(f"start {test.start.isoformat()} needs a time zone: add Z for UTC")
     if not test.expect and test.transitions is None:
@@ -164,7 +164,7 @@ def _test(test: _Test, rules: RuleSet) -> RuleTest:
 
 
 def _named(where: str, columns: dict[str, str | float]) -> dict[str, str]:
-    """The series' device, site and gateway."""
+    """Return the device, site and gateway of a series."""
     for key in columns:
         if key not in _KEYS:
             raise RuleTestError(f"{where}: there is no {key!r}; there are {', '.join(_KEYS)}")
@@ -213,7 +213,7 @@ def _item(at: dt.timedelta, expected: _Expected, what: str) -> Item:
 
 
 def _check_names(item: Item, rules: RuleSet, places: set[tuple[str, str]]) -> None:
-    """Refuse what can never be seen: most likely it is misspelt."""
+    """Refuse names that cannot occur: most likely they are misspelt."""
     where = f"at {format_duration(item.at)}"
     if rules.named(item.rule) is None:
         raise RuleTestError(f"{where}: no rule {item.rule!r}; there are {', '.join(rule.name for rule in rules.rules)}")

@@ -42,7 +42,7 @@ class SeriesError(ValueError):
 
 
 def numbers(text: str) -> list[Value]:
-    """The values of a metric's series; raises :class:`SeriesError`."""
+    """Return the values of a metric's series; raise :class:`SeriesError`."""
     values: list[Value] = []
     for token in text.split():
         ramp = _RAMP.fullmatch(token)
@@ -57,7 +57,7 @@ def numbers(text: str) -> list[Value]:
 
 
 def statuses(text: str) -> list[str]:
-    """The values of a status's series: statuses or :data:`NOTHING`; raises :class:`SeriesError`."""
+    """Return the values of a status's series: statuses or :data:`NOTHING`; raise :class:`SeriesError`."""
     values: list[str] = []
     for token in text.split():
         match = _STATUS.fullmatch(token)

@@ -135,7 +135,7 @@ def _pairs(table: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _active(gateway: str, device: str, rule: Rule | None, alert: AlertState) -> dict[str, Any]:
-    words = wording.on(rule, alert, device=device, gateway=gateway) if rule else Words(value=alert.value)
+    words = wording.describe_active(rule, alert, device=device, gateway=gateway) if rule else Words(value=alert.value)
     kept = ("alert_id", "status", "severity", "site", "active_at", "fired_at", "flapping")
     return {name: getattr(alert, name) for name in kept} | words._asdict()
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.rendering.console import out
-from telemetry.registry.devices import MEANT_COLUMNS
+from telemetry.registry.devices import TYPED_COLUMNS
 
 if TYPE_CHECKING:
     from pipeline.registry import Check, Seen
@@ -22,10 +22,10 @@ _MAX_DEVICES = 20
 
 def print_registry(registered: Registry, name: str, *, console: Console = out) -> None:
     """What there is in a registry, and which of its columns mean something beside being matched by rules."""
-    meant = [column for column in registered.attributes if column in MEANT_COLUMNS]
-    others = [column for column in registered.attributes if column not in ("model", *MEANT_COLUMNS)]
+    typed = [column for column in registered.attributes if column in TYPED_COLUMNS]
+    others = [column for column in registered.attributes if column not in ("model", *TYPED_COLUMNS)]
     columns = "; ".join(
-        f"{what}: {', '.join(names)}" for what, names in (("values", meant), ("your own columns", others)) if names
+        f"{what}: {', '.join(names)}" for what, names in (("values", typed), ("your own columns", others)) if names
     )
     console.print(
         f"{name}: {len(registered.devices):,} devices" + (f"; {columns}" if columns else ""),

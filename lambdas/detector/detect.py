@@ -98,13 +98,13 @@ class Detection:
         self._current = states.load(gateways)
         self._failed: set[str] = set()
         self.tally = Tally()
-        if rules.soft:
+        if rules.needs_recent:
             recents.load(self._current)
 
     def process(self, records: Iterable[Record]) -> list[Record]:
         """Process records and write the soft state that is due; return the records to deliver again."""
         failed = [record for record in records if not self._is_processed(record)]
-        if self._rules.soft:
+        if self._rules.needs_recent:
             self._recents.write(self._rules, self._state_of)
         return failed
 

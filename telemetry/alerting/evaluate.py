@@ -47,13 +47,13 @@ def evaluate(
     if GATEWAY_ITSELF in machine.alerts:
         _withdraw_unwatched(machine, GATEWAY_ITSELF, rules.gateway_rules, Moment(now, now))
         _live(machine, GATEWAY_ITSELF, rules.gateway_rules, now)
-    for reading in _worth_a_look(rules, machine, readings):
+    for reading in _readings_to_look_at(rules, machine, readings):
         device = reading.device_id
         watch = rules.watching(device, reading.site)
         if not watch.is_quiet(reading) or device in machine.alerts:
             _look(machine, watch, recent, reading, now)
-    if rules.minds_silence:
-        # Of all devices: one that moves to where no rule minds its silence is not silent where it was.
+    if rules.watches_silence:
+        # Of all devices: one that moves to where no rule is about its silence is not silent where it was.
         site = readings[-1].site if readings else ""
         recent.record(now.timestamp(), site, dict(map(_device_and_site, readings)))
     return Evaluation(machine.after(now), machine.transitions)
@@ -62,11 +62,11 @@ def evaluate(
 _device_and_site = operator.attrgetter("device_id", "site")
 
 
-def _worth_a_look(rules: RuleSet, machine: Machine, readings: Sequence[Reading]) -> Sequence[Reading]:
-    """The readings of devices that have an alert, or a reading that is not quiet by all rules. Most have neither."""
-    if rules.loud is None:
+def _readings_to_look_at(rules: RuleSet, machine: Machine, readings: Sequence[Reading]) -> Sequence[Reading]:
+    """Select the readings of devices that have an alert, or a reading that is not quiet. Most have neither."""
+    if rules.devices_not_quiet is None:
         return readings
-    devices = {*machine.alerts, *rules.loud(readings)}
+    devices = {*machine.alerts, *rules.devices_not_quiet(readings)}
     return [reading for reading in readings if reading.device_id in devices] if devices else ()
 
 
@@ -79,7 +79,7 @@ def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, now:
         _withdraw_unwatched(machine, device, watch.rules, Moment(now, reading.ts, reading.seq))
         _live(machine, device, watch.no_data, now)
     active = machine.alerts.get(device, {})
-    for rule, may_begin in watch.judged:
+    for rule, may_begin in watch.by_readings:
         if rule.name in active or may_begin(reading):
             machine.look(rule, reading, value_of, now)
 

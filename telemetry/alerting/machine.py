@@ -242,7 +242,7 @@ class Machine:
     ) -> None:
         """End an alert: resolved, or inactive if it never fired."""
         leaf, value = culprit(rule.clear, *cleared_by) if cleared_by else (None, None)
-        words = wording.over(rule, alert, leaf, value, device=device, gateway=self.gateway)
+        words = wording.describe_ended(rule, alert, leaf, value, device=device, gateway=self.gateway)
         ended = _touched(_replace(alert, sequence=alert.sequence + 1), moment)
         changes = alert.changes
         if alert.status == "firing":
@@ -254,7 +254,7 @@ class Machine:
         alert = self.alerts[device][name]
         if moment.seq is not None and (moment.ts, moment.seq) <= (alert.changed_at, alert.changed_seq):
             return
-        words = wording.gone(name, alert, device=device, gateway=self.gateway)
+        words = wording.describe_withdrawn(name, alert, device=device, gateway=self.gateway)
         ended = _touched(_replace(alert, sequence=alert.sequence + 1), moment)
         self._finish(device, name, ended, words=words, moment=moment, changes=())
 
@@ -273,12 +273,12 @@ class Machine:
             return
         told = _replace(alert, sequence=alert.sequence + 1)
         self.alerts = _with(self.alerts, device, name, told)
-        words = wording.on(rule, told, device=device, gateway=self.gateway) if rule else Words()
+        words = wording.describe_active(rule, told, device=device, gateway=self.gateway) if rule else Words()
         self._tell(device, name, told, change, status=told.status, words=words, moment=moment, who=who, why=why)
 
     def _change(self, rule: Rule, device: str, alert: AlertState, change: Change, moment: Moment) -> None:
         alert = self._touch(rule, device, _replace(alert, sequence=alert.sequence + 1), moment)
-        words = wording.on(rule, alert, device=device, gateway=self.gateway)
+        words = wording.describe_active(rule, alert, device=device, gateway=self.gateway)
         self._tell(device, rule.name, alert, change, status=alert.status, words=words, moment=moment)
 
     def _finish(

@@ -1,4 +1,4 @@
-"""What a transition says of an alert: what was compared with what, and a line for a person."""
+"""The wording of transitions: what was compared with what, and one line for a person."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Words(NamedTuple):
     runbook: str = ""
 
 
-def on(rule: Rule, alert: AlertState, *, device: str, gateway: str) -> Words:
-    """Of an alert that is pending or firing."""
+def describe_active(rule: Rule, alert: AlertState, *, device: str, gateway: str) -> Words:
+    """Describe an alert that is pending or firing."""
     conditions = list(leaves(rule.when))
     leaf = conditions[min(alert.leaf, len(conditions) - 1)]  # the rule may have been edited since
     summary = fill_summary(
@@ -31,12 +31,12 @@ def on(rule: Rule, alert: AlertState, *, device: str, gateway: str) -> Words:
     return Words(_metric(leaf), alert.value, _threshold(leaf), str(rule.when), summary, rule.runbook)
 
 
-def over(
+def describe_ended(
     rule: Rule, alert: AlertState, leaf: Optional[Leaf], value: Optional[float], *, device: str, gateway: str
 ) -> Words:
-    """Of an alert that ended; ``leaf`` is the part of the clear condition that held, if a reading ended it.
+    """Describe an alert that ended; ``leaf`` is the part of the clear condition that held, if a reading ended it.
 
-    A rule's summary says what is wrong; what is over needs other words.
+    A rule's own summary says what is wrong, so it cannot be used here.
     """
     summary = f"{rule.name} is over at {device or gateway}, {alert.site}"
     if rule.no_data:
@@ -48,8 +48,8 @@ def over(
     return Words(_metric(leaf), value, _threshold(leaf), str(rule.clear), summary, rule.runbook)
 
 
-def gone(name: str, alert: AlertState, *, device: str, gateway: str) -> Words:
-    """Of an alert whose rule is gone or no longer watches the device."""
+def describe_withdrawn(name: str, alert: AlertState, *, device: str, gateway: str) -> Words:
+    """Describe an alert whose rule was removed or no longer matches the device."""
     return Words(
         summary=f"{name} is over at {device or gateway}, {alert.site}: the rule no longer watches it",
     )

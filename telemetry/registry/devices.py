@@ -1,7 +1,7 @@
-"""The registered devices as rows of the table ``devices``: the columns of the registry that have a meaning, as values.
+"""The registered devices as rows of the table ``devices``: the registry's typed columns, parsed.
 
-A value that cannot be used becomes None and a :class:`Problem`. Whoever puts a registry into use refuses it for
-that; the curation logs it and goes on, as one wrong value must not stop it.
+A value that cannot be used becomes None and a :class:`Problem`. ``iot registry apply`` refuses such a registry; the
+curation logs them and goes on, because one wrong value must not stop it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from telemetry.text.numbers import NUMBER
 
 _Value = TypeVar("_Value")
 
-#: More than a sensor can be off by and still be of use, either way; degrees Celsius.
+#: The largest calibration offset, either way, in degrees Celsius: a sensor that is off by more is broken.
 MAX_CALIBRATION_OFFSET = 50.0
 
-# Not what date.fromisoformat() takes, which is more from Python 3.11 on.
+# date.fromisoformat() accepts more from Python 3.11 on.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-#: How much of a value a problem shows, in characters.
+#: Characters of a value that a problem shows.
 _SHOWN = 40
 
 
 class DeviceRow(NamedTuple):
-    """A row of the table ``devices``; what is not known is None. ``attributes`` is the text of a JSON object."""
+    """A row of the table ``devices``; unknown values are None. ``attributes`` is the text of a JSON object."""
 
     device_id: str
     site: Optional[str]
@@ -62,13 +62,13 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Devices(NamedTuple):
-    """The devices in the registry's order, and what is wrong with their values."""
+    """The devices in the registry's order, and the problems with their values."""
 
     rows: list[DeviceRow]
     problems: list[Problem]
 
 
-#: What the columns that are numbers may be, and what to write.
+#: The numeric columns: a test of the value, and what to write.
 _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "latitude": (lambda value: -90 <= value <= 90, "degrees north from -90 to 90, such as 53.55"),
     "longitude": (lambda value: -180 <= value <= 180, "degrees east from -180 to 180, such as 9.99"),
@@ -79,12 +79,12 @@ _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     ),
 }
 
-#: The columns of a registry, beside those that each begins with, whose values mean something; none has to be there.
-MEANT_COLUMNS = ("latitude", "longitude", "installed", "interval", "calibration_offset")
+#: The optional columns of a registry that are parsed.
+TYPED_COLUMNS = ("latitude", "longitude", "installed", "interval", "calibration_offset")
 
 
 def devices(registry: Registry) -> Devices:
-    """Every device of a registry as a row, whatever its values are; never raises."""
+    """Return every device of a registry as a row, whatever its values are; never raise."""
     rows, problems = [], []
     for name, device in registry.devices.items():
         values = _Values(name, device.attributes, registry.lines.get(name))
@@ -106,14 +106,14 @@ def devices(registry: Registry) -> Devices:
 
 
 class _Values:
-    """The values of one device, and the problems with those that were read."""
+    """The values of one device, and the problems of those that were read."""
 
     def __init__(self, device: str, attributes: Mapping[str, str], line: Optional[int]) -> None:
         self._device, self._attributes, self._line = device, attributes, line
         self.problems: list[Problem] = []
 
     def read(self, column: str, parse: Callable[[str, str], _Value]) -> Optional[_Value]:
-        """The column's value; None if it is empty, not there or cannot be used."""
+        """Return the column's value; None if it is empty, missing or cannot be used."""
         text = self._attributes.get(column)
         if not text:
             return None

@@ -1,6 +1,6 @@
 """The registry of devices: what each is and where, from a CSV file that a person keeps.
 
-Here every column is text, for rules to match by; what some of them mean is in ``telemetry.registry.devices``.
+Here every column is text, for rules to match by; ``telemetry.registry.devices`` parses some of them.
 
 ::
 
@@ -21,11 +21,11 @@ REQUIRED_COLUMNS = ("device", "site", "model")
 
 
 class RegistryError(ValueError):
-    """The file cannot be used; the message says the line, what is wrong with it and what to do."""
+    """A registry file cannot be used; the message says the line, what is wrong and what to do."""
 
 
 class Device(NamedTuple):
-    """A registered device: its site, and its attributes by name; what is not known is empty text."""
+    """A registered device: its site, and its attributes by name; an unknown value is empty text."""
 
     site: str
     attributes: Mapping[str, str]
@@ -34,7 +34,7 @@ class Device(NamedTuple):
 class Registry(NamedTuple):
     """The names of the attributes in the file's order, the model first, and the devices by name.
 
-    ``lines`` says on which line of the file a device is; the last one where a value goes over several.
+    ``lines`` has the line of each device in the file; the last one where a value spans several.
     """
 
     attributes: tuple[str, ...]
@@ -42,17 +42,17 @@ class Registry(NamedTuple):
     lines: Mapping[str, int] = {}
 
     def attributes_of(self, device: str) -> Mapping[str, str]:
-        """The attributes of a device by name; none of one that is not registered."""
+        """Return the attributes of a device by name; none if it is not registered."""
         found = self.devices.get(device)
         return found.attributes if found else {}
 
 
-#: Where there is no file. One without devices has attributes all the same.
+#: The registry where there is no file. A file without devices still has attributes.
 EMPTY = Registry((), {})
 
 
 def parse_registry(text: Union[str, bytes]) -> Registry:
-    """The devices in a CSV text (RFC 4180, UTF-8); raises :class:`RegistryError` for one that cannot be used.
+    """Parse the devices in a CSV text (RFC 4180, UTF-8); raise :class:`RegistryError` if it cannot be used.
 
     White space around values is dropped, and so are empty lines.
     """
@@ -79,7 +79,7 @@ def parse_registry(text: Union[str, bytes]) -> Registry:
 
 
 def _rows(text: Union[str, bytes]) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not empty, each with the line on which it ends."""
+    """Return the rows that are not empty, each with the line on which it ends."""
     reader = csv.reader(io.StringIO(_decoded(text), newline=""), strict=True)
     try:
         for row in reader:
@@ -88,7 +88,7 @@ def _rows(text: Union[str, bytes]) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, values
     except csv.Error as error:
         raise RegistryError(
-            f"line {reader.line_num}: this is no CSV ({error}); a double quote in a value is written twice"
+            f"line {reader.line_num}: invalid CSV ({error}); a double quote in a value is written twice"
         ) from error
 
 
@@ -103,7 +103,7 @@ def _decoded(text: Union[str, bytes]) -> str:
 
 
 def _attributes(header: tuple[int, list[str]]) -> tuple[str, ...]:
-    """The names of the attributes in the header."""
+    """Return the names of the attributes in the header."""
     line, columns = header
     for place, column in enumerate(REQUIRED_COLUMNS):
         if columns[place : place + 1] != [column]:

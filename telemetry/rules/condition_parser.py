@@ -1,4 +1,4 @@
-"""The text of a condition: its grammar, and what is said of mistakes in it."""
+"""Parse conditions: the grammar, and messages about mistakes that say what to write instead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from telemetry.text.durations import format_duration, parse_duration
 from telemetry.text.errors import TextError
 from telemetry.text.numbers import NUMBER
 
-# Whatever stands between the operators is a WORD: what it means is checked afterwards, where it can be said better.
+# Whatever stands between operators is a WORD. Its meaning is checked after parsing, where messages can be better.
 _GRAMMAR = r"""
 ?start: disjunction
 ?disjunction: conjunction ("or" conjunction)*
@@ -80,7 +80,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def _unexpected(error: UnexpectedToken, text: str) -> ConditionError:
-    """What the parser expected, in a person's words."""
+    """Say in a person's words what the parser expected."""
     token = error.token
     ended = token.type == "$END"
     offset = len(text.rstrip()) if ended else cast("int", token.start_pos)
@@ -117,7 +117,7 @@ def _hint(token: Token, accepts: set[str]) -> str:
 
 
 def _tokens(tree: Tree[Token]) -> list[Token]:
-    """What the tree was made of, in the order of the text."""
+    """Return the tokens of a tree, in the order of the text."""
     return list(tree.scan_values(lambda value: isinstance(value, Token)))
 
 
@@ -183,12 +183,12 @@ class _Reader:
         if op in ("==", "!="):
             self._refuse(f"{op} is for status; compare a number with < <= > >=", op)
         if op not in _ORDERS:
-            self._refuse(f"{str(op)!r} is no comparison; compare a number with < <= > >=", op)
+            self._refuse(f"invalid comparison {str(op)!r}; compare a number with < <= > >=", op)
         if not NUMBER.fullmatch(value):
             self._refuse(f"{subject} is compared with a number without a unit, not with {str(value)!r}", value)
         threshold = float(value)
         if not math.isfinite(threshold):
-            self._refuse(f"{value} is too large a number", value)
+            self._refuse(f"the number {value} is too large", value)
         return Comparison(subject, cast("Order", str(op)), threshold + 0.0)  # no minus on a zero
 
     def _status(self, op: Token, value: Token) -> Status:

@@ -37,7 +37,7 @@ _OPPOSITE: dict[Order, Order] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
 class ConditionError(TextError):
-    """A text is no condition. ``line`` and ``column`` count from 1, ``offset`` from 0 in the whole text."""
+    """A text is not a valid condition. ``line`` and ``column`` count from 1, ``offset`` from 0 in the whole text."""
 
     def __init__(self, message: str, text: str = "", offset: int = 0) -> None:
         self.message = message
@@ -47,7 +47,7 @@ class ConditionError(TextError):
 
 
 class Metric(msgspec.Struct, frozen=True, tag=True):
-    """What the reading itself measured: one of :data:`telemetry.reading.fields.METRICS`."""
+    """A metric of the reading itself: one of :data:`telemetry.reading.fields.METRICS`."""
 
     name: str
 
@@ -125,7 +125,7 @@ def _operand(term: Condition) -> str:
 
 
 def negate(condition: Condition) -> Condition:
-    """What holds exactly where the condition does not; raises :class:`ConditionError` for ``no_data``."""
+    """Return what holds exactly where the condition does not; raise :class:`ConditionError` for ``no_data``."""
     if isinstance(condition, And):
         return Or(tuple(negate(term) for term in condition.terms))
     if isinstance(condition, Or):
@@ -161,7 +161,7 @@ def holds(condition: Condition, reading: Reading, value_of: ValueOf) -> Optional
 
 
 def leaves(condition: Condition) -> Iterator[Leaf]:
-    """The comparisons that a condition is made of, from left to right."""
+    """Return the comparisons that a condition is made of, from left to right."""
     if isinstance(condition, (And, Or)):
         for term in condition.terms:
             yield from leaves(term)
@@ -170,7 +170,7 @@ def leaves(condition: Condition) -> Iterator[Leaf]:
 
 
 def culprit(condition: Condition, reading: Reading, value_of: ValueOf) -> tuple[Optional[Leaf], Optional[float]]:
-    """The first leaf that holds, and the number it compared; None for a status, and where no leaf holds."""
+    """Return the first leaf that holds and the number it compared; None for a status, and where no leaf holds."""
     for leaf in leaves(condition):
         if holds(leaf, reading, value_of):
             return leaf, _value(leaf, reading, value_of) if isinstance(leaf, Comparison) else None

@@ -15,7 +15,7 @@ def can_both_match(one: str, other: str) -> bool:
 
 
 class _Pair:
-    """Two globs walked along together: where each may stand after the same text."""
+    """Two globs and the positions that both can be at after the same text."""
 
     def __init__(self, one: str, other: str) -> None:
         self._tokens = (_TOKEN.findall(one), _TOKEN.findall(other))
@@ -37,7 +37,7 @@ class _Pair:
         return False
 
     def _after(self, i: int, j: int) -> set[tuple[int, int]]:
-        """The next places: a star takes nothing, or what the other one takes."""
+        """Return the next positions: a star matches nothing, or what the other glob matches."""
         ones, others = self._tokens
         one, other = ones[i] if i < len(ones) else "", others[j] if j < len(others) else ""
         if one == "*":

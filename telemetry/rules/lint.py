@@ -1,4 +1,4 @@
-"""What is suspicious in rules that are valid: what cannot hold, cannot end, or says what another rule says."""
+"""Lint of valid rules: conditions that cannot hold or cannot end, and rules that repeat another one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RANGES = {
 
 
 class Suspicion(NamedTuple):
-    """What is odd about a rule, and why: for a person."""
+    """A rule that may be a mistake, and why."""
 
     rule: str
     message: str
@@ -35,12 +35,12 @@ class Suspicion(NamedTuple):
         return f"rule {self.rule!r}: {self.message}"
 
 
-#: What is left of each thing that conditions speak of: a span of a metric's or window's values, the statuses.
-_Left = Mapping[Union[Metric, Window, str], Union[Range, frozenset[str]]]
+#: Feasible values per metric, window and status (under the key ``status``).
+_Feasible = Mapping[Union[Metric, Window, str], Union[Range, frozenset[str]]]
 
 
 def lint(rules: RuleSet) -> list[Suspicion]:
-    """What is suspicious, rule by rule in the order of the file. Each is certain, but not all that is odd is found."""
+    """Return what is suspicious, in the order of the rules. Each is certain, but not every mistake is found."""
     found = [suspicion for rule in rules.rules for suspicion in _of_rule(rule)]
     if rules.registry.attributes:
         found += [
@@ -59,7 +59,7 @@ def lint(rules: RuleSet) -> list[Suspicion]:
 def can_hold(condition: Condition) -> bool:
     """Whether some reading within the bounds of :class:`~telemetry.reading.model.Reading` makes the condition true.
 
-    Windows are taken to be independent of each other and of the reading, so a True may be too kind; a False is not.
+    Windows are taken to be independent of each other and of the reading: a False is certain, a True is not.
     """
     return _satisfiable([condition], {})
 
@@ -78,7 +78,7 @@ def _of_rule(rule: Rule) -> Iterator[Suspicion]:
 
 
 def _bounds(condition: Condition) -> str:
-    """What readings can have of the things that a condition speaks of."""
+    """Describe the values that readings can have in a condition's metrics, windows and status."""
     said: dict[str, None] = {}
     for leaf in leaves(condition):
         if isinstance(leaf, Status):
@@ -91,35 +91,36 @@ def _bounds(condition: Condition) -> str:
     return f" ({'; '.join(said)})" if said else ""
 
 
-def _satisfiable(goals: list[Condition], left: _Left) -> bool:
-    """Whether all goals can hold with what is left; alternatives are tried one after the other."""
+def _satisfiable(goals: list[Condition], feasible: _Feasible) -> bool:
+    """Whether all goals can hold with feasible values; alternatives are tried one after the other."""
     if not goals:
         return True
     goal, rest = goals[0], goals[1:]
     if isinstance(goal, And):
-        return _satisfiable([*goal.terms, *rest], left)
+        return _satisfiable([*goal.terms, *rest], feasible)
     if isinstance(goal, Or):
-        return any(_satisfiable([term, *rest], left) for term in goal.terms)
+        return any(_satisfiable([term, *rest], feasible) for term in goal.terms)
     if isinstance(goal, NoData):
         return True
-    less = _restrict(left, goal)
-    return less is not None and _satisfiable(rest, less)
+    fewer = _restrict(feasible, goal)
+    return fewer is not None and _satisfiable(rest, fewer)
 
 
-def _restrict(left: _Left, leaf: Union[Comparison, Status]) -> Optional[_Left]:
-    """What is left where the leaf holds; None for nothing."""
+def _restrict(feasible: _Feasible, leaf: Union[Comparison, Status]) -> Optional[_Feasible]:
+    """Return the feasible values with which the leaf holds, too; None if there are none."""
     if isinstance(leaf, Status):
         named = frozenset((leaf.status,))
-        statuses = left.get("status", frozenset(STATUSES))
+        statuses = feasible.get("status", frozenset(STATUSES))
         statuses = statuses & named if leaf.op == "==" else statuses - named  # type: ignore[operator]
-        return {**left, "status": statuses} if statuses else None
-    known = left.get(leaf.subject) or _range_of(leaf.subject)
-    span = _span(leaf).within(known)  # type: ignore[arg-type]
-    return {**left, leaf.subject: span} if span.low <= span.high else None
+        return {**feasible, "status": statuses} if statuses else None
+    known = feasible.get(leaf.subject) or _range_of(leaf.subject)
+    both = _satisfying(leaf).within(known)  # type: ignore[arg-type]
+    return {**feasible, leaf.subject: both} if both.low <= both.high else None
 
 
-def _span(leaf: Comparison) -> Range:
-    """The values that satisfy a comparison: floats are discrete, so an open end is the closed one beside it."""
+def _satisfying(leaf: Comparison) -> Range:
+    """Return the values that satisfy a comparison."""
+    # Floats are discrete: x < t is the same as x <= nextafter(t, -inf).
     if leaf.op == ">":
         return Range(math.nextafter(leaf.threshold, math.inf), math.inf)
     if leaf.op == ">=":
@@ -136,14 +137,14 @@ def _range_of(subject: Union[Metric, Window]) -> Range:
 
 
 def _registered(rules: Sequence[Rule], registry: Registry) -> Iterator[str]:
-    """The registered devices that all of the rules match."""
+    """Return the registered devices that all of the rules match."""
     for name, device in registry.devices.items():
         if all(rule.matches(name, device.site, device.attributes) for rule in rules):
             yield name
 
 
 def _overlap(one: Rule, other: Rule, registry: Registry) -> Optional[Suspicion]:
-    """Where both rules have a severity in common and one fires wherever the other does."""
+    """Find two rules of one severity of which one fires wherever the other does."""
     a, b = one.when, other.when
     if not (isinstance(a, Comparison) and isinstance(b, Comparison)):
         return None
@@ -151,12 +152,12 @@ def _overlap(one: Rule, other: Rule, registry: Registry) -> Optional[Suspicion]:
         return None
     if not (can_both_match(one.device, other.device) and can_both_match(one.site, other.site)):
         return None
-    # What is not registered has no attributes, so these rules are about no device but those.
+    # Devices that are not registered have no attributes, so such rules match none of them.
     if (one.attributes or other.attributes) and not any(_registered((one, other), registry)):
         return None
     if not (can_hold(a) and can_hold(b)):
         return None
-    narrow, wide = (one, other) if _span(a).within(_span(b)) == _span(a) else (other, one)
+    narrow, wide = (one, other) if _satisfying(a).within(_satisfying(b)) == _satisfying(a) else (other, one)
     return Suspicion(
         narrow.name,
         f"wherever it holds ({narrow.when}), rule {wide.name!r} does too ({wide.when}), and both are {one.severity}: "

@@ -1,4 +1,4 @@
-"""Alert rules: what a person writes in ``rules.yaml``, checked and made ready to evaluate.
+"""The rules file: parse what a person writes in ``rules.yaml``, check it and make rules of it.
 
 ::
 
@@ -29,6 +29,7 @@ from typing import NamedTuple, Optional, Union
 from telemetry.registry.registry import EMPTY, Registry
 from telemetry.rules.condition_parser import parse_condition
 from telemetry.rules.conditions import Comparison, Condition, ConditionError, NoData, Status, negate
+from telemetry.rules.filters import matching_statuses
 from telemetry.rules.rule_set import (
     GROUP_LABELS,
     SEVERITIES,
@@ -38,25 +39,24 @@ from telemetry.rules.rule_set import (
     Rule,
     RuleSet,
     Severity,
-    statuses_of,
 )
-from telemetry.rules.schema import EscalationPart, InhibitionPart, RulePart, SettingsPart, read_file
+from telemetry.rules.schema import EscalationSection, InhibitionSection, RuleSection, SettingsSection, read_file
 from telemetry.rules.summaries import check_summary
 from telemetry.text.durations import parse_duration
 from telemetry.text.errors import TextError
 from telemetry.text.yaml_text import Path, YamlText
 
-#: Last-seen times are written once a minute: a shorter silence cannot be told from a healthy device.
+#: Last-seen times are written once a minute: a shorter silence looks like a healthy device.
 MIN_SILENCE = dt.timedelta(minutes=1)
 
-#: The watchdog looks once a minute.
+#: The watchdog runs once a minute.
 MIN_REPEAT_INTERVAL = dt.timedelta(minutes=1)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class _Settings(NamedTuple):
-    """What ``defaults`` says, checked, and each rule after it."""
+    """The checked settings of ``defaults``, or of a rule."""
 
     severity: Severity = "warning"
     hold_for: dt.timedelta = dt.timedelta(0)
@@ -69,12 +69,12 @@ class _Settings(NamedTuple):
 
 
 def parse_rules(text: Union[str, bytes], registry: Registry = EMPTY) -> RuleSet:
-    """The rules in a YAML text, about the devices of a registry; raises :class:`TextError` if it cannot be used."""
-    return _Checker(YamlText(text), registry).rule_set()
+    """Parse the rules in a YAML text, which can match by the attributes of a registry; raise :class:`TextError`."""
+    return _RulesReader(YamlText(text), registry).rule_set()
 
 
-class _Checker:
-    """Makes rules of the parts of a file, and errors of what does not make sense in it."""
+class _RulesReader:
+    """Makes rules of the sections of a file; raises :class:`TextError` at the place of what makes no sense."""
 
     def __init__(self, text: YamlText, registry: Registry) -> None:
         self._text = text
@@ -84,11 +84,11 @@ class _Checker:
     def rule_set(self) -> RuleSet:
         defaults = self._settings(("defaults",), self._file.defaults, _Settings())
         names: set[str] = set()
-        for index, part in enumerate(self._file.rules):
-            self._check_name(("rules", index, "name"), part.name, names)
-        rules = [self._rule(("rules", index), part, defaults) for index, part in enumerate(self._file.rules)]
+        for index, section in enumerate(self._file.rules):
+            self._check_name(("rules", index, "name"), section.name, names)
+        rules = [self._rule(("rules", index), section, defaults) for index, section in enumerate(self._file.rules)]
         inhibitions = [
-            self._inhibition(("inhibit", index), part, names) for index, part in enumerate(self._file.inhibit)
+            self._inhibition(("inhibit", index), section, names) for index, section in enumerate(self._file.inhibit)
         ]
         return RuleSet(rules, inhibitions, self._registry)
 
@@ -99,22 +99,25 @@ class _Checker:
             raise self._text.error(path, "the name is used twice; each rule needs its own")
         names.add(name)
 
-    def _settings(self, path: Path, part: SettingsPart, base: _Settings) -> _Settings:
+    def _settings(self, path: Path, section: SettingsSection, base: _Settings) -> _Settings:
         def duration(key: str, text: Optional[str], otherwise: dt.timedelta) -> dt.timedelta:
             return otherwise if text is None else self._duration((*path, key), text)
 
-        repeat_interval = duration("repeat_interval", part.repeat_interval, base.repeat_interval)
+        repeat_interval = duration("repeat_interval", section.repeat_interval, base.repeat_interval)
         if repeat_interval < MIN_REPEAT_INTERVAL:
-            raise self._text.error((*path, "repeat_interval"), "at least 1m: what is due is looked at once a minute")
-        changes, window = part.flapping.changes, part.flapping.window
+            raise self._text.error((*path, "repeat_interval"), "at least 1m: the watchdog runs once a minute")
+        changes, window = section.flapping.changes, section.flapping.window
+        severity = base.severity
+        if section.severity is not None:
+            severity = self._severity((*path, "severity"), section.severity)
         return _Settings(
-            severity=base.severity if part.severity is None else self._severity((*path, "severity"), part.severity),
-            hold_for=duration("for", part.hold_for, base.hold_for),
-            keep_firing_for=duration("keep_firing_for", part.keep_firing_for, base.keep_firing_for),
+            severity=severity,
+            hold_for=duration("for", section.hold_for, base.hold_for),
+            keep_firing_for=duration("keep_firing_for", section.keep_firing_for, base.keep_firing_for),
             repeat_interval=repeat_interval,
-            group_by=base.group_by if part.group_by is None else self._labels((*path, "group_by"), part.group_by),
-            group_wait=duration("group_wait", part.group_wait, base.group_wait),
-            group_interval=duration("group_interval", part.group_interval, base.group_interval),
+            group_by=base.group_by if section.group_by is None else self._labels((*path, "group_by"), section.group_by),
+            group_wait=duration("group_wait", section.group_wait, base.group_wait),
+            group_interval=duration("group_interval", section.group_interval, base.group_interval),
             flapping=Flapping(
                 changes=base.flapping.changes if changes is None else changes,
                 window=base.flapping.window
@@ -123,33 +126,33 @@ class _Checker:
             ),
         )
 
-    def _rule(self, path: Path, part: RulePart, defaults: _Settings) -> Rule:
-        settings = self._settings(path, part, defaults)
-        when = self._condition((*path, "when"), part.when)
-        clear = self._clear(path, part, when)
-        match = self._match((*path, "match"), part.match)
+    def _rule(self, path: Path, section: RuleSection, defaults: _Settings) -> Rule:
+        settings = self._settings(path, section, defaults)
+        when = self._condition((*path, "when"), section.when)
+        clear = self._clear(path, section, when)
+        match = self._match((*path, "match"), section.match)
         if isinstance(when, NoData):
-            self._check_silence(path, part, when, settings)
+            self._check_silence(path, section, when, settings)
         try:
-            check_summary(part.summary)
+            check_summary(section.summary)
         except TextError as error:
             raise self._text.error((*path, "summary"), str(error)) from error
         return Rule(
-            name=part.name,
+            name=section.name,
             when=when,
             clear=clear,
-            escalate=self._escalation((*path, "escalate"), part.escalate, settings.severity),
-            summary=part.summary,
-            runbook=part.runbook,
+            escalate=self._escalation((*path, "escalate"), section.escalate, settings.severity),
+            summary=section.summary,
+            runbook=section.runbook,
             device=match.pop("device", "*"),
             site=match.pop("site", "*"),
             attributes=tuple(match.items()),
             **settings._asdict(),
         )
 
-    def _match(self, path: Path, part: dict[str, str]) -> dict[str, str]:
+    def _match(self, path: Path, globs: dict[str, str]) -> dict[str, str]:
         known = ("device", "site", *self._registry.attributes)
-        for key in part:
+        for key in globs:
             if key not in known:
                 message = f"the registry has no such attribute; rules can match by {', '.join(known)}"
                 if not self._registry.attributes:
@@ -158,50 +161,48 @@ class _Checker:
                         "iot registry apply FILE (before that: iot rules check --registry FILE)"
                     )
                 raise self._text.error((*path, key), message, at_key=True)
-        return dict(part)
+        return dict(globs)
 
-    def _clear(self, path: Path, part: RulePart, when: Condition) -> Condition:
+    def _clear(self, path: Path, section: RuleSection, when: Condition) -> Condition:
         path = (*path, "clear")
-        if part.clear is None:
+        if section.clear is None:
             return when if isinstance(when, NoData) else negate(when)
         if isinstance(when, NoData):
             raise self._text.error(path, "no_data ends when readings arrive again; leave clear out", at_key=True)
-        clear = self._condition(path, part.clear)
+        clear = self._condition(path, section.clear)
         if isinstance(clear, NoData):
             raise self._text.error(path, "no_data can only begin an alert; write it under when")
         if _overlap(when, clear):
             raise self._text.error(path, f"{clear} does not lie on the other side of when ({when})")
         return clear
 
-    def _check_silence(self, path: Path, part: RulePart, when: NoData, settings: _Settings) -> None:
+    def _check_silence(self, path: Path, section: RuleSection, when: NoData, settings: _Settings) -> None:
         if settings.hold_for < MIN_SILENCE:
-            where = (*path, "when" if part.hold_for is None else "for")
-            raise self._text.error(
-                where, 'no_data needs a "for" of at least 1m: it is known to the minute when something last arrived'
-            )
-        of_devices = [key for key, glob in part.match.items() if key != "site" and (key, glob) != ("device", "*")]
+            where = (*path, "when" if section.hold_for is None else "for")
+            raise self._text.error(where, 'no_data needs a "for" of at least 1m: arrivals are known to the minute')
+        of_devices = [key for key, glob in section.match.items() if key != "site" and (key, glob) != ("device", "*")]
         if when.scope == "gateway" and of_devices:
             raise self._text.error(
                 (*path, "match", of_devices[0]),
                 "no_data(gateway) is about gateways, not devices; match it by site only",
             )
 
-    def _escalation(self, path: Path, part: Optional[EscalationPart], severity: Severity) -> Optional[Escalation]:
-        if part is None:
+    def _escalation(self, path: Path, section: Optional[EscalationSection], severity: Severity) -> Optional[Escalation]:
+        if section is None:
             return None
-        to = self._severity((*path, "to"), part.to)
+        to = self._severity((*path, "to"), section.to)
         if SEVERITIES.index(to) <= SEVERITIES.index(severity):
             raise self._text.error((*path, "to"), f"{to} is not above the rule's severity, {severity}")
-        return Escalation(self._duration((*path, "after"), part.after), to)
+        return Escalation(self._duration((*path, "after"), section.after), to)
 
-    def _inhibition(self, path: Path, part: InhibitionPart, names: set[str]) -> Inhibition:
-        for key, glob in (("source", part.source), ("target", part.target)):
+    def _inhibition(self, path: Path, section: InhibitionSection, names: set[str]) -> Inhibition:
+        for key, glob in (("source", section.source), ("target", section.target)):
             if not fnmatch.filter(names, glob):
-                raise self._text.error((*path, key), f"{glob!r} is the name of no rule")
-        equal = self._labels((*path, "equal"), part.equal)
+                raise self._text.error((*path, key), f"no rule has a name like {glob!r}")
+        equal = self._labels((*path, "equal"), section.equal)
         if not equal:
             raise self._text.error((*path, "equal"), f"name at least one of {', '.join(GROUP_LABELS)}")
-        return Inhibition(part.source, part.target, equal)
+        return Inhibition(section.source, section.target, equal)
 
     def _condition(self, path: Path, text: str) -> Condition:
         try:
@@ -232,9 +233,9 @@ class _Checker:
 
 
 def _overlap(when: Condition, clear: Condition) -> bool:
-    """Whether two single comparisons of the same thing can hold at once; of others nothing is said."""
+    """Whether both can hold at once, for single comparisons of the same thing; False for other conditions."""
     if isinstance(when, Status) and isinstance(clear, Status):
-        return bool(statuses_of(when) & statuses_of(clear))
+        return bool(matching_statuses([when]) & matching_statuses([clear]))
     if not (isinstance(when, Comparison) and isinstance(clear, Comparison)) or when.subject != clear.subject:
         return False
     if when.op[0] == clear.op[0]:

@@ -1,18 +1,19 @@
-"""The alert rules, checked and ready to evaluate: who is watched by which, and what is worth a closer look."""
+"""The alert rules, checked and ready to evaluate, and which of them watch a device."""
 
 from __future__ import annotations
 
 import datetime as dt
 import fnmatch
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Optional
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple, Optional
 
 import msgspec
 
-from telemetry.reading.model import STATUSES, Reading
+from telemetry.reading.model import Reading
 from telemetry.registry.registry import EMPTY, Registry
-from telemetry.rules.conditions import And, Comparison, Condition, Leaf, Metric, NoData, Or, Status, Window, leaves
+from telemetry.rules import filters
+from telemetry.rules.conditions import Comparison, Condition, NoData, Window, leaves
+from telemetry.rules.filters import ReadingTest
 
 Severity = Literal["info", "warning", "critical", "page"]
 
@@ -67,17 +68,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def no_data(self) -> Optional[Literal["device", "gateway"]]:
-        """Whose silence the rule is about, if it is about silence."""
+        """``device`` or ``gateway`` for a rule about its silence; None for other rules."""
         return self.when.scope if isinstance(self.when, NoData) else None
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """The windows whose values its conditions need, each once."""
+        """The windows in its conditions, each once."""
         found = (window for condition in (self.when, self.clear) for window in _windows(condition))
         return tuple(dict.fromkeys(found))
 
     def matches(self, device: str, site: str, attributes: Mapping[str, str]) -> bool:
-        """Whether the globs match; ``attributes`` are those of the registry, none of a device that is not in it."""
+        """Whether the globs match. ``attributes`` are the registry's; a device that is not in it has none."""
         return (
             _matches(self.device, device)
             and _matches(self.site, site)
@@ -90,7 +91,7 @@ def _matches(glob: str, name: str) -> bool:
 
 
 class Inhibition(msgspec.Struct, frozen=True):
-    """While a ``source`` rule fires, alerts of ``target`` rules with ``equal`` labels are not told.
+    """While a ``source`` rule fires, alerts of ``target`` rules with ``equal`` labels are not reported.
 
     ``source`` and ``target`` are globs on rule names; ``equal`` are some of ``GROUP_LABELS``.
     """
@@ -101,27 +102,28 @@ class Inhibition(msgspec.Struct, frozen=True):
 
 
 class Watch(NamedTuple):
-    """What watches a device.
+    """The rules that watch a device, prepared for its readings.
 
-    A reading is quiet if for each (metric, low, high) of ``ranges`` its value is null or within, both ends included,
-    and its status is none of ``loud_statuses``: then no comparison of any ``when`` holds, but for those of
-    ``windows``, which are not asked. The windows are one for each (metric, seconds), of ``clear`` conditions too.
-    ``no_data`` are those of the rules that are about the device's silence. ``is_quiet`` says of a reading whether it is
-    quiet and there is no window, so that it can begin no alert. ``judged`` are the rules that readings decide, each
-    with whether a reading may begin its alert.
+    - ``rules``: all of them. ``no_data``: those about the device's silence. ``by_readings``: the others, each with a
+      test whether a reading may begin its alert.
+    - ``windows``: one for each (metric, seconds) in the rules, ``clear`` conditions included.
+    - ``quiet_ranges`` and ``matching_statuses``: a reading is quiet if each metric is null or in its range (metric,
+      low, high; both included), and its status is not one of these. Then no comparison of any ``when`` holds, windows
+      aside.
+    - ``is_quiet``: whether a reading is quiet, so that it can begin no alert. Always False with windows.
     """
 
     rules: tuple[Rule, ...]
-    windows: tuple[Window, ...]
     no_data: tuple[Rule, ...]
-    ranges: tuple[tuple[str, float, float], ...]
-    loud_statuses: frozenset[str]
-    is_quiet: Callable[[Reading], bool]
-    judged: tuple[tuple[Rule, Callable[[Reading], bool]], ...]
+    by_readings: tuple[tuple[Rule, ReadingTest], ...]
+    windows: tuple[Window, ...]
+    quiet_ranges: tuple[filters.MetricRange, ...]
+    matching_statuses: frozenset[str]
+    is_quiet: ReadingTest
 
 
 class RuleSet:
-    """The rules and inhibitions of one file, in its order, and the registry that says which devices they are about."""
+    """The rules and inhibitions of one file, in its order, and the registry of the devices that they match."""
 
     def __init__(
         self, rules: Iterable[Rule], inhibitions: Iterable[Inhibition] = (), registry: Registry = EMPTY
@@ -131,146 +133,71 @@ class RuleSet:
         self.registry = registry
         #: The rules about the silence of gateways: they watch no device.
         self.gateway_rules = tuple(rule for rule in self.rules if rule.no_data == "gateway")
-        #: Whether any rule is about silence, and whether any needs what devices said recently at all: soft state.
-        self.minds_silence = any(rule.no_data for rule in self.rules)
-        self.soft = self.minds_silence or any(rule.windows for rule in self.rules)
+        #: Whether any rule is about silence.
+        self.watches_silence = any(rule.no_data for rule in self.rules)
+        has_windows = any(rule.windows for rule in self.rules)
+        #: Whether any rule needs soft state: when devices were last heard of, or windows.
+        self.needs_recent = self.watches_silence or has_windows
         self._device_rules = tuple(rule for rule in self.rules if rule.no_data != "gateway")
-        #: The devices of those readings that are not quiet by the rules of all devices; None where there are windows.
-        self.loud = None if any(rule.windows for rule in self.rules) else _loud(self._device_rules)
+        #: Selects the devices with a reading that is not quiet by the rules of all devices; None where windows are.
+        self.devices_not_quiet = (
+            None if has_windows else filters.devices_not_quiet([rule.when for rule in self._device_rules])
+        )
         self._by_name = {rule.name: rule for rule in self.rules}
-        # Matching globs costs more than evaluating the rules, and a device keeps its name and place. There are many
-        # devices and few sets of rules that watch one.
-        self._watching: dict[tuple[str, str], Watch] = {}
-        self._watches: dict[tuple[str, ...], Watch] = {}
+        # Matching globs costs more than evaluating the rules, and a device keeps its name and site. Many devices have
+        # the same rules, so there are few watches.
+        self._watch_of_device: dict[tuple[str, str], Watch] = {}
+        self._watch_of_rules: dict[tuple[str, ...], Watch] = {}
 
     def named(self, name: str) -> Optional[Rule]:
-        """The rule of this name, if there is one."""
+        """Return the rule of this name, if there is one."""
         return self._by_name.get(name)
 
     def watching(self, device: str, site: str) -> Watch:
-        """What watches a device at a site."""
-        found = self._watching.get((device, site))
+        """Return the rules that watch a device at a site."""
+        found = self._watch_of_device.get((device, site))
         if found is None:
-            if len(self._watching) >= _REMEMBERED_DEVICES:
-                self._watching.clear()
-                self._watches.clear()
-            found = self._watching[device, site] = self._watch(device, site)
+            if len(self._watch_of_device) >= _REMEMBERED_DEVICES:
+                self._watch_of_device.clear()
+                self._watch_of_rules.clear()
+            found = self._watch_of_device[device, site] = self._watch(device, site)
         return found
 
     def _watch(self, device: str, site: str) -> Watch:
         attributes = self.registry.attributes_of(device)
         rules = tuple(rule for rule in self._device_rules if rule.matches(device, site, attributes))
         names = tuple(rule.name for rule in rules)
-        found = self._watches.get(names)
+        found = self._watch_of_rules.get(names)
         if found is None:
-            found = self._watches[names] = _watch(rules)
+            found = self._watch_of_rules[names] = _watch(rules)
         return found
 
 
 def _watch(rules: tuple[Rule, ...]) -> Watch:
     windows = {(window.metric, window.seconds): window for rule in rules for window in rule.windows}
-    parts = [leaf for rule in rules for leaf in leaves(rule.when)]
-    ranges, loud_statuses = _ranges(parts), _loud_statuses(parts)
-    names: dict[str, object] = {}
+    conditions = [rule.when for rule in rules]
     return Watch(
         rules=rules,
-        windows=tuple(windows.values()),
         no_data=tuple(rule for rule in rules if rule.no_data),
-        ranges=ranges,
-        loud_statuses=loud_statuses,
-        is_quiet=_not_quiet if windows else _test(_quiet(ranges, loud_statuses, names), names),
-        judged=tuple((rule, _may_begin(rule)) for rule in rules if not rule.no_data),
+        by_readings=tuple((rule, _may_begin(rule)) for rule in rules if not rule.no_data),
+        windows=tuple(windows.values()),
+        quiet_ranges=filters.quiet_ranges(conditions),
+        matching_statuses=filters.matching_statuses(conditions),
+        is_quiet=_never if windows else filters.is_quiet(conditions),
     )
 
 
-def _not_quiet(_: Reading) -> bool:
+def _may_begin(rule: Rule) -> ReadingTest:
+    """Return whether a reading may make the rule's ``when`` true: exactly, unless the rule has windows."""
+    return _always if rule.windows else filters.holds(rule.when)
+
+
+def _always(_: Reading) -> bool:
+    return True
+
+
+def _never(_: Reading) -> bool:
     return False
-
-
-def _may_begin(rule: Rule) -> Callable[[Reading], bool]:
-    """Whether a reading may make the rule's ``when`` true: exactly, unless the rule has windows."""
-    if rule.windows:
-        return lambda _: True
-    names: dict[str, object] = {}
-    return _test(_expression(rule.when, names), names)
-
-
-def _expression(condition: Condition, names: dict[str, object]) -> str:
-    """A condition in Python; what is null makes no comparison true. Its numbers and texts are in ``names``."""
-    if isinstance(condition, (And, Or)):
-        word = " and " if isinstance(condition, And) else " or "
-        return "(" + word.join(_expression(term, names) for term in condition.terms) + ")"
-    name = f"constant{len(names)}"
-    if isinstance(condition, Status):
-        names[name] = condition.status
-        return f"reading.status {condition.op} {name}"
-    if isinstance(condition, Comparison) and isinstance(condition.subject, Metric):
-        names[name] = condition.threshold
-        return f"((value := reading.{condition.subject.name}) is not None and value {condition.op} {name})"
-    raise TypeError(f"{condition} is not about a reading alone")
-
-
-def _loud_statuses(parts: Iterable[Leaf]) -> frozenset[str]:
-    return frozenset(status for leaf in parts for status in statuses_of(leaf))
-
-
-def _loud(rules: Iterable[Rule]) -> Callable[[Sequence[Reading]], list[str]]:
-    parts = [leaf for rule in rules for leaf in leaves(rule.when)]
-    names: dict[str, object] = {}
-    quiet = _quiet(_ranges(parts), _loud_statuses(parts), names)
-    devices: Callable[[Sequence[Reading]], list[str]] = _compiled(
-        f"lambda readings: [reading.device_id for reading in readings if not ({quiet})]", names
-    )
-    return devices
-
-
-def _quiet(ranges: Iterable[tuple[str, float, float]], loud_statuses: frozenset[str], names: dict[str, object]) -> str:
-    """The test of a reading's quietness, in Python; its numbers and texts are in ``names``."""
-    names["loud"] = loud_statuses
-    terms = ["reading.status not in loud"] if loud_statuses else []
-    for metric, low, high in ranges:
-        names |= {f"low_{metric}": low, f"high_{metric}": high}
-        terms.append(f"((value := reading.{metric}) is None or low_{metric} <= value <= high_{metric})")
-    return " and ".join(terms) or "True"
-
-
-def _test(expression: str, names: dict[str, object]) -> Callable[[Reading], bool]:
-    test: Callable[[Reading], bool] = _compiled(f"lambda reading: {expression}", names)
-    return test
-
-
-def _compiled(function: str, names: dict[str, object]) -> Any:
-    """A function of Python's text. Walking a condition takes thrice as long, and every reading of the stream is tested.
-
-    The text is made of operators and of the names of metrics and constants: nothing of what a person wrote.
-    """
-    return eval(function, names)  # noqa: S307
-
-
-def _ranges(parts: Iterable[Leaf]) -> tuple[tuple[str, float, float], ...]:
-    """For each metric the values that make none of the comparisons true; none at all where low is above high."""
-    ranges: dict[str, tuple[float, float]] = {}
-    for leaf in parts:
-        if isinstance(leaf, Comparison) and isinstance(leaf.subject, Metric):
-            low, high = ranges.get(leaf.subject.name, (-math.inf, math.inf))
-            # Numbers are discrete: what is less than one is at most the number before it.
-            if leaf.op == ">":
-                high = min(high, leaf.threshold)
-            elif leaf.op == ">=":
-                high = min(high, math.nextafter(leaf.threshold, -math.inf))
-            elif leaf.op == "<":
-                low = max(low, leaf.threshold)
-            else:
-                low = max(low, math.nextafter(leaf.threshold, math.inf))
-            ranges[leaf.subject.name] = low, high
-    return tuple((metric, low, high) for metric, (low, high) in ranges.items())
-
-
-def statuses_of(leaf: Leaf) -> frozenset[str]:
-    """The statuses with which a comparison of the status holds; none for other comparisons."""
-    if not isinstance(leaf, Status):
-        return frozenset()
-    return frozenset((leaf.status,)) if leaf.op == "==" else frozenset(STATUSES) - {leaf.status}
 
 
 def _windows(condition: Condition) -> Iterable[Window]:

@@ -1,4 +1,4 @@
-"""Types of the parts of a rules file; :mod:`telemetry.rules.parse` checks what the values mean."""
+"""Types of the sections of a rules file; :mod:`telemetry.rules.parse` checks what the values mean."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from telemetry.text.yaml_text import YamlText
 # Every transition of an alert carries the summary and the runbook, and many have to fit into a message of the queue.
 _Line = Annotated[str, msgspec.Meta(max_length=500)]
 _Glob = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-# A flapping alert's changes are kept in its gateway's state, which is one item.
+# The changes of a flapping alert are kept in its gateway's state, which is one item.
 _Changes = Annotated[int, msgspec.Meta(ge=2, le=100)]
 
 
-class Part(msgspec.Struct, forbid_unknown_fields=True, rename={"hold_for": "for"}):
+class _Section(msgspec.Struct, forbid_unknown_fields=True, rename={"hold_for": "for"}):
     """A mapping of the file."""
 
 
-class FlappingPart(Part):
+class FlappingSection(_Section):
     """``flapping``: each key can be left out by itself."""
 
     changes: Optional[_Changes] = None
     window: Optional[WholeSeconds] = None
 
 
-class SettingsPart(Part):
-    """What ``defaults`` and each rule can say."""
+class SettingsSection(_Section):
+    """``defaults``, and the same keys of each rule."""
 
     severity: Optional[str] = None
     hold_for: Optional[WholeSeconds] = None
@@ -39,17 +39,17 @@ class SettingsPart(Part):
     group_by: Optional[list[str]] = None
     group_wait: Optional[WholeSeconds] = None
     group_interval: Optional[WholeSeconds] = None
-    flapping: FlappingPart = msgspec.field(default_factory=FlappingPart)
+    flapping: FlappingSection = msgspec.field(default_factory=FlappingSection)
 
 
-class EscalationPart(Part, kw_only=True):
+class EscalationSection(_Section, kw_only=True):
     """``escalate`` of a rule."""
 
     after: WholeSeconds
     to: str
 
 
-class RulePart(SettingsPart, kw_only=True):
+class RuleSection(SettingsSection, kw_only=True):
     """One of ``rules``."""
 
     name: str
@@ -57,12 +57,12 @@ class RulePart(SettingsPart, kw_only=True):
     clear: Optional[str] = None
     # By name: the registry says which attributes there are.
     match: dict[str, _Glob] = {}
-    escalate: Optional[EscalationPart] = None
+    escalate: Optional[EscalationSection] = None
     summary: _Line = ""
     runbook: _Line = ""
 
 
-class InhibitionPart(Part, kw_only=True):
+class InhibitionSection(_Section, kw_only=True):
     """One of ``inhibit``."""
 
     source: _Glob
@@ -70,16 +70,16 @@ class InhibitionPart(Part, kw_only=True):
     equal: list[str]
 
 
-class RuleFile(Part):
+class RuleFile(_Section):
     """The whole file."""
 
-    rules: list[RulePart]
-    defaults: SettingsPart = msgspec.field(default_factory=SettingsPart)
-    inhibit: list[InhibitionPart] = []
+    rules: list[RuleSection]
+    defaults: SettingsSection = msgspec.field(default_factory=SettingsSection)
+    inhibit: list[InhibitionSection] = []
 
 
 def read_file(text: YamlText) -> RuleFile:
-    """Return the parts of the file; raise :class:`~telemetry.text.errors.TextError` where one does not fit."""
+    """Return the sections of the file; raise :class:`~telemetry.text.errors.TextError` where one does not fit."""
     if text.data is None:
         raise TextError("the file is empty; write rules: and under it a list of them, or rules: [] for none")
     return convert(text, RuleFile)

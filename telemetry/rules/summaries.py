@@ -1,4 +1,4 @@
-"""The one line that tells a person what an alert is about."""
+"""Summaries: the one line that says to a person what an alert is about."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from telemetry.rules.conditions import Comparison, Leaf, Status
 from telemetry.rules.rule_set import Rule
 from telemetry.text.errors import TextError
 
-#: What a summary can name.
+#: The names that a summary can use in braces.
 SUMMARY_NAMES = ("device_id", "device", "site", "gateway", "rule", "metric", "value", "threshold", "condition")
 
 
-class _Nothing:
-    """Stands for a number that there is not, in any format."""
+class _Missing:
+    """Stands for a missing number, in any format."""
 
     def __format__(self, _: str) -> str:
         return str(self)
@@ -26,16 +26,16 @@ class _Nothing:
     __repr__ = __str__
 
 
-_NOTHING = _Nothing()
+_MISSING = _Missing()
 
 
 def fill_summary(
     rule: Rule, *, device_id: str, site: str, gateway: str, value: Optional[float], leaf: Optional[Leaf]
 ) -> str:
-    """The rule's summary, filled in.
+    """Fill in the rule's summary.
 
-    ``leaf`` is the comparison that held, and ``value`` what it compared, in the metric's unit; a number that there is
-    not (nothing arrived, or the status was compared) is filled in as a dash.
+    ``leaf`` is the comparison that held, and ``value`` what it compared, in the metric's unit. A missing number
+    (nothing arrived, or the status was compared) becomes a dash.
     """
     metric, threshold = "", None
     if isinstance(leaf, Comparison):
@@ -45,15 +45,15 @@ def fill_summary(
     if not rule.summary:
         measured = "" if value is None else f" ({metric} is {value:g})"
         return f"{device_id} at {site}: {rule.when}{measured}"
-    names: dict[str, Union[str, float, _Nothing]] = {
+    names: dict[str, Union[str, float, _Missing]] = {
         "device_id": device_id,
         "device": device_id,
         "site": site,
         "gateway": gateway,
         "rule": rule.name,
         "metric": metric,
-        "value": _NOTHING if value is None else value,
-        "threshold": _NOTHING if threshold is None else threshold,
+        "value": _MISSING if value is None else value,
+        "threshold": _MISSING if threshold is None else threshold,
         "condition": str(rule.when),
     }
     return rule.summary.format_map(names)
@@ -75,7 +75,7 @@ def check_summary(summary: str) -> None:
     texts = dict.fromkeys(SUMMARY_NAMES, "text")
     try:
         summary.format_map({**texts, "value": -0.5, "threshold": -0.5})
-        summary.format_map({**texts, "value": _NOTHING, "threshold": _NOTHING})
+        summary.format_map({**texts, "value": _MISSING, "threshold": _MISSING})
     except (ValueError, TypeError) as error:
         raise TextError(
             f"{summary!r} cannot be filled in: {error}; numbers take a format such as {{value:.1f}}"

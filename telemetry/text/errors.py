@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-#: How much of a line is shown on each side of the place, in characters.
+#: Characters of a line that are shown on each side of the place.
 _SHOWN = 80
 
 
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 def place_of(text: str, offset: int) -> Place:
-    """The place of the character at ``offset``, which may be the end of the text."""
+    """Return the place of the character at ``offset``, which may be the end of the text."""
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
     before, after = text[start:offset].lstrip(), text[offset : end if end >= 0 else len(text)].rstrip()

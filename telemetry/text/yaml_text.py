@@ -10,10 +10,10 @@ from telemetry.text.errors import TextError, place_of
 
 Path = tuple[Union[str, int], ...]
 
-# libyaml where there is it: some ten times as fast.
+# libyaml if it is installed: some ten times as fast.
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-#: How deep a file may be nested: twice as deep as one with everything in it.
+#: The deepest nesting of a file, about twice that of a file with everything in it.
 _MAX_DEPTH = 10
 
 #: The lists whose items messages name, and what they call one.
@@ -21,7 +21,7 @@ _NAMED: dict[Union[str, int], str] = {"rules": "rule", "tests": "test"}
 
 
 class YamlText:
-    """A YAML document. It is read once: the nodes that its data is made of know their places."""
+    """A YAML document. It is parsed once: the nodes of its data know their places."""
 
     def __init__(self, text: Union[str, bytes]) -> None:
         self._text = _decoded(text)
@@ -37,7 +37,7 @@ class YamlText:
             ) from error
         except TextError:
             raise
-        # What PyYAML raises for characters that it refuses, and for values that its constructors do not expect.
+        # PyYAML raises these for characters that it refuses, and for values that its constructors do not expect.
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
             raise TextError(f"invalid YAML: {error}") from error
 
@@ -53,7 +53,7 @@ class YamlText:
             loader.dispose()
 
     def _refuse_nesting(self) -> None:
-        """PyYAML composes a level inside another, and at tens of thousands of them the process dies of it."""
+        """Refuse deep nesting: PyYAML recurses, and at tens of thousands of levels the process dies."""
         depth = 0
         for event in yaml.parse(self._text, Loader=_Loader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -61,7 +61,7 @@ class YamlText:
                 raise self._error_at(event.start_mark.index, "this is nested too deep")
 
     def _refuse_repeated_keys(self, node: yaml.Node, seen: set[int]) -> None:
-        """PyYAML takes the last of two equal keys; whoever wrote the first would never know."""
+        """Refuse a key that is given twice: PyYAML would keep the last one without a word."""
         if id(node) in seen or isinstance(node, yaml.ScalarNode):
             return
         seen.add(id(node))
@@ -75,7 +75,7 @@ class YamlText:
             self._refuse_repeated_keys(value, seen)
 
     def error(self, path: Path, message: str, *, at_key: bool = False, offset: Optional[int] = None) -> TextError:
-        """An error at a path of keys and indexes from the root, or at the last part of it that there is.
+        """Return an error at a path of keys and indexes from the root, or at the last part of it that exists.
 
         It points at the value, with ``at_key`` at its key, with ``offset`` at that character of the value.
         """
@@ -91,7 +91,7 @@ class YamlText:
         return self._error_at(index, f"{self._named(path)}{message}")
 
     def _place_in(self, node: yaml.ScalarNode, offset: int) -> int:
-        """Where a character of a scalar's value stands in the text; its beginning where that is not certain.
+        """Return the place in the text of a character of a scalar's value; the value's start where that is not certain.
 
         Whatever the style of the scalar, quoted or not, folded or literal, only white space is written differently in
         the text and in the value. (And what is escaped: hence the comparison.)
@@ -138,7 +138,7 @@ def _decoded(text: Union[str, bytes]) -> str:
 
 
 def _child(node: Optional[yaml.Node], part: Union[str, int]) -> Optional[tuple[yaml.Node, yaml.Node]]:
-    """The key and the value of a part of a mapping; of a sequence, twice the item."""
+    """Return the key and the value of a part of a mapping; of a sequence, the item twice."""
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
     if isinstance(node, yaml.MappingNode):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evaluation import rule_test_file
-from evaluation.rule_test_file import RuleTestError, beside, parse_tests
+from evaluation.rule_test_file import RuleTestError, parse_tests, tests_path
 from evaluation.rule_tests import Item, Outcome, Row, compare
 from telemetry.rules.parse import parse_rules
 
@@ -156,7 +156,7 @@ def test_should_put_the_readings_of_a_gateway_and_time_into_one_record() -> None
         ("series: [{device: f1, temperature: 1 hot}], transitions: []", "series 1, temperature: invalid value 'hot'"),
         ("series: [{device: f1, temperature: 100+20x5}], transitions: []", "series 1, at 3m: no device can send that"),
         ("series: [{device: f1, status: fine}], transitions: []", "series 1, status: invalid status 'fine'"),
-        ("series: [{device: f1, battery: 1}], transitions: [], interval: 0s", "interval must be longer than nothing"),
+        ("series: [{device: f1, battery: 1}], transitions: [], interval: 0s", "interval must be more than zero"),
         ("series: [{device: f1, battery: 1}], transitions: [], interval: fast", "interval: invalid duration 'fast'"),
         ("series: [{device: f1, battery: 1}], transitions: [], start: 2026-01-01T00:00:00", "needs a time zone"),
         ("series: [{device: f1, battery: 1}], expect: [{at: soon, alerts: []}]", "expect: invalid duration 'soon'"),
@@ -207,7 +207,7 @@ def test_should_say_what_is_no_test(text: str, message: str) -> None:
 
 
 def test_should_lie_beside_the_rules() -> None:
-    assert beside(Path("some/rules.yaml")) == Path("some/rules.test.yaml")
+    assert tests_path(Path("some/rules.yaml")) == Path("some/rules.test.yaml")
 
 
 def test_should_pair_the_like_before_the_merely_similar() -> None:

@@ -230,7 +230,7 @@ def test_should_find_a_culprit_wherever_a_condition_holds(condition: Condition, 
         ("temperature", 12, "expected a comparison: < <= > >="),
         ("temperature 40", 13, "but there is '40'"),
         ("temperature >", 14, "expected a number"),
-        ("temperature >> 40", 13, "'>>' is no comparison; compare a number with < <= > >="),
+        ("temperature >> 40", 13, "invalid comparison '>>'; compare a number with < <= > >="),
         ("temperature = 40", 13, "compare a number with < <= > >="),
         ("temperature == 40", 13, "== is for status; compare a number with < <= > >="),
         ("temperature != 40", 13, "!= is for status"),
@@ -254,7 +254,7 @@ def test_should_find_a_culprit_wherever_a_condition_holds(condition: Condition, 
         ("status == broken", 11, "no status 'broken'; there are ok, degraded, fault"),
         ("status == 3", 11, "no status '3'"),
         ("rate > 1", 1, "write rate(temperature, 5m)"),
-        ("mean(temperature, 5m) > 1", 1, "no function 'mean'; there are rate, avg, min, max, deviation"),
+        ("mean(temperature, 5m) > 1", 1, "no function 'mean'; there are rate, avg"),
         ("rate(pressure, 5m) > 1", 6, "no metric 'pressure'"),
         ("rate(status, 5m) > 1", 6, "no metric 'status' for rate"),
         ("rate() > 1", 6, "expected a metric"),
@@ -284,7 +284,7 @@ def test_should_show_the_line_with_a_caret_under_the_place() -> None:
     with pytest.raises(ConditionError) as error:
         parse_condition("temperature > 40\n  and\thumidity >> 3\n  or status == ok")
     assert str(error.value).splitlines() == [
-        "line 2, column 16: '>>' is no comparison; compare a number with < <= > >=",
+        "line 2, column 16: invalid comparison '>>'; compare a number with < <= > >=",
         "  and\thumidity >> 3",
         "     \t         ^",
     ]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.registry.devices import MEANT_COLUMNS, DeviceRow, devices
+from telemetry.registry.devices import TYPED_COLUMNS, DeviceRow, devices
 from telemetry.registry.registry import EMPTY, Registry, parse_registry
 from telemetry.tables.curated import DEVICES
 
@@ -123,28 +123,28 @@ _WRITTEN = _TEXTS | st.floats().map(repr) | st.dates().map(str) | st.integers().
 
 def _csv(rows: list[list[str]]) -> Registry:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([["device", "site", "model", *MEANT_COLUMNS], *rows])
+    csv.writer(text).writerows([["device", "site", "model", *TYPED_COLUMNS], *rows])
     return parse_registry(text.getvalue())
 
 
 @given(st.lists(st.fixed_dictionaries({**_NUMBERS, "installed": st.dates()}), max_size=5))
 def test_should_read_back_every_value_that_can_be_used(values: list[dict[str, float | dt.date]]) -> None:
     found = devices(
-        _csv([[f"d{n}", "s", "m", *(str(of[name]) for name in MEANT_COLUMNS)] for n, of in enumerate(values)])
+        _csv([[f"d{n}", "s", "m", *(str(of[name]) for name in TYPED_COLUMNS)] for n, of in enumerate(values)])
     )
     assert found.problems == []
-    assert [row[3:8] for row in found.rows] == [tuple(of[name] for name in MEANT_COLUMNS) for of in values]
+    assert [row[3:8] for row in found.rows] == [tuple(of[name] for name in TYPED_COLUMNS) for of in values]
 
 
-@given(st.lists(st.lists(_WRITTEN, min_size=len(MEANT_COLUMNS), max_size=len(MEANT_COLUMNS)), max_size=5))
+@given(st.lists(st.lists(_WRITTEN, min_size=len(TYPED_COLUMNS), max_size=len(TYPED_COLUMNS)), max_size=5))
 def test_should_give_a_value_a_problem_or_nothing_for_whatever_is_written(values: list[list[str]]) -> None:
     found = devices(_csv([[f"d{n}", "s", "m", *of] for n, of in enumerate(values)]))
     assert [row.device_id for row in found.rows] == [f"d{n}" for n in range(len(values))]
     wrong = {(problem.device, problem.column): problem for problem in found.problems}
     assert len(wrong) == len(found.problems)
     for row, written in zip(found.rows, values, strict=True):
-        assert msgspec.json.decode(row.attributes) == {"model": "m", **dict(zip(MEANT_COLUMNS, written, strict=True))}
-        for column, text, value in zip(MEANT_COLUMNS, written, row[3:8], strict=True):
+        assert msgspec.json.decode(row.attributes) == {"model": "m", **dict(zip(TYPED_COLUMNS, written, strict=True))}
+        for column, text, value in zip(TYPED_COLUMNS, written, row[3:8], strict=True):
             problem = wrong.get((row.device_id, column))
             assert (value is None) == (problem is not None or not text)
             assert problem is None or problem.value == text

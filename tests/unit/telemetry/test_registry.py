@@ -53,8 +53,8 @@ def test_should_read_what_editors_and_spreadsheets_write(text: str | bytes) -> N
         (f"{HEADER}\n,s,m\n", "line 2: the device is empty; write its name"),
         (f"{HEADER}\nd1,s,m,x\n", "line 2: 4 values for 3 columns; leave what is not known empty, and put a value"),
         (f"{HEADER}\nd1,s\n", "line 2: 2 values for 3 columns"),
-        (f'{HEADER}\nd1,s,"m\n', "line 2: this is no CSV"),
-        (f'{HEADER}\nd1,s,"m"x\n', "line 2: this is no CSV"),
+        (f'{HEADER}\nd1,s,"m\n', "line 2: invalid CSV"),
+        (f'{HEADER}\nd1,s,"m"x\n', "line 2: invalid CSV"),
         (f"{HEADER}\nd1,s,m\nd2,s,".encode() + b"\xe9", "line 3: this is not UTF-8; save the file as CSV UTF-8"),
     ],
 )

@@ -255,7 +255,7 @@ def test_should_remember_no_more_than_so_many_devices(monkeypatch: pytest.Monkey
         watch = found.watching(f"d-{number}", "s")
         assert watch.rules == (found.rules if str(number).startswith("1") else ())
         assert watch is found.watching(f"d-{number}", "s")
-        assert len(found._watching) <= 10
+        assert len(found._watch_of_device) <= 10
 
 
 def test_should_keep_one_window_for_each_metric_and_length() -> None:
@@ -283,14 +283,17 @@ def test_should_know_the_readings_that_no_comparison_is_about() -> None:
           - {name: d, when: no_data, for: 5m}
     """)
     watch = found.watching("d", "s")
-    assert watch.ranges == (("temperature", -4.999999999999999, 40.0), ("humidity", float("-inf"), 94.99999999999999))
-    assert watch.loud_statuses == {"fault"}
+    assert watch.quiet_ranges == (
+        ("temperature", -4.999999999999999, 40.0),
+        ("humidity", float("-inf"), 94.99999999999999),
+    )
+    assert watch.matching_statuses == {"fault"}
 
 
 def quiet(watch: Watch, reading: Reading) -> bool:
-    values = ((getattr(reading, metric), low, high) for metric, low, high in watch.ranges)
+    values = ((getattr(reading, metric), low, high) for metric, low, high in watch.quiet_ranges)
     in_range = all(value is None or low <= value <= high for value, low, high in values)
-    return in_range and reading.status not in watch.loud_statuses
+    return in_range and reading.status not in watch.matching_statuses
 
 
 def rule_set_of(conditions: list[Condition]) -> RuleSet:
@@ -412,7 +415,7 @@ HOT = "when: temperature > 40"
         ("defaults: {name: x}\nrules: []", (1, 12), "defaults: name: there is no such key"),
         ("defaults: {repeat_interval: 1s}\nrules: []", (1, 29), "defaults: repeat_interval: at least 1m"),
         # Silence
-        (rules("when: no_data"), (2, 21), 'no_data needs a "for" of at least 1m: it is known to the minute'),
+        (rules("when: no_data"), (2, 21), 'no_data needs a "for" of at least 1m: arrivals are known to the minute'),
         (rules("when: no_data, for: 59s"), (2, 35), 'no_data needs a "for" of at least 1m'),
         (rules("when: no_data, for: 1m, clear: battery > 1"), (2, 39), "leave clear out"),
         (rules(f"{HOT}, clear: no_data"), (2, 46), "no_data can only begin an alert"),
@@ -425,8 +428,8 @@ HOT = "when: temperature > 40"
         (rules("when: status == fault, clear: status != ok"), (2, 45), "the other side"),
         (rules("when: 'rate(battery, 5m) > 1', clear: 'rate(battery, 5m) < 2'"), (2, 53), "the other side"),
         # Inhibitions
-        (rules(HOT, "inhibit: [{source: x, equal: [site]}]"), (3, 20), "inhibit: source: 'x' is the name of no rule"),
-        (rules(HOT, "inhibit: [{source: r, target: y, equal: [site]}]"), (3, 31), "'y' is the name of no rule"),
+        (rules(HOT, "inhibit: [{source: x, equal: [site]}]"), (3, 20), "inhibit: source: no rule has a name like 'x'"),
+        (rules(HOT, "inhibit: [{source: r, target: y, equal: [site]}]"), (3, 31), "no rule has a name like 'y'"),
         (rules(HOT, "inhibit: [{source: r, equal: []}]"), (3, 30), "name at least one of rule, site"),
         (rules(HOT, "inhibit: [{source: r, equal: [zone]}]"), (3, 31), "there is no label 'zone'"),
         (rules(HOT, "inhibit: [{source: r}]"), (3, 11), "inhibit: the key 'equal' is missing"),
@@ -501,7 +504,7 @@ def test_should_point_at_the_place_in_a_condition_however_it_is_written(scalar: 
         parse_rules(text)
     message, shown, caret = str(error.value).splitlines()
     assert message == (
-        f"line {line}, column {column}: rule 'r': when: '>>' is no comparison; compare a number with < <= > >="
+        f"line {line}, column {column}: rule 'r': when: invalid comparison '>>'; compare a number with < <= > >="
     )
     assert shown[len(caret) - 1 :].startswith(">>")
 
@@ -509,7 +512,7 @@ def test_should_point_at_the_place_in_a_condition_however_it_is_written(scalar: 
 def test_should_point_at_the_value_where_its_characters_are_escaped() -> None:
     with pytest.raises(TextError) as error:
         parse_rules('rules: [{name: r, when: "temperature \\x3e> 40"}]')
-    assert str(error.value).startswith("line 1, column 25: rule 'r': when: '>>' is no comparison")
+    assert str(error.value).startswith("line 1, column 25: rule 'r': when: invalid comparison '>>'")
 
 
 @pytest.mark.parametrize(
