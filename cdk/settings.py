@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from aws_cdk import RemovalPolicy
 
+from pipeline.names import Stage
 from telemetry.reading.model import MAX_LATENESS
 
-Stage = Literal["dev", "staging", "prod"]
 Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]
 #: A late reading has its hour computed again from the raw zone: all of that hour must still be there.
 RawDays = Annotated[int, msgspec.Meta(ge=MAX_LATENESS.days + 2, le=36500)]

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 #: The prefix of every name, of all stages.
 PREFIX = "iot-"
 
+Stage = Literal["dev", "staging", "prod"]
 StackPart = Literal["ingest", "lake", "alerts", "batch", "monitoring"]
 
 #: The functions: each is named like its folder in ``lambdas`` and like the service of its metrics.

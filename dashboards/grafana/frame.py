@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from grafana_foundation_sdk.builders.dashboard import (
     CustomVariable,
@@ -18,12 +19,13 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import table
 
 from dashboards.grafana.queries import ATHENA, ask_athena
+from pipeline.names import Stage
 
 #: URL of the folder of runbooks, the default of ``python -m dashboards.grafana --runbooks URL``.
 RUNBOOKS = "https://github.com/your-organisation/iot-pipeline/blob/main/docs/runbooks"
 
 _TAG = "iot-pipeline"
-_STAGES = ("dev", "staging", "prod")
+_STAGES = get_args(Stage)
 
 Panels = Sequence[Builder[models.Panel]]
 #: Titles of rows, and the panels below each.

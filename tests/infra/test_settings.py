@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 from aws_cdk import RemovalPolicy
 
-from cdk.settings import STAGE_DEFAULTS, Settings, SettingsError, Stage, load
+from cdk.settings import STAGE_DEFAULTS, Settings, SettingsError, load
+from pipeline.names import Stage
 from telemetry.reading.model import MAX_LATENESS
 
 
