@@ -78,7 +78,7 @@ def run_tests(
     registry_file: _RegistryFile = None,
 ) -> None:
     """Run the tests of a rules file."""
-    where = tests or rule_test_file.tests_path(file)
+    where = tests or rule_test_file.path_of_tests(file)
     if not _passes(_check(file, _registered(registry_file)), where):
         raise typer.Exit(1)
 
@@ -106,7 +106,7 @@ def apply_file(
     if file:
         checked = _check(file, registry.in_use(session, deployed))
         _warn(checked)
-        if (tests := rule_test_file.tests_path(file)).exists() and not _passes(checked, tests):
+        if (tests := rule_test_file.path_of_tests(file)).exists() and not _passes(checked, tests):
             raise PipelineError(
                 f"{file} fails its tests in {tests}, so it was not applied; the rules in use are as before"
             )

@@ -97,7 +97,7 @@ class RuleTestError(ValueError):
     """The tests cannot be used; the message says which one, where, and what to write."""
 
 
-def tests_path(rules: Path) -> Path:
+def path_of_tests(rules: Path) -> Path:
     """Return the path of a rules file's tests: ``rules.test.yaml`` for ``rules.yaml``."""
     return rules.with_suffix(f".test{rules.suffix}")
 

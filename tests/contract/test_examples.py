@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from evaluation.playback import Playback
-from evaluation.rule_test_file import parse_tests, tests_path
+from evaluation.rule_test_file import parse_tests, path_of_tests
 from telemetry.alerting.evaluate import hold, release
 from telemetry.alerting.state import Hold
 from telemetry.alerting.transitions import Transition
@@ -82,7 +82,7 @@ class Desk:
 def test_should_pass_the_tests_that_are_published_with_an_example(path):
     rules = parse_rules(path.read_text())
     assert lint(rules) == []
-    outcomes = [test.run(rules) for test in parse_tests(tests_path(path).read_text(), rules)]
+    outcomes = [test.run(rules) for test in parse_tests(path_of_tests(path).read_text(), rules)]
     for outcome in outcomes:
         assert [str(row) for row in outcome.rows if not row.agrees] == [], outcome.name
     tested = {row.expected.rule for outcome in outcomes for row in outcome.rows if row.expected}
@@ -92,7 +92,7 @@ def test_should_pass_the_tests_that_are_published_with_an_example(path):
 def test_should_have_tests_for_each_published_example():
     tests = {path.name for path in (ROOT / "docs/examples").glob("*.test.yaml")}
     assert len(tests) == 3
-    assert tests == {tests_path(path).name for path in EXAMPLES}
+    assert tests == {path_of_tests(path).name for path in EXAMPLES}
 
 
 def blocks(document: str = "docs/alerting.md", language: str = "yaml") -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evaluation import rule_test_file
-from evaluation.rule_test_file import RuleTestError, parse_tests, tests_path
+from evaluation.rule_test_file import RuleTestError, parse_tests, path_of_tests
 from evaluation.rule_tests import Item, Outcome, Row, compare
 from telemetry.rules.parse import parse_rules
 
@@ -207,7 +207,7 @@ def test_should_say_what_is_no_test(text: str, message: str) -> None:
 
 
 def test_should_lie_beside_the_rules() -> None:
-    assert tests_path(Path("some/rules.yaml")) == Path("some/rules.test.yaml")
+    assert path_of_tests(Path("some/rules.yaml")) == Path("some/rules.test.yaml")
 
 
 def test_should_pair_the_like_before_the_merely_similar() -> None:
