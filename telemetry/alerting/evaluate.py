@@ -15,7 +15,8 @@ import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
-from telemetry.alerting.machine import Machine, Moment, ValueOf
+from telemetry.alerting.changes import Changes, Moment
+from telemetry.alerting.machine import Machine, ValueOf
 from telemetry.alerting.recent import RECENT_EVERY, Recent
 from telemetry.alerting.state import GATEWAY_ITSELF, GatewayState, Hold
 from telemetry.alerting.transitions import Change, Transition
@@ -167,10 +168,10 @@ def hold(rules: RuleSet, state: GatewayState, device: str, rule: str, order: Hol
     alert = state.alerts.get(device, {}).get(rule)
     if order.kind == "acknowledged" and (alert is None or alert.status != "firing"):
         raise AlertError(f"{rule} does not fire at {device or state.gateway}: there is nothing to acknowledge")
-    machine = Machine(rules, state)
-    machine.holds = {**state.holds, device: {**state.holds.get(device, {}), rule: order}}
-    machine.note(device, rule, order.kind, Moment(order.at, order.at), who=order.who, why=order.why)
-    return Evaluation(machine.after(order.at), machine.transitions)
+    changes = Changes(rules, state)
+    changes.holds = {**state.holds, device: {**state.holds.get(device, {}), rule: order}}
+    changes.note(device, rule, order.kind, Moment(order.at, order.at), who=order.who, why=order.why)
+    return Evaluation(changes.after(order.at), changes.transitions)
 
 
 def release(
@@ -180,7 +181,7 @@ def release(
     order = state.holds.get(device, {}).get(rule)
     if order is None or order.kind == "acknowledged":
         raise AlertError(f"{rule} is neither snoozed nor disabled at {device or state.gateway}")
-    machine = Machine(rules, state)
+    changes = Changes(rules, state)
     change: Change = "unsnoozed" if order.kind == "snoozed" else "enabled"
-    machine.release(device, rule, change, Moment(now, now), who=who, why=why)
-    return Evaluation(machine.after(now), machine.transitions)
+    changes.release(device, rule, change, Moment(now, now), who=who, why=why)
+    return Evaluation(changes.after(now), changes.transitions)

@@ -1,0 +1,208 @@
+"""Changes of one gateway's state: the new state, and the transitions that report them. The machine decides on them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal, NamedTuple, Optional, TypeVar
+
+import msgspec
+
+from telemetry.alerting import wording
+from telemetry.alerting.state import AlertState, GatewayState, PastAlert
+from telemetry.alerting.transitions import AlertStatus, Change, Transition
+from telemetry.alerting.wording import Words
+from telemetry.reading.model import MAX_LATENESS
+from telemetry.rules.rule_set import Rule, RuleSet
+
+#: Interval at which past alerts that no longer matter are removed.
+_SWEEP_EVERY = dt.timedelta(hours=1)
+
+_T = TypeVar("_T")
+_replace = msgspec.structs.replace
+
+
+class Moment(NamedTuple):
+    """The time of a decision: ``at`` by the clock, ``ts`` and ``seq`` by the reading that decides it.
+
+    Where the clock decides, ``ts`` is the clock's too and ``seq`` is None.
+    """
+
+    at: dt.datetime
+    ts: dt.datetime
+    seq: Optional[int] = None
+
+
+class Changes:
+    """A gateway's state to work on; what does not change is shared with the original."""
+
+    def __init__(self, rules: RuleSet, state: GatewayState) -> None:
+        self.rules = rules
+        self.before = state
+        self.gateway = state.gateway
+        self.alerts = state.alerts
+        self.past = state.past
+        self.holds = state.holds
+        self.transitions: list[Transition] = []
+
+    def after(self, now: dt.datetime) -> GatewayState:
+        """Return the state as it is now; the original object where nothing changed."""
+        old = self.before
+        if self.alerts is old.alerts and self.past is old.past and self.holds is old.holds:
+            return old
+        past, swept_at = self.past, old.swept_at
+        if swept_at is None or now - swept_at >= _SWEEP_EVERY:
+            past, swept_at = _remembered(past, now), now
+        return _replace(
+            old,
+            alerts=self.alerts,
+            past=past,
+            holds=self.holds,
+            due=min(self._timers(), default=None),
+            swept_at=swept_at,
+        )
+
+    def put(self, device: str, name: str, alert: AlertState) -> None:
+        """Store an active alert without reporting it."""
+        self.alerts = _with(self.alerts, device, name, alert)
+
+    def touch(self, device: str, name: str, alert: AlertState, moment: Moment) -> AlertState:
+        """Store an active alert that a reading changed, without reporting it; return it as it is stored."""
+        alert = touched(alert, moment)
+        self.put(device, name, alert)
+        return alert
+
+    def withdraw(self, device: str, name: str, moment: Moment) -> None:
+        """End an alert whose rule is gone or no longer watches the device; a late reading does not."""
+        alert = self.alerts[device][name]
+        if moment.seq is not None and (moment.ts, moment.seq) <= (alert.changed_at, alert.changed_seq):
+            return
+        words = wording.describe_withdrawn(name, alert, device=device, gateway=self.gateway)
+        ended = touched(_replace(alert, sequence=alert.sequence + 1), moment)
+        self.finish(device, name, ended, words=words, moment=moment, changes=())
+
+    def release(self, device: str, name: str, change: Change, moment: Moment, *, who: str = "", why: str = "") -> None:
+        """End the hold of an alert, active or not."""
+        self.holds = _without(self.holds, device, name)
+        self.note(device, name, change, moment, who=who, why=why)
+
+    def note(self, device: str, name: str, change: Change, moment: Moment, *, who: str = "", why: str = "") -> None:
+        """Report what an operator did to an alert, active or not."""
+        alert, rule = self.alerts.get(device, {}).get(name), self.rules.named(name)
+        if alert is None:
+            severity = rule.severity if rule else "info"
+            nothing = AlertState("pending", "", 0, severity, "", moment.ts, moment.ts, 0)
+            self._report(
+                device, name, nothing, change, status="inactive", words=Words(), moment=moment, who=who, why=why
+            )
+            return
+        noted = _replace(alert, sequence=alert.sequence + 1)
+        self.put(device, name, noted)
+        words = wording.describe_active(rule, noted, device=device, gateway=self.gateway) if rule else Words()
+        self._report(device, name, noted, change, status=noted.status, words=words, moment=moment, who=who, why=why)
+
+    def change(self, rule: Rule, device: str, alert: AlertState, change: Change, moment: Moment) -> None:
+        """Store an active alert and report its change."""
+        alert = self.touch(device, rule.name, _replace(alert, sequence=alert.sequence + 1), moment)
+        words = wording.describe_active(rule, alert, device=device, gateway=self.gateway)
+        self._report(device, rule.name, alert, change, status=alert.status, words=words, moment=moment)
+
+    def finish(
+        self,
+        device: str,
+        name: str,
+        alert: AlertState,
+        *,
+        words: Words,
+        moment: Moment,
+        changes: tuple[dt.datetime, ...],
+    ) -> None:
+        """Remove an alert that has ended and report that; its ``changes`` still count for flapping."""
+        status: Literal["resolved", "inactive"] = "resolved" if alert.status == "firing" else "inactive"
+        # Fired by the clock and ended by a reading taken before; or begun by a device whose clock is ahead of ours.
+        moment = moment._replace(ts=max(moment.ts, alert.fired_at or alert.active_at))
+        self._report(device, name, alert, status, status=status, words=words, moment=moment)
+        self.alerts = _without(self.alerts, device, name)
+        self.past = _with(self.past, device, name, PastAlert(alert.changed_at, alert.changed_seq, changes))
+        hold = self.holds.get(device, {}).get(name)
+        if hold and hold.kind == "acknowledged":
+            self.holds = _without(self.holds, device, name)
+
+    def _report(
+        self,
+        device: str,
+        name: str,
+        alert: AlertState,
+        change: Change,
+        *,
+        status: AlertStatus,
+        words: Words,
+        moment: Moment,
+        who: str = "",
+        why: str = "",
+    ) -> None:
+        hold = self.holds.get(device, {}).get(name)
+        self.transitions.append(
+            Transition(
+                alert_id=alert.alert_id,
+                sequence=alert.sequence,
+                change=change,
+                status=status,
+                rule=name,
+                severity=alert.severity,
+                device=device,
+                site=alert.site,
+                gateway=self.gateway,
+                held=hold.kind if hold else None,
+                flapping=alert.flapping,
+                **words._asdict(),
+                active_at=_utc(alert.active_at),
+                fired_at=_utc(alert.fired_at) if alert.fired_at else None,
+                changed_at=_utc(moment.ts),
+                recorded_at=_utc(moment.at),
+                who=who,
+                why=why,
+            )
+        )
+
+    def escalation(self, device: str, name: str, alert: AlertState) -> Optional[dt.datetime]:
+        """Return when the clock escalates the alert: not while an operator holds it."""
+        return None if name in self.holds.get(device, {}) else alert.escalates_at
+
+    def _timers(self) -> list[dt.datetime]:
+        alerts = [
+            time
+            for device, by_rule in self.alerts.items()
+            for name, alert in by_rule.items()
+            for time in (alert.timer, self.escalation(device, name, alert))
+            if time
+        ]
+        return alerts + [hold.until for by_name in self.holds.values() for hold in by_name.values() if hold.until]
+
+
+def touched(alert: AlertState, moment: Moment) -> AlertState:
+    """Return the alert with the reading as the last one that changed it; the clock does not count as one."""
+    return alert if moment.seq is None else _replace(alert, changed_at=moment.ts, changed_seq=moment.seq)
+
+
+def _with(table: dict[str, dict[str, _T]], device: str, name: str, value: _T) -> dict[str, dict[str, _T]]:
+    return {**table, device: {**table.get(device, {}), name: value}}
+
+
+def _without(table: dict[str, dict[str, _T]], device: str, name: str) -> dict[str, dict[str, _T]]:
+    row = {other: value for other, value in table.get(device, {}).items() if other != name}
+    rest = {other: by_name for other, by_name in table.items() if other != device}
+    return {**rest, device: row} if row else rest
+
+
+def _remembered(past: dict[str, dict[str, PastAlert]], now: dt.datetime) -> dict[str, dict[str, PastAlert]]:
+    """Return the past alerts without those that ended so long ago that no reading can still come before them."""
+    horizon = now - MAX_LATENESS
+    kept = {
+        device: {name: alert for name, alert in by_rule.items() if alert.changed_at > horizon}
+        for device, by_rule in past.items()
+    }
+    return {device: by_rule for device, by_rule in kept.items() if by_rule}
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.timezone.utc)
