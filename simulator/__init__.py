@@ -1,1 +1,1 @@
-"""A fleet of devices behind gateways, and where its batches go."""
+"""Simulation of a fleet: devices behind gateways that send batches to a sink."""

@@ -69,7 +69,7 @@ def _scenario(
 
 
 def _varied(kind: str, parameter: str, values: Sequence[Any], hours: float = 72, **more: Any) -> Panel:
-    """The same device with different values of one parameter."""
+    """Return the course of one device with different values of a parameter."""
     model = BUILT_IN[kind]
     return Panel(
         f"{parameter}",

@@ -42,12 +42,12 @@ _DISORDER = (Late, Reorder, GatewayDown, SiteOutage)
 
 
 def disorderly(faults: Iterable[PlannedFault]) -> bool:
-    """Whether lines may arrive in another order than they were taken in."""
+    """Return whether lines may arrive in another order than they were taken in."""
     return any(isinstance(planned.fault, _DISORDER) for planned in faults)
 
 
 def repeating(faults: Iterable[PlannedFault]) -> bool:
-    """Whether lines may arrive more than once."""
+    """Return whether lines may arrive more than once."""
     return any(isinstance(planned.fault, Duplicate) for planned in faults)
 
 
@@ -118,7 +118,7 @@ def _is_outage(fault: Fault) -> bool:
 
 
 def _keeps(fault: Fault) -> bool:
-    """Whether an outage's gateways send later what they could not."""
+    """Return whether the gateways of an outage send later what they could not."""
     return isinstance(fault, GatewayDown | SiteOutage) and fault.backlog
 
 
@@ -144,7 +144,7 @@ def _interrupt(outages: Iterable[PlannedFault], lines: Lines) -> Lines:
 
 
 def _hit(planned: PlannedFault, lines: Lines, chance: float) -> tuple[Places, Floats]:
-    """The lines that a fault strikes by chance, and for each a number from 0 to 1."""
+    """Draw the lines that a fault affects by chance; return them, and for each a number from 0 to 1."""
     rows = planned.rows(lines.device, lines.taken)
     drawn = planned.uniform(lines.device[rows], lines.seq[rows])
     hit = drawn < chance

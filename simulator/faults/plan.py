@@ -37,12 +37,12 @@ class PlannedFault(NamedTuple):
         return np.flatnonzero(self.affects[device] & (at >= self.since) & (at < self.until))
 
     def uniform(self, device: Places, seq: Places) -> Floats:
-        """A number from 0 to 1 for each reading."""
+        """Return a number from 0 to 1 for each reading."""
         return uniform(hashes(self.keys[device], seq))
 
 
 def plan_faults(fleet: Fleet, since: int, until: int) -> list[PlannedFault]:
-    """The faults of a run between two times, microseconds since 1970.
+    """Plan the faults of a run between two times, microseconds since 1970.
 
     Raises :class:`~simulator.scenario.scenario.ScenarioError` for a fault that affects no device.
     """
@@ -107,7 +107,7 @@ def metric_of(fault: Fault) -> str:
 
 
 def kind_of(fault: Fault) -> str:
-    """The fault's kind, as scenarios write it."""
+    """Return the fault's kind, as scenarios write it."""
     return str(fault.__struct_config__.tag)
 
 

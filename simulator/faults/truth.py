@@ -47,5 +47,5 @@ def decode_injected_faults(data: bytes) -> list[InjectedFault]:
 
 
 def truth_path(manifest: Path) -> Path:
-    """Where the ground truth of a run lies that has this manifest."""
+    """Return the path of the ground truth next to a run's manifest."""
     return manifest.with_name(f"{manifest.name.removesuffix('.json')}.truth.jsonl")

@@ -24,7 +24,7 @@ _GOLDEN = (1 + 5**0.5) / 2
 
 
 class Device(NamedTuple):
-    """Who a device is, where it stands, and how often (seconds) it reports."""
+    """A device: its name, site, gateway, model, and how often (seconds) it reports."""
 
     id: str
     site: str
@@ -34,7 +34,7 @@ class Device(NamedTuple):
 
 
 class Cohort(NamedTuple):
-    """The devices of a model, which stand side by side: those from ``first`` up to ``end``."""
+    """The devices of a model, next to each other: those from ``first`` up to ``end``."""
 
     model: Model
     first: int
@@ -46,12 +46,12 @@ class Fleet:
     """The devices, by their place. A device counts its readings in ``seq`` since 1970.
 
     So runs of a scenario that follow one another, with any seed, go on as one: nothing is counted twice.
-    Raises :class:`~simulator.scenario.scenario.ScenarioError` for an interval under a millisecond, and for no seed.
+    Raises :class:`~simulator.scenario.scenario.ScenarioError` for an interval under a millisecond or an invalid seed.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         if not 0 <= scenario.seed <= LARGEST_SEED:
-            raise ScenarioError(f"{scenario.seed} is no seed; write a number from 0 to {LARGEST_SEED}")
+            raise ScenarioError(f"invalid seed {scenario.seed}: write a number from 0 to {LARGEST_SEED}")
         self.scenario = scenario
         self.devices = _devices(scenario)
         number = len(self.devices)
@@ -76,11 +76,11 @@ class Fleet:
         return float((MICROSECONDS / self.interval).sum())
 
     def count(self, since: int, until: int) -> int:
-        """How many readings are taken in [since, until), in microseconds since 1970."""
+        """Count the readings taken in [since, until), in microseconds since 1970."""
         return int((self._first(until) - self._first(since)).sum())
 
     def until(self, since: int, readings: int) -> int:
-        """The end of a span that begins at ``since`` with so many readings, or with a few more if some coincide."""
+        """Return the end of a span that begins at ``since`` and has ``readings`` readings, or more if some coincide."""
         low, high = since, since + math.ceil(readings / self.rate * MICROSECONDS) + int(self.interval.max()) + 1
         while low < high:
             middle = (low + high) // 2
@@ -88,9 +88,9 @@ class Fleet:
         return low
 
     def reports(self, since: Places, until: Places) -> tuple[Places, Places]:
-        """The readings that each device takes in [since, until) of its own, in microseconds since 1970.
+        """Return the readings that each device takes in [since, until) of its own, in microseconds since 1970.
 
-        Their devices and their ``seq``, a device's one after the other.
+        They are given by device and ``seq``, device after device.
         """
         first = self._first(since)
         each = np.maximum(self._first(until) - first, 0)
@@ -99,11 +99,11 @@ class Fleet:
         return device, first[device] + np.arange(len(device)) - begins[device]
 
     def taken_at(self, device: Places, seq: Places) -> Places:
-        """When readings are taken, in microseconds since 1970."""
+        """Return when readings are taken, in microseconds since 1970."""
         return self.phase[device] + seq * self.interval[device]
 
     def measure(self, device: Places, ts: Places) -> Measured:
-        """What devices, in ascending order, measure at the moments ``ts`` (microseconds since 1970)."""
+        """Measure with devices, in ascending order, at the moments ``ts`` (microseconds since 1970)."""
         parts = [
             self._measure(cohort, device[first:end], ts[first:end])
             for cohort, first, end in self.by_cohort(device)
@@ -114,11 +114,11 @@ class Fleet:
         return Measured(*map(np.concatenate, zip(*parts, strict=True)))
 
     def offsets(self) -> Floats:
-        """How much (°C) each device measures too warm, for good."""
+        """Return the constant error (°C) of each device's temperature."""
         return np.concatenate([offset(c.model, self._odd[c.first : c.end]) for c in self.cohorts])
 
     def by_cohort(self, device: Places) -> list[tuple[Cohort, int, int]]:
-        """Which part of these devices, in ascending order, is of which cohort."""
+        """Return each cohort with its span in ``device``, which is in ascending order."""
         bounds = np.searchsorted(device, [cohort.first for cohort in self.cohorts] + [len(self.devices)]).tolist()
         return list(zip(self.cohorts, bounds, bounds[1:], strict=False))
 
@@ -135,7 +135,7 @@ class Fleet:
         )
 
     def _first(self, moment: int | Places) -> Places:
-        """The ``seq`` of each device's first reading that is not before the moment."""
+        """Return the ``seq`` of each device's first reading that is not before the moment."""
         return -((self.phase - moment) // self.interval)
 
 

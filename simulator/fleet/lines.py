@@ -47,12 +47,12 @@ class Lines(NamedTuple):
     padding: NDArray[np.int32]
 
     def rows(self, which: NDArray[Any]) -> Lines:
-        """These rows only, by number or by mask."""
+        """Return these rows only, by number or by mask."""
         return Lines(*(column[which] for column in self))
 
 
 def joined(parts: Sequence[Lines]) -> Lines:
-    """All rows of several."""
+    """Join the rows of several parts."""
     return parts[0] if len(parts) == 1 else Lines(*map(np.concatenate, zip(*parts, strict=True)))
 
 
@@ -102,7 +102,7 @@ class Encoder:
         self._sites = np.array(sites, dtype=object)
 
     def encode(self, lines: Lines) -> tuple[bytes, Places]:
-        """The lines, each ended by ``\\n``, and where each begins; one more number says where the last one ends."""
+        """Return the lines, each ended by ``\\n``, and where each begins; the last number is where they end."""
         columns: dict[str, Sequence[object]] = {
             "device_id": self._devices[lines.device].tolist(),
             "site": self._sites[lines.device].tolist(),
@@ -120,14 +120,14 @@ class Encoder:
 
 
 def as_lines(values: Sequence[object]) -> tuple[bytes, Places]:
-    """The values as JSON lines, and where each begins; one more number says where the last one ends."""
+    """Return the values as JSON lines, and where each begins; the last number is where they end."""
     text = _encoder.encode_lines(values)
     ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
     return text, np.concatenate((np.zeros(1, np.int64), ends))
 
 
 def moments(times: Places) -> list[dt.datetime]:
-    """Microseconds since 1970 as times (UTC)."""
+    """Return microseconds since 1970 as times (UTC)."""
     return [_EPOCH + since for since in times.astype("timedelta64[us]").tolist()]
 
 

@@ -34,7 +34,7 @@ _OPENS, _CLOSES, _COMING = 7.0, 18.0, 0.75
 
 
 def saturation(temperature: Floats) -> Floats:
-    """The vapour pressure of saturated air over water, hPa, of temperatures in °C.
+    """Return the vapour pressure of saturated air over water, hPa, of temperatures in °C.
 
     The Magnus formula with the coefficients of WMO No. 8, Guide to Instruments and Methods of Observation, annex 4.B.
     """
@@ -42,7 +42,7 @@ def saturation(temperature: Floats) -> Floats:
 
 
 class Conditions(NamedTuple):
-    """What a site is like at each of some moments.
+    """Conditions at a site, for each of some moments.
 
     ``outdoors`` in °C; ``vapour``, the pressure of the moisture in the air, in hPa; ``sun`` from 0 (below the horizon)
     to 1 (as high as it gets); ``busy`` from 0 (nobody at work) to 1.
@@ -67,7 +67,7 @@ class Climate:
         self._minutes = Conditions(*(np.zeros((len(sites), 0)) for _ in Conditions._fields))
 
     def at(self, site: Places, t: Floats) -> Conditions:
-        """The conditions at the sites at the moments ``t`` (Unix seconds), element by element."""
+        """Return the conditions at the sites at the moments ``t`` (Unix seconds), element by element."""
         position = t / _MINUTE
         before = np.floor(position).astype(np.int64)
         if len(before):
@@ -124,7 +124,7 @@ def _offset(timezone: str, half_hour: int) -> float:
 
 
 def _sun(latitude: float, hour: Floats, season: Floats) -> Floats:
-    """The sine of the sun's height, from 0 while it is down; clock time stands for solar time.
+    """Return the sine of the sun's height, 0 while it is down; clock time stands for solar time.
 
     sin h = sin φ sin δ + cos φ cos δ cos ω: https://en.wikipedia.org/wiki/Solar_zenith_angle
     """
@@ -136,7 +136,7 @@ def _sun(latitude: float, hour: Floats, season: Floats) -> Floats:
 
 
 def _busy(local: Floats, hour: Floats) -> Floats:
-    """Whether people are at work: on weekdays in the working hours, with soft edges."""
+    """Return how far people are at work: on weekdays in the working hours, with soft edges."""
     weekday = (np.floor(local / _DAY) + 3) % 7 < 5  # 1970 began on a Thursday; Monday is 0
     edges = 1 / (1 + np.exp(-(hour - _OPENS) / _COMING * 4)) - 1 / (1 + np.exp(-(hour - _CLOSES) / _COMING * 4))
     return np.where(weekday, np.clip(edges, 0, 1), 0.0)

@@ -16,10 +16,10 @@ from simulator.models.climate import Conditions, saturation
 from simulator.models.randomness import Floats
 from telemetry.text.durations import PositiveDuration, parse_seconds
 
-_Volt = Annotated[float, Meta(ge=0, le=60)]
+_Volt = Annotated[float, Meta(ge=0.0, le=60.0)]
 
 #: The settings are numbers with bounds; what each means says its description.
-_Celsius = Annotated[float, Meta(ge=-100, le=150)]
+_Celsius = Annotated[float, Meta(ge=-100.0, le=150.0)]
 _Spread = Annotated[float, Meta(ge=0, le=20)]
 _Part = Annotated[float, Meta(ge=0, le=1)]
 
@@ -38,7 +38,7 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What all models have."""
+    """Parameters of all models."""
 
     offset: Annotated[_Spread, Meta(description="How much devices differ for good: standard deviation, °C")] = 0.4
     noise: Annotated[_Spread, Meta(description="How far each wanders: standard deviation, °C")] = 0.3
@@ -90,7 +90,8 @@ class Greenhouse(_Common, frozen=True, kw_only=True, forbid_unknown_fields=True,
     vents: Annotated[_Celsius, Meta(description="Above it the windows are open, °C")] = 27.0
     vented: Annotated[_Part, Meta(description="The part of what it would get warmer above that, that it does")] = 0.35
     humid: Annotated[
-        float, Meta(ge=0, le=95, description="What plants keep the air at in the dark, and 30 less in full sun, %RH")
+        float,
+        Meta(ge=0, le=95, description="What plants keep the air at in the dark, and 30 less in full sun, %RH"),
     ] = 84.0
 
 
@@ -105,7 +106,7 @@ BUILT_IN: dict[str, Model] = {
 
 
 class Measured(NamedTuple):
-    """What is measured: °C, %RH, V."""
+    """Measurements: °C, %RH, V."""
 
     temperature: Floats
     humidity: Floats
@@ -115,7 +116,7 @@ class Measured(NamedTuple):
 def measure(
     model: Model, here: Conditions, t: Floats, *, odd: Floats, phase: Floats, wander: Floats, jitter: Floats
 ) -> Measured:
-    """What devices of the model measure at the moments ``t`` (Unix seconds), element by element.
+    """Measure with devices of the model at the moments ``t`` (Unix seconds), element by element.
 
     ``odd`` and ``phase`` set devices apart, from 0 to 1, for good; ``wander`` and ``jitter`` are deviations of theirs
     with a standard deviation of 1.
@@ -129,12 +130,12 @@ def measure(
 
 
 def offset(model: Model, odd: Floats) -> Floats:
-    """How much (°C) devices measure too warm, for good: evenly spread, with the model's standard deviation."""
+    """Return the constant error (°C) of devices: evenly spread, with the model's standard deviation."""
     return model.offset * (2 * odd - 1) * 3**0.5
 
 
 def _air(model: Model, here: Conditions, t: Floats, phase: Floats) -> tuple[Floats, Floats]:
-    """The true temperature and humidity."""
+    """Return the true temperature and humidity."""
     match model:
         case Indoor():
             wanted = model.night + (model.day - model.night) * here.busy

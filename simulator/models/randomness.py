@@ -1,4 +1,4 @@
-"""Randomness that is looked up, not drawn: the same for the same place and moment, in whatever order it is asked for.
+"""Random numbers that are looked up, not drawn: the same for the same device and moment, in any order.
 
 A generator that is drawn from gives other numbers to a run that is cut otherwise, starts later or is spread over
 processes. Here a number is a hash of what it is for.
@@ -29,7 +29,7 @@ _SPARSE = 40
 
 
 def keys(seed: int, purpose: str, number: int) -> Keys:
-    """So many keys for a purpose; others for any other seed or purpose."""
+    """Return ``number`` keys for a purpose; they differ for any other seed or purpose."""
     text = np.frombuffer(purpose.encode(), np.uint8).astype(np.uint64)
     start = np.uint64(seed)
     for letter in text:
@@ -38,7 +38,7 @@ def keys(seed: int, purpose: str, number: int) -> Keys:
 
 
 def mixed(values: Keys) -> Keys:
-    """The values' hashes, by the finaliser of SplitMix64. https://doi.org/10.1145/2714064.2660195, section 4."""
+    """Hash values by the finaliser of SplitMix64. https://doi.org/10.1145/2714064.2660195, section 4."""
     mixed = values + _GOLDEN
     mixed ^= mixed >> np.uint64(30)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
@@ -49,17 +49,17 @@ def mixed(values: Keys) -> Keys:
 
 
 def hashes(key: Keys, number: NDArray[np.int64]) -> Keys:
-    """The hash of each key and number."""
+    """Return the hash of each key and number."""
     return mixed(key ^ (number.astype(np.uint64) * _GOLDEN))
 
 
 def uniform(hashed: Keys) -> Floats:
-    """Numbers from 0 up to, but not including, 1."""
+    """Return numbers from 0 up to, but not including, 1."""
     return (hashed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def normal(hashed: Keys) -> Floats:
-    """Numbers of mean 0 and standard deviation 1, between -3.5 and 3.5.
+    """Return numbers of mean 0 and standard deviation 1, between -3.5 and 3.5.
 
     The sum of four uniform ones, scaled (https://en.wikipedia.org/wiki/Irwin-Hall_distribution): what is bounded makes
     promises possible, such as that a healthy device breaks no limit.
@@ -85,7 +85,7 @@ class Drift:
         self._knots: Floats = np.zeros((len(key), 0))
 
     def at(self, place: Places, t: Floats) -> Floats:
-        """The values of the keys at ``place`` at the moments ``t`` (Unix seconds)."""
+        """Return the values of the keys at ``place`` at the moments ``t`` (Unix seconds)."""
         position = t / self._spacing
         before = np.floor(position).astype(np.int64)
         part = position - before
@@ -96,7 +96,7 @@ class Drift:
         return values
 
     def _around(self, place: Places, before: Places) -> tuple[Floats, Floats]:
-        """The knots of these numbers, and those after them."""
+        """Return the knots of these numbers, and those after them."""
         if not len(before):
             return np.zeros(0), np.zeros(0)
         first, end = int(before.min()), int(before.max()) + 2
@@ -108,7 +108,7 @@ class Drift:
         return self._knots[place, column], self._knots[place, column + 1]
 
     def _single(self, place: Places, number: Places) -> Floats:
-        """Knots of these numbers, each by itself: the same as in the table."""
+        """Return knots of these numbers one by one: the same as in the table."""
         key, knots = self._key[place], np.zeros(len(place))
         for term in range(_TERMS):
             knots += _KEPT**term * normal(hashes(key, number - term))
@@ -116,7 +116,7 @@ class Drift:
         return knots
 
     def _reach(self, first: int, end: int) -> None:
-        """Have a table of the knots from ``first`` up to ``end``."""
+        """Compute a table of the knots from ``first`` up to ``end``."""
         numbers = np.arange(first - _TERMS + 1, end, dtype=np.int64)
         fresh = normal(hashes(self._key[:, np.newaxis], numbers[np.newaxis, :]))
         knots = np.zeros((len(self._key), end - first))

@@ -1,4 +1,4 @@
-"""Where devices stand, and the weather there, as a scenario says."""
+"""Sites and weather, as a scenario describes them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         float, Meta(ge=0, le=20, description="Half of what a day's warmest and coldest hour differ by outdoors, °C")
     ] = 4.0
     season: Annotated[
-        float, Meta(ge=0, le=30, description="Half of what the year's warmest and coldest day differ by outdoors, °C")
+        float,
+        Meta(ge=0, le=30, description="Half of what the year's warmest and coldest day differ by outdoors, °C"),
     ] = 9.0
 
 

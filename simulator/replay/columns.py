@@ -55,7 +55,7 @@ _HEAD = 10_000
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the readings should be made of.
+    """The mapping from columns to fields that was asked for.
 
     ``fields`` has what is mapped, by :data:`TARGETS`. Times without a zone are of ``timezone``; ``time_format`` is
     strftime's, for those that are neither ISO 8601 nor Unix time. ``nothing`` are further texts or numbers that mean
@@ -70,7 +70,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Value(NamedTuple):
-    """What a field is made of: as a person writes it, as SQL over :attr:`Mapped.sql`, and of what type that is."""
+    """The source of a field: as a person writes it, as SQL over :attr:`Mapped.sql`, and its type."""
 
     shown: str
     sql: str
@@ -91,7 +91,7 @@ class Mapped(NamedTuple):
 
 
 def map_columns(db: duckdb.DuckDBPyConnection, table: Table, wanted: Wanted) -> Mapped:
-    """What the fields are made of. Raises :class:`DatasetError` where that is not clear, or not there."""
+    """Return the source of each field. Raises :class:`DatasetError` if it is ambiguous or missing."""
     for field in wanted.fields:
         if field not in TARGETS:
             raise DatasetError(f"--map {field}=…: there is no such field; it is one of {', '.join(TARGETS)}")
@@ -124,7 +124,7 @@ def map_columns(db: duckdb.DuckDBPyConnection, table: Table, wanted: Wanted) -> 
 
 
 def _cell(name: str, kind: str, nothing: Sequence[str]) -> str:
-    """A column's value; null where it stands for nothing."""
+    """Return a column's value as SQL; null where it stands for nothing."""
     column = named(name)
     if kind == "VARCHAR":
         ours = ", ".join(quoted(text) for text in _NOTHING)
@@ -137,12 +137,12 @@ def _cell(name: str, kind: str, nothing: Sequence[str]) -> str:
 
 
 def is_number(kind: str) -> bool:
-    """Whether a type of DuckDB's is one of numbers."""
+    """Return whether a DuckDB type is numeric."""
     return kind.endswith("INT") or kind.startswith("DECIMAL") or kind in ("INTEGER", "UINTEGER", "DOUBLE", "FLOAT")
 
 
 def _column(table: Table, text: str) -> str | None:
-    """The column of that name; the case of letters matters only where two differ in nothing else."""
+    """Return the column of that name; the case matters only if two names differ in nothing else."""
     if text in table.columns or text == FILE:
         return text if text in table.columns else None
     alike = [name for name in table.columns if name.strip().lower() == text.strip().lower()]
@@ -188,14 +188,14 @@ def _of_head(db: duckdb.DuckDBPyConnection, condition: str) -> bool:
 
 
 def _plain(column: str) -> str:
-    """The name under which a column is found as the file has it."""
+    """Return the name under which the column's original value is found."""
     return named(f"= {column}")
 
 
 def _typed(
     db: duckdb.DuckDBPyConnection, table: Table, cells: Mapping[str, str], expressions: Iterable[str]
 ) -> tuple[list[str], dict[str, int]]:
-    """The columns as expressions see them, and how many values of those that are numbers are none."""
+    """Return the columns as expressions see them, and the count of non-numbers in each numeric column."""
     everything = "\n".join(expressions).lower()
     mentioned = [name for name in table.columns if name.lower() in everything]
     doubtful = [name for name in mentioned if table.text and table.columns[name] == "VARCHAR"]

@@ -43,7 +43,7 @@ _NUMBERS = ("seq", *METRICS)
 
 
 class Finding(NamedTuple):
-    """Something about so many rows, and an example of a value, or nothing."""
+    """A finding about a number of rows, with an example of a value if there is one."""
 
     words: str
     rows: int
@@ -107,7 +107,7 @@ class Dataset:
             yield from reader
 
     def registry_csv(self) -> str:
-        """The devices for ``iot registry apply``: name, the site where it was last, and the data set for a model."""
+        """Return the devices for ``iot registry apply``: name, last site, and the data set as the model."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(REQUIRED_COLUMNS)
@@ -225,13 +225,13 @@ def open_dataset(
 
 
 def described(finding: Finding) -> str:
-    """A finding in words, such as ``3 rows: no time``."""
+    """Return a finding in words, such as ``3 rows: no time``."""
     example = f", such as {finding.example!r}" if finding.example else ""
     return f"{counted(finding.rows, 'row')}: {finding.words}{example}"
 
 
 def counted(number: int, what: str) -> str:
-    """So many of something, such as ``1 row`` and ``1,000 rows``."""
+    """Return a number of things in words, such as ``1 row`` and ``1,000 rows``."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
@@ -256,7 +256,7 @@ def _database(folder: Path, timezone: str) -> duckdb.DuckDBPyConnection:
 
 
 def _staging(mapped: Mapped) -> str:
-    """The statement that reads the files, a row of the table ``staged`` for each of theirs, in their order."""
+    """Return the statement that reads the files into the table ``staged``, row by row in their order."""
     values = mapped.values
     device = _text(values["device"]) if "device" in values else FILE
     columns = [
@@ -280,13 +280,13 @@ def _staging(mapped: Mapped) -> str:
 
 
 def _text(value: Value) -> str:
-    """A name; whole numbers without a fraction, though they come as ones that could have one."""
+    """Return a name as SQL; whole numbers without a fraction, even from a column of floats."""
     text = f"nullif(trim(CAST({value.sql} AS VARCHAR)), '')"
     return f"regexp_replace({text}, '\\.0$', '')" if value.kind in ("DOUBLE", "FLOAT") else text
 
 
 def _number(value: Value) -> tuple[str, str]:
-    """A number, and the text where there is one that is no number. Nothing is what is not finite: JSON has no word."""
+    """Return SQL for a number, and for the text that is not a number. What is not finite is null."""
     if is_number(value.kind):
         number = f"CAST({value.sql} AS DOUBLE)"
         return f"CASE WHEN isfinite({number}) THEN {number} END", "CAST(NULL AS VARCHAR)"
@@ -296,7 +296,7 @@ def _number(value: Value) -> tuple[str, str]:
 
 
 def _whole(value: Value) -> tuple[str, str]:
-    """A whole number, and the text of what is none."""
+    """Return SQL for a whole number, and for the text that is not one."""
     text = f"nullif(trim(CAST({value.sql} AS VARCHAR)), '')"
     number = f"TRY_CAST(regexp_extract({text}, '^([+-]?\\d+)(\\.0*)?$', 1) AS BIGINT)"
     return number, f"CASE WHEN {number} IS NULL THEN {text} END"
@@ -308,7 +308,7 @@ def _staged_fields(values: Mapping[str, Value]) -> list[str]:
 
 
 def _refusals(values: Mapping[str, Value]) -> dict[str, tuple[str, str]]:
-    """What the contract refuses, as words, a condition of SQL over ``staged``, and an example."""
+    """Return what the contract refuses: words, an SQL condition over ``staged``, and an example."""
     found: dict[str, tuple[str, str]] = {}
     for field in _NUMBERS:
         if field in values:
@@ -333,7 +333,7 @@ def _refusals(values: Mapping[str, Value]) -> dict[str, tuple[str, str]]:
 
 
 def _gateway(name: str) -> str:
-    """A name that every sink can use; MQTT's topics cannot have all characters."""
+    """Return a name that every sink can use; MQTT topics cannot have all characters."""
     return re.sub(r"[\s/+#$\x00-\x1f]+", "-", name)[: 2 * MAX_ID_LENGTH]
 
 

@@ -37,7 +37,7 @@ class DatasetError(ValueError):
 
 
 class Format(enum.StrEnum):
-    """What the files are."""
+    """Formats of files."""
 
     csv = enum.auto()
     parquet = enum.auto()
@@ -57,7 +57,7 @@ _NO_TABLES = (".zip", ".bz2", ".xz", ".7z", ".tar", ".tgz", ".rar", ".xlsx", ".x
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Which files, and how to read them; what is left out is found out.
+    """Files, and how to read them; what is left out is detected.
 
     ``columns`` are the names of those of a CSV file without a header, ``delimiter`` what is between them (one
     character, or :data:`WHITESPACE`), ``encoding`` is utf-8, latin-1 or utf-16.
@@ -71,12 +71,12 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What the data set is called: its first file."""
+        """The data set's name: its first file."""
         return Path(self.files[0]).name
 
 
 class Table(NamedTuple):
-    """A relation as SQL, with :data:`FILE` beside its columns, and the columns' types. ``text``: as the files have it.
+    """A relation as SQL, with :data:`FILE` next to its columns, and the columns' types. ``text``: as the files have it.
 
     ``may_reject`` is whether lines that are no rows are left out and noted in ``reject_errors``.
     """
@@ -88,7 +88,7 @@ class Table(NamedTuple):
 
 
 def open_files(db: duckdb.DuckDBPyConnection, source: Source) -> Table:
-    """The files' rows. Raises :class:`DatasetError`."""
+    """Return the files' rows. Raises :class:`DatasetError`."""
     files = [file for pattern in source.files for file in _found(pattern)]
     kind = source.format or _format(files)
     if kind is not Format.csv and (source.columns or source.delimiter or source.encoding != "utf-8"):
@@ -116,17 +116,17 @@ def plain_errors(what: str) -> Iterator[None]:
 
 
 def first_line(error: duckdb.Error) -> str:
-    """The first line of DuckDB's message, without its kind of error."""
+    """Return the first line of DuckDB's message, without its kind of error."""
     return re.sub(r"^[A-Z][\w ]* Error: ", "", str(error).strip().splitlines()[0]).rstrip(" .")
 
 
 def quoted(text: str) -> str:
-    """A text as a literal of SQL."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def named(column: str) -> str:
-    """A column's name as SQL has it."""
+    """Return a column's name as an SQL identifier."""
     return '"' + column.replace('"', '""') + '"'
 
 
@@ -211,7 +211,7 @@ def _sniffing(file: str) -> Iterator[None]:
         if "sniffing" not in str(error):
             raise
         raise DatasetError(
-            f"{file} is no table that can be made out: see whether a double quote is not closed near its beginning, or "
+            f"{file} cannot be read as a table: see whether a double quote is not closed near its beginning, or "
             "give --delimiter and --columns"
         ) from error
 

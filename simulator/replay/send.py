@@ -48,7 +48,7 @@ def plan(
     speed: float = 1.0,
     batch: int = DEFAULT_BATCH,
 ) -> ReplayPlan:
-    """The plan of a replay that begins at ``start`` (UTC), or, if not ``shift``, when the data does.
+    """Plan a replay that begins at ``start`` (UTC), or, if not ``shift``, when the data does.
 
     Without either, the data's time ends when the replay does: now, for one that goes as fast as it can; one in real
     time begins now. A slower one begins now, too, as readings of the future are refused.
@@ -114,7 +114,7 @@ def replay(
 
 
 def first_lines(dataset: Dataset, planned: ReplayPlan, most: int) -> list[bytes]:
-    """The first lines that a replay would send, in the order of time."""
+    """Return the first lines that a replay would send, in the order of time."""
     recording = _Recording(dataset, planned)
     for batch in dataset.batches(most):
         text, _ = recording.encode(recording.read(batch))
@@ -144,7 +144,7 @@ class _Recording:
         self._name = np.array(dataset.devices, dtype=object)
         self._filled = [field.name for field in FIELDS if field.required or field.name in dataset.values]
         self._line = msgspec.defstruct("_Line", [(name, Any) for name in self._filled], gc=False)
-        # Where nothing else counts readings, the time does: what is replayed again, later, is nothing again.
+        # If nothing else counts readings, the time does: a later replay does not repeat the numbers of an earlier one.
         self._next = np.full(len(dataset.devices), max(0, self._since))
         self._held: _Columns = {}
 
@@ -155,7 +155,7 @@ class _Recording:
         yield self._ready({}, final=True)
 
     def read(self, batch: pa.RecordBatch) -> _Columns:
-        """The columns of a batch, at the times when they are sent, and counted; to be asked in the order of time."""
+        """Return the columns of a batch, with the times of sending and ``seq``; call it in the order of time."""
         columns: _Columns = {name: batch[name].to_numpy(zero_copy_only=False) for name in ("sender", "refused", "copy")}
         columns["ts"] = batch["ts"].to_numpy() - self._dataset.first + self._since
         for name in (*METRICS, "seq", "status"):
@@ -166,7 +166,7 @@ class _Recording:
         return columns
 
     def _counted(self, device: Places) -> Places:
-        """The numbers of readings of devices, each one more than its device's last."""
+        """Count the readings of devices, each one more than its device's last."""
         order = np.argsort(device, kind="stable")
         begins = np.flatnonzero(np.diff(device[order], prepend=-1))
         sizes = np.diff(begins, append=len(order))
@@ -176,7 +176,7 @@ class _Recording:
         return number
 
     def encode(self, columns: _Columns) -> tuple[bytes, Places]:
-        """The readings as lines, and where each begins and the last one ends."""
+        """Return the readings as lines, and where each begins and the last one ends."""
         sender = columns["sender"]
         made: dict[str, list[Any]] = {
             "device_id": self._name[self._device[sender]].tolist(),
@@ -209,7 +209,7 @@ class _Recording:
             if not len(gateway):
                 return []
         text, begins = self.encode(columns)
-        # A copy of what is no reading is no reading either.
+        # A copy of a malformed line is malformed too.
         copies = columns["copy"] & ~columns["refused"]
         flags = copies * np.uint8(DUPLICATE) | columns["refused"] * np.uint8(MALFORMED)
         due = np.minimum(self._since + (tick + 1) * self._wait, self._until)
@@ -221,7 +221,7 @@ class _Recording:
 
 
 def _column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
-    """A field's values; of numbers, with the texts among them that are none."""
+    """Return a field's values; for numbers, with the texts among them that are not numbers."""
     # Numbers of readings are too large for the floats that pyarrow makes of whole numbers where one is missing.
     column: NDArray[Any] = (
         np.array(batch[name].to_pylist(), dtype=object)
@@ -237,8 +237,9 @@ def _column(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
 
 
 def _grows(gateway: Places, tick: Places, batch: int) -> NDArray[np.bool_]:
-    """Which rows, in the order of gateways and times, may yet get company in their record: what is over full batches
-    in the last tick that there is.
+    """Return the rows, in the order of gateways and times, whose record may still grow.
+
+    These are the rows beyond full batches in the last tick so far.
     """
     last = tick == tick.max()
     begins = np.flatnonzero(np.diff(gateway[last], prepend=-1))

@@ -57,7 +57,7 @@ def microseconds_of(
             found = f"coalesce({found}, {_formatted(value, other)})"
     elif kind in ("TIME", "TIME WITH TIME ZONE", "INTERVAL", "BOOLEAN") or "(" in kind.replace("DECIMAL(", ""):
         raise DatasetError(
-            f"the time is of the type {kind}, which is no moment; join it with a date: "
+            f"the time is of the type {kind}, which is not a moment; join it with a date: "
             "--map time=\"date || ' ' || time\""
         )
     else:
@@ -85,7 +85,7 @@ def _unix(text: str) -> str:
 
 
 def _format(db: duckdb.DuckDBPyConnection, rows: tuple[str, str], value: str, found: str) -> str:
-    """The format of the texts that are neither Unix time nor ISO 8601; none if there are none of a format we know."""
+    """Detect the format of texts that are neither Unix time nor ISO 8601; empty if it is unknown."""
     with plain_errors("cannot read the times"):
         head, other = (
             f"(SELECT {value} AS text FROM {each} WHERE {value} IS NOT NULL AND {found} IS NULL)" for each in rows

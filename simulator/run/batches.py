@@ -41,7 +41,7 @@ class Rows(NamedTuple):
 
 
 def batched(rows: Rows, gateways: Sequence[str], most: int) -> list[TrackedRecord]:
-    """The rows as records of ``most`` lines at most, and of :data:`MAX_RECORD_BYTES` unless one line is longer."""
+    """Cut rows into records of at most ``most`` lines, and of :data:`MAX_RECORD_BYTES` unless one line is longer."""
     gateway, tick = rows.gateway, rows.tick
     fresh = np.flatnonzero((np.diff(gateway, prepend=-1) != 0) | (np.diff(tick, prepend=tick[:1] - 1) != 0))
     # Each gateway's tick is cut into batches.
@@ -62,7 +62,7 @@ def batched(rows: Rows, gateways: Sequence[str], most: int) -> list[TrackedRecor
 
 
 def _fitting(begins: Places, first: Places, end: Places) -> tuple[Places, Places]:
-    """Spans of rows as they are, or in halves where they are too many bytes for a record; a row alone stays."""
+    """Halve spans of rows until each fits a record; a single row stays."""
     while (large := (begins[end] - begins[first] > MAX_RECORD_BYTES) & (end - first > 1)).any():
         first = np.sort(np.append(first, (first + end)[large] // 2))
         end = np.append(first[1:], end[-1])

@@ -1,4 +1,4 @@
-"""What a run says of itself when it is over: what was sent, when, and by which device."""
+"""The manifest of a run: what was sent, when, and by which device."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 
 class DeviceCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """One device's lines by what became of them: ``sent`` were accepted by the sink, ``refused`` were given up.
+    """Lines of a device by outcome: ``sent`` were accepted by the sink, ``refused`` were given up.
 
-    Of those sent, ``duplicates`` are readings sent before, ``malformed`` are no readings, ``late`` were held back and
+    Of those sent, ``duplicates`` are readings sent before, ``malformed`` are not readings, ``late`` were held back and
     ``reordered`` were overtaken by a younger reading of the device, both by the faults of the scenario.
     """
 
@@ -53,5 +53,5 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_manifest(sent: Manifest) -> bytes:
-    """The manifest as JSON, for people too."""
+    """Return the manifest as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(sent), indent=2) + b"\n"

@@ -21,7 +21,7 @@ from simulator.run.simulation import Plan, simulate
 from simulator.sinks.destination import Destination
 from simulator.sinks.sink import SinkError
 
-#: How often, seconds, it is looked whether the run should stop or a process has died.
+#: Seconds between two looks at whether the run should stop or a process has died.
 _GLANCE = 0.1
 
 
@@ -41,9 +41,9 @@ def simulate_in_parts(
     on_progress: Callable[[Counts], None],
     on_injected: Callable[[InjectedFault], None],
 ) -> Manifest:
-    """As :func:`simulator.run.simulation.simulate`, in so many processes; the counts are those of all.
+    """Simulate as :func:`simulator.run.simulation.simulate` does, in ``parts`` processes; the counts are the sums.
 
-    Where one fails, the others are stopped and what they sent is lost to the manifest: SinkError says why.
+    If one fails, the others are stopped, and SinkError says why; there is no manifest then.
     """
     context = multiprocessing.get_context("spawn")
     messages: Queue[_Message] = context.Queue()
@@ -98,7 +98,7 @@ def _check(working: Sequence[SpawnProcess], messages: Queue[_Message]) -> None:
 
 
 def _work(planned: Plan, to: Destination, messages: Queue[_Message], stop: Event) -> None:
-    # Ctrl-C goes to all of a terminal's processes: the first one hears it and tells the others.
+    # Ctrl-C goes to all of a terminal's processes: the parent handles it and stops the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     number, _ = planned.part
     parent = multiprocessing.parent_process()
@@ -140,7 +140,7 @@ def _sum(counts: list[Counts]) -> Counts:
 
 
 def merged(manifests: list[Manifest]) -> Manifest:
-    """The manifest of a run of which these are of its parts."""
+    """Merge the manifests of a run's parts."""
     by_device = {device: counts for each in manifests for device, counts in each.by_device.items()}
     return msgspec.structs.replace(
         manifests[0],

@@ -1,4 +1,4 @@
-"""Carries records to a sink: at their time, together where that is late, and counted."""
+"""Sending records to a sink: each at its time, together if the run is late, and counted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FLAGS = {"duplicates": DUPLICATE, "malformed": MALFORMED, "late": LATE, "reorde
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a run has come: lines that the sink took and that were given up, and the simulated time (UTC)."""
+    """Progress of a run: lines that the sink accepted and that were given up, and the simulated time (UTC)."""
 
     sent: int
     refused: int
@@ -37,7 +37,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sender:
-    """Carries records to the sink: together while the run is behind its time, at once where it has to wait.
+    """Sends records: together while the run is behind its time, at once if it has to wait.
 
     ``devices`` are the names of those whose places the records have. The simulated time begins at ``since``
     (microseconds since 1970) and passes at ``speed``, 0 for as fast as it goes; the sink is handed some ``most`` bytes
@@ -78,7 +78,7 @@ class Sender:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def reached(self) -> dt.datetime:
-        """The simulated time."""
+        """Return the simulated time."""
         return moment(round((self._now() if self._speed else self._latest) * MICROSECONDS))
 
     def _now(self) -> float:
@@ -110,7 +110,7 @@ class Sender:
     def manifest(
         self, *, scenario: str, seed: int, gateways: int, started_at: dt.datetime, ended_at: dt.datetime
     ) -> Manifest:
-        """What became of everything."""
+        """Return what was sent and what became of it."""
         arrived_from, arrived_to = self.started_at, dt.datetime.now(dt.UTC)
         return Manifest(
             scenario=scenario,
@@ -173,7 +173,7 @@ class Sender:
 
 
 class _Tally:
-    """Lines of each device by what became of them."""
+    """Lines of each device by outcome."""
 
     def __init__(self, devices: int) -> None:
         self._counts = {name: np.zeros(devices, np.int64) for name in DeviceCounts.__struct_fields__}

@@ -55,7 +55,7 @@ def plan(
     speed: float = 1.0,
     batch: int = DEFAULT_BATCH,
 ) -> Plan:
-    """The plan of a run of so many ``readings``, or of ``length`` simulated seconds, or else without an end.
+    """Plan a run of ``readings`` readings, or of ``length`` simulated seconds, or else without an end.
 
     ``start`` (UTC) is now for a run in real time; for any other so long ago that the simulated time ends when the run
     does (for one that goes as fast as it can: now), because readings of the future are refused.
@@ -63,7 +63,7 @@ def plan(
     if batch < 1 or (readings is not None and readings < 1) or (length is not None and length <= 0):
         raise ValueError("a batch and a run need at least one reading")
     if not 0 <= speed < inf:
-        raise ValueError(f"{speed:g} is no speed; give how many simulated seconds pass in a second")
+        raise ValueError(f"invalid speed {speed:g}: give how many simulated seconds pass in a second")
     now = dt.datetime.now(dt.UTC)
     fleet = Fleet(scenario) if readings is not None else None
     if fleet and readings is not None:
@@ -94,14 +94,14 @@ def plan(
 
 
 def records(scenario: Scenario, start: dt.datetime, batch: int = DEFAULT_BATCH) -> Iterator[Record]:
-    """All records of a scenario, in the order of the times when they are sent."""
+    """Yield all records of a scenario, in the order of the times when they are sent."""
     planned = plan(scenario, length=scenario.duration, start=start, batch=batch)
     for tracked_records in _Run(planned).traffic.slices():
         yield from (tracked.record for tracked in tracked_records)
 
 
 def injected_faults(scenario: Scenario, start: dt.datetime) -> list[InjectedFault]:
-    """The ground truth of a scenario, in the order of time."""
+    """Return the ground truth of a scenario, in the order of time."""
     return _Run(plan(scenario, length=scenario.duration, start=start)).injected_faults
 
 
@@ -118,7 +118,7 @@ def simulate(
 
     The same plan gives the same lines, whatever the batch, the speed, the parts and the sink. A run that is stopped
     sends what is held back then, and its manifest says what was sent. ``on_progress`` is called after each delivery,
-    ``on_injected`` when something is injected, and once more if the run was stopped before its end.
+    ``on_injected`` when a fault is injected, and once more if the run was stopped before its end.
 
     Raises :class:`~simulator.scenario.scenario.ScenarioError` for a scenario that cannot be used, and what the sink
     raises; but a sink that fails after it has accepted something only ends the run: the manifest says what was refused.
@@ -131,7 +131,7 @@ def simulate(
     due = next(coming, None)
 
     def reach(at: float) -> bool:
-        """Wait until it is that simulated time, and tell what is injected until then; False if the run should stop."""
+        """Wait until that simulated time, and report what is injected until then; False if the run should stop."""
         nonlocal due
         while due and due.since.timestamp() <= at:
             if not sender.wait(due.since.timestamp()):
@@ -168,7 +168,7 @@ def simulate(
 
 
 class _Run:
-    """What a plan comes to."""
+    """The fleet, faults and traffic of a plan."""
 
     def __init__(self, planned: Plan) -> None:
         self.fleet = Fleet(planned.scenario)

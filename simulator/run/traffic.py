@@ -1,4 +1,4 @@
-"""Every record of a run in the order of time.
+"""All records of a run in the order of time.
 
 Time is cut into slices, of each of which all lines are computed at once. Where the cuts are changes nothing.
 """
@@ -36,7 +36,7 @@ _LONGEST_SLICE = 86_400
 
 
 class Traffic:
-    """What a fleet sends between two times (microseconds since 1970), up to ``batch`` lines a record.
+    """The records of a fleet between two times (microseconds since 1970), up to ``batch`` lines each.
 
     Gateways send every ``wait`` seconds. ``part`` is (number, of how many): only the gateways of that part send, each
     in one of the parts.
@@ -90,7 +90,7 @@ class Traffic:
             yield tracked_records[:out]
 
     def rest(self, stopped: int) -> list[TrackedRecord]:
-        """What was taken before a run is stopped (microseconds since 1970), and held back beyond the last slice.
+        """Return what was taken before a run is stopped (microseconds since 1970) and held back beyond the last slice.
 
         It is sent then.
         """
@@ -99,7 +99,7 @@ class Traffic:
         return sorted(self._records([], self._until // self._tick, final=True), key=_in_order)
 
     def _lines(self, begin: int, end: int) -> list[Lines]:
-        """What is taken in the ticks [begin, end) of each device's gateway, as the faults leave it."""
+        """Return what is taken in the ticks [begin, end) of each device's gateway, with the faults' effects."""
         since = np.clip(begin * self._tick + self._shift, self._since, self._until)
         until = np.where(self._mine, np.clip(end * self._tick + self._shift, self._since, self._until), since)
         device, seq = self._fleet.reports(since, until)
@@ -153,7 +153,7 @@ class Traffic:
         return self._cut(lines, gateway, tick)
 
     def _mark_overtaken(self, lines: Lines) -> None:
-        """Flag the readings that come after a younger one of their device."""
+        """Flag the readings that arrive after a younger one of their device."""
         rows = np.flatnonzero(lines.flags & (DUPLICATE | MALFORMED) == 0)
         rows = rows[np.argsort(lines.device[rows], kind="stable")]
         device, seq = lines.device[rows], lines.seq[rows]

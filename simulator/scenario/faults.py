@@ -1,4 +1,4 @@
-"""What can go wrong, as a scenario says it: each kind of fault with its parameters.
+"""The kinds of faults of a scenario, with their parameters.
 
 ``simulator.faults`` has what they do to readings.
 """
@@ -178,11 +178,11 @@ Fault: TypeAlias = (
 
 
 def matches(name: str, globs: tuple[str, ...]) -> bool:
-    """Whether any of the globs matches."""
+    """Return whether any of the globs matches."""
     return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
 def details(fault: Fault) -> dict[str, str | float | int | bool]:
-    """The parameters of its kind, as the scenario has them or by default."""
+    """Return the parameters of its kind, as the scenario has them or by default."""
     common = _Fault.__struct_fields__
     return {name: getattr(fault, name) for name in fault.__struct_fields__ if name not in common and name != "metric"}

@@ -36,7 +36,7 @@ class ScenarioError(ValueError):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """So many devices of a model, spread evenly over the sites."""
+    """A number of devices of a model, spread evenly over the sites."""
 
     model: Annotated[str, Meta(description="A built-in model (indoor, outdoor, freezer, greenhouse), or one of models")]
     count: Annotated[Count, Meta(description="How many devices")]
@@ -70,21 +70,21 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def duration(self) -> float:
-        """How long a run takes, in seconds."""
+        """Return how long a run takes, in seconds."""
         return parse_seconds(self.length)
 
     @property
     def all_models(self) -> dict[str, Model]:
-        """The built-in models and the scenario's own."""
+        """Return the built-in models and the scenario's own."""
         return {**BUILT_IN, **self.models}
 
     @property
     def size(self) -> int:
-        """How many devices there are."""
+        """Return the number of devices."""
         return sum(group.count for group in self.devices)
 
     def resized(self, devices: int) -> Scenario:
-        """The same with so many devices in all, in the same proportions. Raises :class:`ScenarioError`."""
+        """Return the same scenario with this many devices, in proportion. Raises :class:`ScenarioError`."""
         if devices < len(self.devices):
             raise ScenarioError(
                 f"the scenario {self.name!r} has {len(self.devices)} kinds of devices; take at least as many devices"
@@ -100,13 +100,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return msgspec.structs.replace(self, devices=tuple(groups))
 
     def reporting_every(self, interval: float) -> Scenario:
-        """The same with each device reporting every so many seconds."""
+        """Return the same scenario with each device reporting every ``interval`` seconds."""
         length = f"{round(interval * 1e6) / 1e3:.3f}ms"
         groups = tuple(msgspec.structs.replace(group, interval=None) for group in self.devices)
         return msgspec.structs.replace(self, interval=length, devices=groups)
 
     def behind(self, gateways: int) -> Scenario:
-        """The same with so many gateways in all, evenly over the sites. Raises :class:`ScenarioError`."""
+        """Return the same scenario with this many gateways, evenly over the sites. Raises :class:`ScenarioError`."""
         if gateways < len(self.sites):
             raise ScenarioError(f"the scenario {self.name!r} has {len(self.sites)} sites; each needs a gateway")
         each, more = divmod(gateways, len(self.sites))
@@ -125,13 +125,13 @@ NAMES: tuple[str, ...] = tuple(
 
 
 def text_of(name_or_path: str) -> str:
-    """What the file of a scenario says, of the library or one's own."""
+    """Return the text of a scenario of the library, by its name, or of a file."""
     file = _LIBRARY / f"{name_or_path}.yaml" if name_or_path in NAMES else Path(name_or_path)
     return file.read_text(encoding="utf-8")
 
 
 def load(name_or_path: str) -> Scenario:
-    """A scenario of the library, by its name, or of a file. Raises :class:`ScenarioError`."""
+    """Load a scenario of the library, by its name, or of a file. Raises :class:`ScenarioError`."""
     file = _LIBRARY / f"{name_or_path}.yaml" if name_or_path in NAMES else Path(name_or_path)
     try:
         text = file.read_bytes()
@@ -145,7 +145,7 @@ def load(name_or_path: str) -> Scenario:
 
 
 def parse(text: str | bytes, source: str = "the scenario") -> Scenario:
-    """The scenario in a YAML text; ``source`` names it in errors. Raises :class:`ScenarioError`."""
+    """Parse the scenario in a YAML text; ``source`` names it in errors. Raises :class:`ScenarioError`."""
     try:
         read = YamlText(text)
         scenario = convert(read, Scenario)

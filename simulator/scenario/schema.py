@@ -11,7 +11,7 @@ from simulator.scenario.scenario import Scenario
 
 
 def schema() -> dict[str, Any]:
-    """What a scenario file may say. Only what goes beyond one value, such as the name of a site, it cannot check."""
+    """Return the JSON Schema of scenario files. It cannot check references, such as a site's name."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Scenario",
@@ -21,7 +21,7 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The schema as it is written to its file."""
+    """Return the schema as it is written to its file."""
     return msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n"
 
 

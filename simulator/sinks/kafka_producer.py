@@ -22,10 +22,10 @@ _SETTLE_SECONDS = 1.0  # a topic that has just been created is not known to ever
 #: The most bytes of a message. Librdkafka's default is less than our largest record; this is the brokers'.
 MAX_MESSAGE_BYTES = 1_048_588
 
-#: How long a call into librdkafka lasts at most, in which Python cannot handle a Ctrl-C: seconds.
+#: Seconds that a call into librdkafka lasts at most: Python cannot handle a Ctrl-C meanwhile.
 _GLANCE = 0.2
 
-#: What makes every further record futile, not only the one that met it.
+#: Errors that affect every further record, not only the one that met them.
 _HOPELESS = frozenset(
     {
         KafkaError._FATAL,  # noqa: SLF001  # the library's public names begin with an underscore
@@ -41,13 +41,13 @@ _TIMED_OUT = KafkaError._MSG_TIMED_OUT  # noqa: SLF001
 
 
 class Trouble:
-    """What librdkafka last had to say of its connections."""
+    """The last error that librdkafka reported about its connections."""
 
     def __init__(self) -> None:
         self._last = ""
 
     def __call__(self, error: KafkaError) -> None:
-        """Note an error; as ``error_cb``. That all brokers are down says less than why the last one is."""
+        """Keep an error; as ``error_cb``. That all brokers are down says less than why the last one is."""
         if error.code() != KafkaError._ALL_BROKERS_DOWN or not self._last:  # noqa: SLF001
             self._last = _one_line(error)
 
@@ -117,13 +117,13 @@ class KafkaSink:
         unsent = reports.undelivered()
         where = f"topic {self._topic!r} at {self._brokers}"
         if reports.hopeless:
-            error = SinkError(f"the Kafka {where} takes no more records: {_one_line(reports.hopeless)}")
+            error = SinkError(f"the Kafka {where} accepts no more records: {_one_line(reports.hopeless)}")
             error.unsent = unsent
             self._producer.purge()
             raise error
         if unsent and len(unsent) == len(reports.records) and reports.codes() <= {None, _TIMED_OUT}:
             error = SinkError(
-                f"the Kafka {where} has taken nothing for {DELIVERY_SECONDS:.0f} s{self._trouble}; "
+                f"the Kafka {where} has accepted nothing for {DELIVERY_SECONDS:.0f} s{self._trouble}; "
                 "check that the brokers run and that the topic has enough replicas in sync"
             )
             error.unsent = unsent
@@ -153,15 +153,15 @@ class _Reports:
             self.hopeless = self.hopeless or error
 
     def undelivered(self) -> list[Record]:
-        """Those refused or never reported, in their order."""
+        """Return the records that were refused or never reported, in their order."""
         return [self.records[number] for number in sorted({*self._waiting, *self._failed})]
 
     def codes(self) -> set[int | None]:
-        """The kinds of failure; None stands for no report at all."""
+        """Return the kinds of failure; None stands for no report at all."""
         return {error.code() for error in self._failed.values()} | ({None} if self._waiting else set())
 
     def reason(self) -> str:
-        """Why the last one was refused."""
+        """Return why the last one was refused."""
         if self._waiting:
             return "no delivery report"
         return _one_line(self._failed[max(self._failed)]) if self._failed else ""
@@ -220,7 +220,7 @@ def _require_topic(producer: Producer, brokers: str, topic: str, trouble: Troubl
 def _topic_problem(
     producer: Producer, brokers: str, topic: str, trouble: Trouble, *, msk_iam: bool
 ) -> KafkaError | None:
-    """What the cluster says is wrong with the topic."""
+    """Return what the cluster says is wrong with the topic, if anything."""
     try:
         problem: KafkaError | None = producer.list_topics(topic, timeout=CONNECT_SECONDS).topics[topic].error
     except KafkaException as error:
@@ -245,7 +245,7 @@ def _msk_iam(region: str | None) -> dict[str, Any]:
         raise SinkError("auth=msk-iam found no AWS credentials: set AWS_PROFILE, or log in with 'aws sso login'")
 
     def token(_config: str) -> tuple[str, float]:
-        """A token and when it expires: Unix time, seconds. Librdkafka asks for the next one in time."""
+        """Return a token and when it expires: Unix time, seconds. Librdkafka asks for the next one in time."""
         signed, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
         return signed, expires_ms / 1000
 

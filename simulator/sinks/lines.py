@@ -77,7 +77,7 @@ class LinesFile(Destination):
 
 
 class LineSink:
-    """Writes the lines of every record to an open file or pipe, where whoever reads it sees them at once.
+    """Writes the lines of every record to an open file or pipe, where a reader sees them at once.
 
     Give it an unbuffered one: a signal that comes while Python's buffered writer waits for a full pipe makes
     it lose a buffer of bytes (seen in CPython 3.11), and Ctrl-C must not cost lines.

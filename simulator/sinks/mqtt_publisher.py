@@ -29,14 +29,14 @@ CONNECT_SECONDS = 15.0
 #: After so many seconds without an acknowledgement the sink connects again, the only way MQTT has to send again:
 #: IoT Core drops what exceeds its rates without a word.
 IMPATIENT_SECONDS = 10.0
-#: After so many the broker is given up.
+#: After so many seconds the broker is given up.
 SILENT_SECONDS = 30.0
-#: A broker that so often ends the connection before it acknowledges anything does not like what it is sent.
+#: After so many connections that end before an acknowledgement, the broker is taken to refuse what it is sent.
 MAX_REJECTIONS = 3
 
 _GLANCE = 0.2  # seconds a wait lasts before the clock is looked at
 
-#: MQTT 5's reasons not to take a message that pass by themselves.
+#: MQTT 5's reasons to refuse a message that pass by themselves.
 _PASSING = frozenset({"Unspecified error", "Implementation specific error", "Quota exceeded"})
 
 
@@ -86,7 +86,7 @@ class MqttSink:
         """Take over a client that is about to connect; ``where`` names its broker to people."""
         self._client, self._prefix, self._where = client, prefix, where
         self._clock, self._sleep, self._chance = clock, sleep, chance
-        # Paho's thread calls back; what it tells is taken up by the thread that sends.
+        # Paho's thread calls back; the thread that sends processes its events.
         self._events: queue.SimpleQueue[Connected | Lost | Acknowledged] = queue.SimpleQueue()
         self._connected = False
         self._most_in_flight = MAX_IN_FLIGHT
@@ -188,7 +188,7 @@ class MqttSink:
         self._most_in_flight = min(MAX_IN_FLIGHT, event.in_flight)
 
     def _catch_up(self) -> None:
-        """What has become of the connection since the last call."""
+        """Process what happened to the connection since the last call."""
         while not self._events.empty():
             event = self._events.get()
             if isinstance(event, Lost):
@@ -232,7 +232,7 @@ class MqttSink:
 
 
 class _Patience:
-    """How long a broker is waited for that does not acknowledge."""
+    """How long to wait for a broker that does not acknowledge."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -252,7 +252,7 @@ class _Patience:
 
     @property
     def ended(self) -> str:
-        """Why to give up; empty if it is not time yet."""
+        """Return why to give up; empty if it is not time yet."""
         if self._rejections >= MAX_REJECTIONS:
             return "ends the connection whenever it is sent a message"
         if self._clock() - self._last > SILENT_SECONDS:
@@ -260,7 +260,7 @@ class _Patience:
         return ""
 
     def should_cut_off(self) -> bool:
-        """Whether to connect again; once in a while."""
+        """Return whether to connect again; true once in a while."""
         if self._clock() - self._since <= IMPATIENT_SECONDS:
             return False
         self._since = self._clock()

@@ -91,7 +91,7 @@ class RawZoneSink:
                 failed += group
                 reason = error
         if reason is not None:
-            raised = SinkError(f"the raw zone s3://{self._bucket} takes no object: {reason}")
+            raised = SinkError(f"the raw zone s3://{self._bucket} refuses an object: {reason}")
             raised.unsent = failed
             raise raised from reason
         return Delivery()
@@ -106,5 +106,5 @@ class RawZoneSink:
 
 
 def _key(began: dt.datetime) -> str:
-    """As Firehose names them. https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html"""
+    """Return an object's name in Firehose's format: https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html"""
     return f"raw/dt={began:%Y-%m-%d}/hour={began:%H}/backfill-1-{began:%Y-%m-%d-%H-%M-%S}-{uuid.uuid4()}.gz"

@@ -135,7 +135,7 @@ class RetryingSink(abc.ABC, Generic[Client]):
                 f"there is no {self.noun} {self._name!r} at {self._client.meta.endpoint_url}; "
                 "check the name in --sink and AWS_ENDPOINT_URL, or deploy first"
             )
-        return f"the {self.noun} {self._name!r} took no records: {error}"
+        return f"the {self.noun} {self._name!r} accepted no records: {error}"
 
 
 def backoff(attempt: int, chance: Callable[[], float]) -> float:

@@ -18,7 +18,7 @@ class SinkError(Exception):
 
 
 class Delivery(NamedTuple):
-    """What became of records: how many were sent again, and those given up, with the last reason."""
+    """The outcome of a call: how many records were sent again, and those given up, with the last reason."""
 
     retried: int = 0
     refused: tuple[Record, ...] = ()

@@ -150,7 +150,7 @@ def test_should_end_with_what_is_unsent_when_the_broker_stays_away(
         sink.send(sent[:2])
         broker.pause()
         try:
-            with pytest.raises(SinkError, match=r"topic 'left' at .* has taken nothing for 2 s") as caught:
+            with pytest.raises(SinkError, match=r"topic 'left' at .* has accepted nothing for 2 s") as caught:
                 sink.send(sent[2:])
         finally:
             broker.go_on()

@@ -233,9 +233,9 @@ def test_should_backfill_the_raw_zone_so_that_the_curation_takes_every_reading(t
         ("--start 1969-01-01 --count 1", "begins in 1969; let it be between 1970 and 2200"),
         ("--start 9999-12-31", "begins in 9999"),
         ("--count 99999999999999 --no-pace", "years; ten are the most"),
-        (f"--seed {2**63} --count 1", f"{2**63} is no seed"),
-        (f"--seed {2**70} --count 1 --no-pace", f"{2**70} is no seed"),
-        ("--speed inf --count 1", "inf is no speed"),
+        (f"--seed {2**63} --count 1", f"invalid seed {2**63}"),
+        (f"--seed {2**70} --count 1 --no-pace", f"invalid seed {2**70}"),
+        ("--speed inf --count 1", "invalid speed inf"),
     ],
 )
 def test_should_say_in_one_line_what_does_not_fit(arguments: str, words: str) -> None:
@@ -299,7 +299,7 @@ def test_should_put_records_on_a_stream() -> None:
     ("arguments", "words"),
     [
         ("--sink kinesis://nowhere --count 5 --no-pace", "no Kinesis stream 'nowhere'"),
-        ("--backfill 1h --sink raw-zone://nowhere", "the raw zone s3://nowhere takes no object"),
+        ("--backfill 1h --sink raw-zone://nowhere", "the raw zone s3://nowhere refuses an object"),
     ],
 )
 def test_should_say_in_one_line_that_the_sink_is_not_there(arguments: str, words: str) -> None:

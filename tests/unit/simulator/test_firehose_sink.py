@@ -133,7 +133,7 @@ def test_should_put_a_whole_request_again_that_came_too_soon() -> None:
             client_error("ResourceNotFoundException"),
             "no delivery stream 'readings' at http://.*:4566; check",
         ),
-        (client_error("InvalidArgumentException"), "'readings' took no records: .*the message"),
+        (client_error("InvalidArgumentException"), "'readings' accepted no records: .*the message"),
     ],
 )
 def test_should_explain_in_one_line_why_nothing_can_be_put(error: Exception, words: str) -> None:

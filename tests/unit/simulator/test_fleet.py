@@ -144,8 +144,8 @@ def test_should_measure_something_else_with_another_seed_at_the_same_times(seed:
     [
         ({"interval": "0.999ms"}, "once a millisecond at most"),
         ({"devices": (Group(model="indoor", count=1, interval="0.1ms"),)}, "once a millisecond at most"),
-        ({"seed": -1}, "-1 is no seed"),
-        ({"seed": LARGEST_SEED + 1}, f"{LARGEST_SEED + 1} is no seed"),
+        ({"seed": -1}, "invalid seed -1"),
+        ({"seed": LARGEST_SEED + 1}, f"invalid seed {LARGEST_SEED + 1}"),
     ],
 )
 def test_should_refuse_what_no_fleet_can_be_made_of(more: dict[str, Any], words: str) -> None:

@@ -121,7 +121,7 @@ def test_should_end_with_what_is_unsent_when_nothing_more_can_be_delivered(error
     fake = FakeProducer()
     fake.room, fake.fails = 2, {b"2": error}
     sent = records(b"1", b"2", b"3", b"4")
-    with pytest.raises(SinkError, match=f"'readings' at b-1:9092 takes no more records: {error.name()}") as caught:
+    with pytest.raises(SinkError, match=f"'readings' at b-1:9092 accepts no more records: {error.name()}") as caught:
         sink_to(fake).send(sent)
     assert list(caught.value.unsent) == sent[1:]
     assert fake.purged
@@ -132,7 +132,7 @@ def test_should_end_when_all_of_it_timed_out() -> None:
     fake = FakeProducer()
     sent = records(b"1", b"2")
     fake.fails = {record.payload: KafkaError(KafkaError._MSG_TIMED_OUT) for record in sent}
-    with pytest.raises(SinkError, match=r"has taken nothing for 30 s; check that the brokers run") as caught:
+    with pytest.raises(SinkError, match=r"has accepted nothing for 30 s; check that the brokers run") as caught:
         sink_to(fake).send(sent)
     assert list(caught.value.unsent) == sent
 
@@ -149,7 +149,7 @@ def test_should_end_when_the_client_reports_nothing(monkeypatch: pytest.MonkeyPa
     fake = FakeProducer()
     fake.silent = {b"1"}
     sent = records(b"1")
-    with pytest.raises(SinkError, match="has taken nothing") as caught:
+    with pytest.raises(SinkError, match="has accepted nothing") as caught:
         sink_to(fake).send(sent)
     assert list(caught.value.unsent) == sent
 

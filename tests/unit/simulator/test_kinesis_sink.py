@@ -167,7 +167,7 @@ class BrokenKinesis:
         (NoCredentialsError(), "'readings': Unable to locate credentials"),
         (
             ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not yours"}}, "PutRecords"),
-            "'readings' took no records: .*not yours",
+            "'readings' accepted no records: .*not yours",
         ),
     ],
 )

@@ -97,7 +97,7 @@ def test_should_say_what_was_not_written() -> None:
     bucket: Any = FullBucket(windows - 2)
     with (
         RawZoneSink(bucket, BUCKET) as sink,
-        pytest.raises(SinkError, match=r"s3://lake takes no object: .*AccessDenied") as caught,
+        pytest.raises(SinkError, match=r"s3://lake refuses an object: .*AccessDenied") as caught,
     ):
         sink.send(given)
     assert len({record.at // WINDOW for record in caught.value.unsent}) == 2
@@ -107,6 +107,6 @@ def test_should_say_what_was_not_written() -> None:
 def test_should_say_that_there_is_no_bucket(s3: S3Client) -> None:
     with (
         RawZoneSink(s3, "nowhere") as sink,
-        pytest.raises(SinkError, match=r"s3://nowhere takes no object: .*NoSuchBucket"),
+        pytest.raises(SinkError, match=r"s3://nowhere refuses an object: .*NoSuchBucket"),
     ):
         simulate(plan(MADE, length=MADE.duration, start=START, speed=0), sink)

@@ -633,7 +633,7 @@ def test_should_count_what_the_sink_refuses(tmp_path: Path) -> None:
         ("t.csv", "ts,temp\n1,1\n", {"where": "colour = 1"}, {}, "--where colour = 1: .* the columns are ts, temp"),
         ("t.csv", "ts,temp\n1,1\n", {"timezone": "Mars/Olympus"}, {}, "--timezone Mars/Olympus: "),
         ("t.csv", "ts,temp\n03/04/2026,1\n", {}, {}, "03/04/2026 can be read as %d/%m/%Y or %m/%d/%Y; say which"),
-        ("t.csv", "a,temp\n1,1\n", {"fields": {"time": "TIME '12:00'"}}, {}, "the type TIME, which is no moment"),
+        ("t.csv", "a,temp\n1,1\n", {"fields": {"time": "TIME '12:00'"}}, {}, "the type TIME, which is not a moment"),
         ("t.csv", 'ts,temp\n1,"1\n' + "2,2\n" * 9_000, {}, {"delimiter": ","}, "a double quote is not closed"),
         ("t.zip", "PK", {}, {}, "unpack it"),
         ("t.parquet", "no", {}, {}, "cannot read .*t.parquet: "),
