@@ -1,43 +1,78 @@
-"""The ``iot`` command."""
+"""The ``iot`` command: the options before the verb, and the verbs of :mod:`cli.verbs`."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import importlib
+import pkgutil
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from typer.core import TyperCommand, TyperGroup
 
-from cli import (
-    alerts,
-    audit,
-    dashboard,
-    demo,
-    etl,
-    plan,
-    quarantine,
-    query,
-    registry,
-    replay,
-    report,
-    rules,
-    scenarios,
-    score,
-    simulate,
-    target,
-)
-from cli.options import Json
-from cli.rendering import console
+from cli import console, verbs
 from cli.target import Choice
-from local import emulator, endpoint
+from local.endpoint import LocalError
 from pipeline.errors import PipelineError
 from simulator.sinks.sink import SinkError
 
+if TYPE_CHECKING:
+    from typer._click import Command, Context, HelpFormatter
+
+#: Verbs in the order of ``iot --help``; those that are not named here follow by name.
+_ORDER = (
+    "up", "down", "status", "deploy", "simulate", "replay", "query", "audit", "score", "dashboard", "report", "plan",
+    "demo", "alerts", "etl", "quarantine", "registry", "rules", "scenarios",
+)  # fmt: skip
+
+
+def load_verb(name: str) -> Command:
+    """Import a verb's module and return its command."""
+    module = importlib.import_module(f"{verbs.__name__}.{name}")
+    if app := getattr(module, "app", None):
+        return typer.main.get_group(app)
+    app = typer.Typer(add_completion=False)
+    app.command(name)(getattr(module, name))
+    return typer.main.get_command(app)
+
+
+class _Verbs(TyperGroup):
+    """The modules of :mod:`cli.verbs`. Only the one that is used is imported, and none for ``iot --help``."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        found = {module.name: len(_ORDER) for module in pkgutil.iter_modules(verbs.__path__)}
+        found |= {name: place for place, name in enumerate(_ORDER) if name in found}
+        self.commands = {name: TyperCommand(name) for name in sorted(found, key=lambda name: (found[name], name))}
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """Return the command of a verb, and the arguments after it."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, load_verb(name) if name else found, rest
+
+    def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """List each verb with its help."""
+        for name, verb in self.commands.items():
+            verb.help = _help_of(name)
+        super().format_help(ctx, formatter)
+
+
+def _help_of(name: str) -> str | None:
+    """Return a verb's help without importing it: the docstring of its function, or else of its module."""
+    [folder] = verbs.__path__
+    module = ast.parse((Path(folder) / f"{name}.py").read_bytes())
+    functions = (node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return ast.get_docstring(next(functions, module))
+
+
 app = typer.Typer(
+    cls=_Verbs,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -68,12 +103,6 @@ app = typer.Typer(
     and write "iot --aws" in front of a verb.
     """,
 )
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(etl.app, name="etl")
-app.add_typer(quarantine.app, name="quarantine")
-app.add_typer(registry.app, name="registry")
-app.add_typer(rules.app, name="rules")
-app.add_typer(scenarios.app, name="scenarios")
 
 
 @app.callback()
@@ -87,80 +116,11 @@ def choose(
     context.obj = Choice(aws, stage)
 
 
-@app.command()
-def up(
-    port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="The port on 127.0.0.1; by default the last one, or one that is free."),
-    ] = None,
-    *,
-    as_json: Json = False,
-) -> None:
-    """Start the local AWS. It runs until "iot down"; its data lives as long as it runs."""
-    instance = emulator.start(port)
-    if as_json:
-        console.print_json({"endpoint": instance.endpoint, "pid": instance.pid})
-    else:
-        console.out.print(f"the local AWS is up at {instance.endpoint}; next: iot deploy")
-
-
-@app.command()
-def down() -> None:
-    """Stop the local AWS and everything it runs; its data is gone then."""
-    console.out.print("the local AWS is down" if emulator.stop() else "no local AWS was running")
-
-
-@app.command()
-def status(context: typer.Context, *, as_json: Json = False) -> None:
-    """Show where the local AWS is and what is deployed."""
-    session, deployed = target.deployed(context)
-    facts = {"endpoint": session.client("sts").meta.endpoint_url, **msgspec.to_builtins(deployed)}
-    if as_json:
-        console.print_json(facts)
-        return
-    for name, value in facts.items():
-        console.out.print(f"{name:<24} {value}")
-
-
-@app.command()
-def deploy(context: typer.Context) -> None:
-    """Deploy the stacks to the local AWS with the CDK command line."""
-    choice: Choice = context.obj
-    if choice.aws:
-        raise PipelineError("to deploy to your AWS account, use the CDK itself: npx cdk deploy --all")
-    demo.deploy(target.connect(aws=False), choice.stage, console.err)
-
-
-app.command("simulate")(simulate.simulate)
-app.command("replay")(replay.replay)
-app.command("query")(query.query)
-app.command("audit")(audit.audit)
-app.command("score")(score.score)
-app.command("dashboard")(dashboard.dashboard)
-app.command("report")(report.report)
-app.command("plan")(plan.plan)
-
-
-@app.command("demo")
-def demo_command(
-    *,
-    started_at: Annotated[float | None, typer.Option(hidden=True, help="When make started, Unix time.")] = None,
-) -> None:
-    """Show the whole way of a reading on this machine, and prove that it adds up.
-
-    Starts from an empty local AWS: what an earlier one held is gone.
-    """
-    raise typer.Exit(0 if demo.run(console.out, started_at=started_at) else 1)
-
-
 @contextlib.contextmanager
 def _one_line_errors() -> Iterator[None]:
     try:
         yield
-    except (PipelineError, endpoint.LocalError, SinkError) as error:
-        console.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
-    except (BotoCoreError, ClientError) as error:
+    except (PipelineError, LocalError, SinkError, BotoCoreError, ClientError) as error:
         console.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -17,7 +17,6 @@ from telemetry.reading.model import STATUSES, Reading
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECONDS = 1_000_000
-_STATUS_VALUES = pa.array(STATUSES, pa.string())
 
 
 class Run:
@@ -94,7 +93,8 @@ def runs_of(batch: pa.RecordBatch) -> Iterator[Run]:
     ends = np.union1d(devices.run_ends, sites.run_ends)
     ts, seq = _numbers(batch, "ts"), _numbers(batch, "seq")
     metrics = {name: _numbers(batch, name) for name in METRICS}
-    statuses = pc.index_in(batch.column("status"), _STATUS_VALUES).to_numpy(zero_copy_only=False)
+    # Not a constant of the module: the first array imports pandas, which takes half a second.
+    statuses = pc.index_in(batch.column("status"), pa.array(STATUSES, pa.string())).to_numpy(zero_copy_only=False)
     start = 0
     for end in map(int, ends):
         part = slice(start, end)

@@ -22,8 +22,8 @@ from benchmarks.report.results import Benchmark, Demo, Planned
 from benchmarks.simulator import contenders as simulation
 from benchmarks.simulator import putters
 from benchmarks.simulator import report as simulator
-from cli.demo import Latency, Summary
-from cli.rendering import plan as show_plan
+from cli.verbs.demo import Latency, Summary
+from cli.verbs.plan import plan_json
 from planning.plan import plan
 from planning.traffic import Fleet
 
@@ -136,7 +136,7 @@ def test_should_read_what_the_demo_leaves() -> None:
 
 
 def test_should_read_what_a_plan_prints() -> None:
-    printed = msgspec.json.encode(show_plan.as_json(plan(Fleet(devices=300))))
+    printed = msgspec.json.encode(plan_json(plan(Fleet(devices=300))))
     found = msgspec.json.decode(printed, type=Planned)
     assert found.devices == 300
     assert next(iter(found.usd)) == "ours"

@@ -13,7 +13,7 @@ import typer
 from botocore import xform_name
 from typer.core import TyperGroup
 
-from cli.main import app
+from cli.main import app, load_verb
 from tests.infra.conftest import ROOT
 
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
@@ -60,7 +60,7 @@ def problem_of_aws(words: list[str]) -> str | None:
 
 def problem_of_iot(words: list[str]) -> str | None:
     """What is wrong with the command, if anything."""
-    command = typer.main.get_command(app)
+    iot = command = typer.main.get_command(app)
     options: set[str] = set()
     for word in words[1:]:
         options |= {option for parameter in command.params for option in parameter.opts}
@@ -70,7 +70,7 @@ def problem_of_iot(words: list[str]) -> str | None:
         elif isinstance(command, TyperGroup):
             if word not in command.commands:
                 return f"{command.name} has no {word}"
-            command = command.commands[word]
+            command = load_verb(word) if command is iot else command.commands[word]
     return None if not isinstance(command, TyperGroup) else f"{shlex.join(words)} is no whole command"
 
 

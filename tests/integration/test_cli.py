@@ -297,7 +297,7 @@ def test_should_give_athenas_reason(emulator: Instance, deployed: Deployment) ->
 def test_should_say_that_a_file_is_no_manifest(emulator: Instance, deployed: Deployment, tmp_path: Path) -> None:
     missing = tmp_path / "none.json"
     line = said(iot("audit", "--manifest", str(missing), endpoint=emulator.endpoint))
-    assert line.startswith(f"iot: {missing} is no manifest of a simulation")
+    assert line.startswith(f"iot: {missing} is not a manifest of a simulation")
 
 
 def test_should_end_by_a_signal_as_by_the_keyboard() -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli import demo
+from cli.options import DEMO_SUMMARY
+from cli.verbs import demo
 from local import emulator
 from simulator.faults.truth import decode_injected_faults
 from tests.waiting import wait_for
@@ -50,7 +51,7 @@ def _own_files_and_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_should_account_for_every_line_and_alert(home: Path) -> None:
     shown = io.StringIO()
     assert demo.run(Console(file=shown, width=120), home=home)
-    summary = json.loads(demo.SUMMARY.read_text())
+    summary = json.loads(DEMO_SUMMARY.read_text())
     assert list(summary) == SUMMARY_KEYS
     assert list(summary["alert_latency_ms"]) == ["p50", "p95", "max"]
     latencies = summary["alert_latencies_ms"]
@@ -81,7 +82,7 @@ RUN = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from cli import demo
+from cli.verbs import demo
 demo.run(Console(force_terminal=False), home=Path(sys.argv[1]))
 """
 

@@ -14,7 +14,7 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli import target
-from cli.alerts import app
+from cli.verbs.alerts import app
 from lambdas.store.states import StateTable
 from pipeline import alerts
 from pipeline.alerts import Event

@@ -14,9 +14,8 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from cli import audit as command
 from cli import target
-from cli.rendering import audit as show_audit
+from cli.verbs import audit as command
 from evaluation import audit as auditing
 from evaluation.audit import Audit, Counts, DeviceRow
 from evaluation.raw_lines import NOT_READABLE, Lateness, OnProgress
@@ -152,7 +151,7 @@ def test_should_list_as_many_devices_as_asked_for(most: str, listed: list[str], 
 def test_should_follow_the_reading_on_a_terminal_and_nowhere_else() -> None:
     for terminal in (True, False):
         file = io.StringIO()
-        with show_audit.bar(Console(file=file, force_terminal=terminal, width=80)) as follow:
+        with command.bar(Console(file=file, force_terminal=terminal, width=80)) as follow:
             follow(3, 7)
         assert ("raw objects" in file.getvalue()) == ("3/7" in file.getvalue()) == terminal
 
@@ -192,12 +191,12 @@ OLD = {"sent": 400, "started_at": "2026-11-23T12:00:00Z", "ended_at": "2026-11-2
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"no", "is no manifest of a simulation: Input data was truncated"),
-        (json.dumps(OLD).encode(), "is no manifest of a simulation: Object missing required field `scenario`"),
-        (b'{"scenario": "\xff"}', "is no manifest of a simulation: "),
+        (b"no", "is not a manifest of a simulation: Input data was truncated"),
+        (json.dumps(OLD).encode(), "is not a manifest of a simulation: Object missing required field `scenario`"),
+        (b'{"scenario": "\xff"}', "is not a manifest of a simulation: "),
         (
             msgspec.json.encode(msgspec.structs.replace(RUN, arrived_from=NOW.replace(tzinfo=None))),
-            "arrived_from and arrived_to need a time zone",
+            "its times need a time zone",
         ),
         (
             msgspec.json.encode(msgspec.structs.replace(RUN, sent=1)),
@@ -220,5 +219,5 @@ def test_should_refuse_what_is_no_manifest_before_anything_is_read(
 
 def test_should_say_how_to_write_the_manifest_that_is_not_there(asked: Asked, tmp_path: Path) -> None:
     file = tmp_path / "none.json"
-    with pytest.raises(PipelineError, match=r"none\.json is no manifest .*; write one with 'iot simulate --manifest "):
+    with pytest.raises(PipelineError, match=r"none\.json is not a manifest .*; write one with 'iot simulate "):
         iot_audit(file)

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 from rich.console import Console
 
-from cli.rendering import console
+from cli.verbs import query
 from pipeline.athena import Statistics
 
 
@@ -32,13 +32,13 @@ def frame() -> pd.DataFrame:
 
 def printed(frame: pd.DataFrame, title: str = "") -> list[str]:
     file = io.StringIO()
-    console.print_frame(frame, title=title, console=Console(file=file, width=120))
+    query.print_frame(frame, title=title, console=Console(file=file, width=120))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
 def said(rows: int, taken: Statistics, *, billed: bool) -> str:
     file = io.StringIO()
-    console.print_statistics(rows, taken, billed=billed, console=Console(file=file, width=40))
+    query.print_statistics(rows, taken, billed=billed, console=Console(file=file, width=40))
     return file.getvalue()
 
 
@@ -60,7 +60,7 @@ def test_should_show_small_numbers_to_three_digits(value: float, shown: str) -> 
 
 
 def test_should_encode_csv(frame: pd.DataFrame) -> None:
-    assert console.encode_frame(frame, "csv").decode() == (
+    assert query.encode_frame(frame, "csv").decode() == (
         "site,n,mean,ok,ts,day\n"
         "plant [1],1234567,21.456,true,2026-11-23 12:00:00.500,2026-11-23\n"
         '"über, ""x""",,,,,\n'
@@ -68,7 +68,7 @@ def test_should_encode_csv(frame: pd.DataFrame) -> None:
 
 
 def test_should_encode_json(frame: pd.DataFrame) -> None:
-    data = console.encode_frame(frame, "json")
+    data = query.encode_frame(frame, "json")
     assert data.endswith(b"}]\n")
     first, second = json.loads(data)
     assert first == {
@@ -79,7 +79,7 @@ def test_should_encode_json(frame: pd.DataFrame) -> None:
 
 
 def test_should_encode_parquet_with_types_that_athena_reads(frame: pd.DataFrame) -> None:
-    table = pyarrow.parquet.read_table(io.BytesIO(console.encode_frame(frame, "parquet")))
+    table = pyarrow.parquet.read_table(io.BytesIO(query.encode_frame(frame, "parquet")))
     assert table.column_names == list(frame.columns)
     assert [str(kind) for kind in table.schema.types] == [
         "string", "int64", "double", "bool", "timestamp[us]", "date32[day]"
@@ -89,9 +89,9 @@ def test_should_encode_parquet_with_types_that_athena_reads(frame: pd.DataFrame)
 
 def test_should_encode_that_there_are_no_rows(frame: pd.DataFrame) -> None:
     none = frame.head(0)
-    assert console.encode_frame(none, "csv") == b"site,n,mean,ok,ts,day\n"
-    assert console.encode_frame(none, "json") == b"[]\n"
-    assert pyarrow.parquet.read_table(io.BytesIO(console.encode_frame(none, "parquet"))).num_rows == 0
+    assert query.encode_frame(none, "csv") == b"site,n,mean,ok,ts,day\n"
+    assert query.encode_frame(none, "json") == b"[]\n"
+    assert pyarrow.parquet.read_table(io.BytesIO(query.encode_frame(none, "parquet"))).num_rows == 0
 
 
 @pytest.mark.parametrize(

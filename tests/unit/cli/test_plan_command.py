@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cli import plan as command
+from cli.verbs import plan as command
 from pipeline.errors import PipelineError
 
 app = typer.Typer()

@@ -13,7 +13,7 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli import target
-from cli.quarantine import app
+from cli.verbs.quarantine import app
 from pipeline import quarantine
 from pipeline.errors import PipelineError
 from telemetry.reading.codec import decode_batch, encode_batch
@@ -189,7 +189,7 @@ def test_should_warn_of_conflicts_in_a_file(iot: Callable[..., Result], lake: La
         (("replay", "-"), "there is no line in -"),
         (("replay", "none.jsonl"), "cannot read the lines in none.jsonl"),
         (("replay", "--reason", "conflict"), "a conflict is a reading already"),
-        (("list", "--from", "yesterday"), "--from yesterday: write a day such as 2026-11-23"),
+        (("list", "--from", "yesterday"), "--from: invalid day 'yesterday': write a day such as 2026-11-23"),
         (("list", "--from", "2026-11-23", "--to", "2026-11-22"), "--from 2026-11-23 lies after --to 2026-11-22"),
     ],
 )

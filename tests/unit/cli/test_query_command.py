@@ -14,8 +14,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cli import query, target
-from cli.rendering import console
+from cli import console, target
+from cli.verbs import query
 from pipeline import athena, named_queries
 from pipeline.athena import Answer, Statistics
 from pipeline.errors import PipelineError

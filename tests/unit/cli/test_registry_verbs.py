@@ -13,7 +13,8 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from cli import registry, target
+from cli import target
+from cli.verbs import registry
 from pipeline import registry as the_registry
 from pipeline.errors import PipelineError
 from telemetry.registry.devices import devices

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from cli.rendering import alerts as show_alerts
+from cli import alert_rendering as show_alerts
 from pipeline.alerts import Event, Standing
 from pipeline.inbox import Received
 from telemetry.alerting.state import Hold

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cli.rendering import quarantine
-from cli.rendering.quarantine import fetch_command, mistake, print_line, printable
+from cli.verbs import quarantine
+from cli.verbs.quarantine import fetch_command, mistake, print_line, printable
 from pipeline.quarantine import Quarantined
 from telemetry.reading.codec import decode_batch
 

@@ -19,8 +19,8 @@ import typer
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from cli.replay import replay
 from cli.target import Choice
+from cli.verbs.replay import replay
 from pipeline import deployment
 from simulator.run.manifest import Manifest
 from telemetry.reading.codec import decode_batch

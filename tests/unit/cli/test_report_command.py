@@ -16,7 +16,7 @@ from benchmarks.report import measurements as measuring
 from benchmarks.report import page as report_page
 from benchmarks.report.machine import Surroundings
 from benchmarks.report.measurements import Measurement, Record
-from cli import report as command
+from cli.verbs import report as command
 from local import emulator
 from pipeline.errors import PipelineError
 from tests.unit.benchmarks.reported import MACHINE, everything, record

@@ -15,8 +15,8 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from cli import rules as verbs
 from cli import target
+from cli.verbs import rules as verbs
 from pipeline import history
 from pipeline.errors import PipelineError
 from telemetry.reading.model import Reading
@@ -242,9 +242,9 @@ def test_should_apply_either_a_file_or_the_rules_before(words: tuple[str, ...]) 
 @pytest.mark.parametrize(
     ("window", "message"),
     [
-        (("--from", "yesterday"), "--from yesterday: write a time such as"),
+        (("--from", "yesterday"), "--from: invalid time 'yesterday': write a time such as"),
         (("--from", "2026-11-02", "--to", "2026-11-01"), "must lie before --to"),
-        (("--from", "2026-11-02", "--to", "soon"), "--to soon: write a time"),
+        (("--from", "2026-11-02", "--to", "soon"), "--to: invalid time 'soon': write a time"),
     ],
 )
 def test_should_say_what_is_no_window(file: Path, window: tuple[Any, ...], message: str) -> None:

@@ -15,14 +15,13 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cli import score as command
 from cli import target
+from cli.verbs import score as command
 from pipeline import alerts as in_lake
 from pipeline.errors import PipelineError
 from pipeline.inbox import Received
 from simulator.faults.truth import InjectedFault, encode_injected_faults
 from simulator.run.manifest import DeviceCounts, Manifest
-from simulator.scenario import scenario
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.message import Notification, NotifiedAlert
 from tests.unit.pipeline.alerting import DEPLOYED
@@ -176,7 +175,7 @@ def test_should_compare_several_scenarios_and_fail_if_one_does() -> None:
 
 
 def test_should_rehearse_the_whole_library_with_the_rules_of_this_clone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenario, "NAMES", ("calm", "demo"))  # the others take longer
+    monkeypatch.setattr(command, "NAMES", ("calm", "demo"))  # the others take longer
     result = iot_score("--all", "--json", *START)
     assert [(found["name"], found["good"]) for found in json.loads(result.output)] == [("calm", True), ("demo", True)]
     assert result.exit_code == 0
@@ -212,11 +211,14 @@ def test_should_draw_a_timeline(name: str, begins: bytes) -> None:
         (("--scenario", "tiny.yaml", "--alerts", "alerts.jsonl"), "--truth and --alerts are of a real run"),
         (("--scenario", "nowhere"), "nowhere"),
         (("--scenario", "tiny.yaml", "--rules", "none.yaml"), "cannot read the rules in none.yaml"),
-        (("--scenario", "tiny.yaml", "--start", "yesterday"), "--start: 'yesterday' is no time; write one like"),
+        (
+            ("--scenario", "tiny.yaml", "--start", "yesterday"),
+            "--start: invalid time 'yesterday': write",
+        ),
         (("--scenario", "tiny.yaml", "--start", "1900-01-01"), "the simulated time begins in 1900"),
         (("--scenario", "nobody.yaml"), "fault 1 (step) affects no device"),
         (("--scenario", "tiny.yaml", "--picture", "picture.gif"), "picture.gif: a picture's name ends in .png or .svg"),
-        (("--scenario", "tiny.yaml", "--picture", "none/x.png"), "none/x.png: there is no folder none"),
+        (("--scenario", "tiny.yaml", "--picture", "none/x.png"), "--picture: there is no folder none"),
         (("--all", "--picture", "x.png"), "--picture draws one run: give one --scenario"),
     ],
 )
@@ -329,9 +331,9 @@ NO_ZONE = msgspec.structs.replace(fault(), since=at(30).replace(tzinfo=None), un
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("run.json", b"{}", "run.json is no manifest of a simulation: "),
-        ("run.json", b"\xff", "run.json is no manifest of a simulation: "),
-        ("run.json", b'{"scenario":"\xff"}', "run.json is no manifest of a simulation: "),
+        ("run.json", b"{}", "run.json is not a manifest of a simulation: "),
+        ("run.json", b"\xff", "run.json is not a manifest of a simulation: "),
+        ("run.json", b'{"scenario":"\xff"}', "run.json is not a manifest of a simulation: "),
         (
             "run.json",
             msgspec.json.encode(msgspec.structs.replace(MANIFEST, started_at=at(0).replace(tzinfo=None))),

@@ -19,8 +19,8 @@ import typer
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from cli.simulate import duration, simulate
 from cli.target import Choice
+from cli.verbs.simulate import duration, simulate
 from glue_jobs.curate.zones.raw import raw_object
 from pipeline import deployment, truth
 from simulator.faults.truth import decode_injected_faults, truth_path

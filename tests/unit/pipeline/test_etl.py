@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from cli.rendering import etl
+from cli.verbs import etl
 from glue_jobs.curate.summary import ChangedHour, Progress, Summary
 from pipeline.errors import PipelineError
 from pipeline.etl import Ended, run_job

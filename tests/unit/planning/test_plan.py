@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cli.rendering import plan as show_plan
+from cli.verbs import plan as show_plan
 from lambdas.store import rules_object
 from pipeline.errors import PipelineError
 from planning import prices, services

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.rendering.console import out
+from cli.console import out
 from telemetry.alerting.state import Hold
 from telemetry.rules.rule_set import Severity
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from benchmarks.report import measurements as measuring
-from cli import demo
-from cli.options import Json
-from cli.rendering import console
+from benchmarks.report.machine import surroundings
+from benchmarks.report.measurements import Measurement
+from benchmarks.report.page import Written, write_page
+from cli import console
+from cli.options import DEMO_SUMMARY, Json
 from local import emulator
 from pipeline.errors import PipelineError
-
-if TYPE_CHECKING:
-    from benchmarks.report.measurements import Measurement
-    from benchmarks.report.page import Written
 
 
 def report(
@@ -58,11 +56,9 @@ def report(
         raise PipelineError("--render measures nothing: leave --quick, --rows and --only out")
     if output.suffix != ".md":
         raise PipelineError(f"--output {output}: the page is Markdown, and its name ends in .md")
-    from benchmarks.report.page import write_page  # noqa: PLC0415 - takes a second, and most commands need none of it
-
     if not render:
         size = measuring.QUICK if quick else measuring.FULL
-        _measure(measuring.planned(size._replace(rows=rows or size.rows), demo.SUMMARY), only, output)
+        _measure(measuring.planned(size._replace(rows=rows or size.rows), DEMO_SUMMARY), only, output)
     written = write_page(output)
     if as_json:
         console.print_json(
@@ -84,8 +80,6 @@ def _measure(every: list[Measurement], only: list[str], output: Path) -> None:
         if not any(measuring.is_part(each.name, name) for each in every):
             names = ", ".join(dict.fromkeys(each.name for each in every))
             raise PipelineError(f"--only {name}: there is no such measurement; there are {names}")
-    from benchmarks.report.machine import surroundings  # noqa: PLC0415
-
     folder, where = measuring.folder_of(output), surroundings()
     leave = emulator.running() or not any(measuring.is_part(each.name, "demo") for each in chosen)
     columns = (

@@ -1,32 +1,35 @@
-"""``iot quarantine``: looking at the lines that are no readings, and putting them back once they are repaired."""
+"""Look at the lines that are no readings, and put them back through the stream once they are repaired."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
+import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import boto3
 import msgspec
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from cli import target
-from cli.options import Json
-from cli.rendering import console
-from cli.rendering import quarantine as show_quarantine
+from cli import console, target
+from cli.console import err, out
+from cli.options import Json, day, read_bytes
 from pipeline import quarantine
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
-from pipeline.quarantine import REPLAY_GATEWAY, Offered, QuarantineReason, Selection
+from pipeline.quarantine import REPLAY_GATEWAY, Offered, Quarantined, QuarantineReason, Refused, Selection
 from simulator.sinks.kinesis import KinesisSink
 from telemetry.reading.model import MAX_LATENESS
+from telemetry.text.errors import place_of
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    help="Look at the lines that are no readings, and put them back through the stream once they are repaired.",
-)
+app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 _From = Annotated[str, typer.Option("--from", metavar="DAY", help="First day of arrival, UTC: 2026-11-23.")]
 _To = Annotated[str, typer.Option("--to", metavar="DAY", help="Last day.")]
@@ -59,8 +62,8 @@ def list_lines(
         for line in found:
             sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     elif found:
-        show_quarantine.print_lines(found)
-    show_quarantine.print_counts(quarantine.counts(session, deployed, selection) if found else {}, len(found))
+        print_lines(found)
+    print_counts(quarantine.counts(session, deployed, selection) if found else {}, len(found))
 
 
 @app.command("show")
@@ -78,11 +81,11 @@ def show_line(
     line = quarantine.by_id(session, deployed, line_id)
     choice: target.Choice = context.obj
     endpoint = "" if choice.aws else session.client("s3").meta.endpoint_url
-    command = show_quarantine.fetch_command(line, deployed.raw_bucket_name, endpoint)
+    command = fetch_command(line, deployed.raw_bucket_name, endpoint)
     if as_json:
         console.print_json(msgspec.to_builtins(line) | {"fetch": command})
     else:
-        show_quarantine.print_line(line, deployed.raw_bucket_name, command)
+        print_line(line, deployed.raw_bucket_name, command)
 
 
 _REPLAY_HELP = f"""Put repaired lines back through the stream; exit code 1 if some are still no readings.
@@ -142,7 +145,7 @@ def replay(
     session, deployed = target.deployed(context)
     if file:
         sorted_lines = quarantine.sort(_offered(file), dt.datetime.now(dt.UTC))
-        show_quarantine.print_refused(sorted_lines.refused)
+        print_refused(sorted_lines.refused)
         _send(session, deployed, sorted_lines.good, dry_run=dry_run)
         raise typer.Exit(1 if sorted_lines.refused else 0)
     good = _still_there(session, deployed, _selection(reason, first, last))
@@ -152,10 +155,7 @@ def replay(
 
 
 def _offered(file: Path) -> list[Offered]:
-    try:
-        text = sys.stdin.buffer.read() if file == Path("-") else file.read_bytes()
-    except OSError as error:
-        raise PipelineError(f"cannot read the lines in {file}: {error}") from error
+    text = sys.stdin.buffer.read() if file == Path("-") else read_bytes(file, "lines")
     offer = quarantine.offered(text)
     if not offer.lines:
         raise PipelineError(f"there is no line in {file}; 'iot quarantine list --json' prints some to repair")
@@ -196,16 +196,109 @@ def _send(session: boto3.Session, deployed: Deployment, good: list[bytes], *, dr
 
 
 def _selection(reason: QuarantineReason | None, first: str, last: str) -> Selection:
-    selection = Selection(reason=reason, first=_day("--from", first), last=_day("--to", last))
+    selection = Selection(reason=reason, first=day("--from", first), last=day("--to", last))
     if selection.first and selection.last and selection.first > selection.last:
         raise PipelineError(f"--from {first} lies after --to {last}")
     return selection
 
 
-def _day(option: str, text: str) -> dt.date | None:
-    if not text:
-        return None
-    try:
-        return dt.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=dt.UTC).date()
-    except ValueError as error:
-        raise PipelineError(f"{option} {text}: write a day such as 2026-11-23") from error
+#: How many characters of an id are shown where there is little room: 32 bits tell most lines apart.
+_SHORT_ID = 8
+
+#: Where in a line the decoder says the mistake is: the byte, or the path of the value.
+_BYTE = re.compile(r"\(byte (\d+)\)")
+_PATH = re.compile(r"at `\$\.([^`.\[]+)")
+#: A byte that is not UTF-8, as the table has it.
+_ESCAPED = re.compile(r"\\x[0-9a-f]{2}")
+
+
+def print_lines(found: Sequence[Quarantined], *, console: Console = out) -> None:
+    """Lines in quarantine, each cut to one line of the terminal."""
+    table = Table(header_style="bold", box=None, pad_edge=False, expand=True)
+    for column in ("id", "reason", "arrived (UTC)"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("line", no_wrap=True, overflow="ellipsis", ratio=1)
+    for line in found:
+        table.add_row(
+            line.id[:_SHORT_ID], line.reason, f"{line.arrived:%m-%d %H:%M:%S}", escape(printable(line.line)) or "-"
+        )
+    console.print(table)
+
+
+def print_counts(counts: Mapping[str, int], listed: int, *, console: Console = err) -> None:
+    """How many lines there are of each reason, and whether all of them are listed."""
+    every = sum(counts.values())
+    by_reason = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+    console.print(
+        f"in quarantine: {every:,} lines ({by_reason})" if every else "there is no such line in quarantine", style="dim"
+    )
+    if listed < every:
+        console.print(f"listed are the newest {listed:,}; --limit {every} lists all", style="yellow")
+
+
+def print_line(line: Quarantined, bucket: str, command: str, *, console: Console = out) -> None:
+    """Everything that is known of a line, and the line itself with a caret where its mistake is, if that is known."""
+    offset = "" if line.raw_offset is None else f", after {line.raw_offset:,} bytes"
+    facts = {
+        "id": line.id,
+        "reason": line.reason,
+        "detail": line.detail,
+        "arrived": f"{line.arrived:%Y-%m-%d %H:%M:%S} UTC",
+        "event time": f"{line.ts:%Y-%m-%d %H:%M:%S.%f} UTC" if line.ts else "",
+        "object": f"s3://{bucket}/{line.raw_object}",
+        "line": f"{line.raw_line}{offset}" if line.raw_line else "the whole object",
+        "fetch it": command,
+    }
+    for name, fact in facts.items():
+        if fact:
+            console.print(f"{name:<10} {fact}", markup=False, soft_wrap=True)
+    if not line.line:
+        return
+    shown = printable(line.line)
+    at = mistake(line)
+    excerpt = "" if at is None else place_of(shown, len(printable(line.line[:at]))).shown
+    if shown not in excerpt:
+        console.print(f"\n  {shown}", markup=False, soft_wrap=True)
+    if excerpt:
+        console.print(f"\n{excerpt}", markup=False, soft_wrap=True)
+
+
+def print_refused(refused: Sequence[Refused], *, console: Console = out) -> None:
+    """Lines that are not replayed, and why."""
+    for one in refused:
+        console.print(f"{one.name}: {one.reason}: {one.detail}", markup=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would not show, or take for an order, as Python writes it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def mistake(line: Quarantined) -> int | None:
+    """Where in a line its mistake is, in characters; None if nothing says so."""
+    text = line.line
+    if line.reason == "not_utf8":
+        escaped = _ESCAPED.search(text)
+        return escaped.start() if escaped else None
+    if line.detail == "Input data was truncated":
+        return len(text)
+    if byte := _BYTE.search(line.detail):
+        # The decoder counts bytes of the line as it came.
+        return len(text.encode()[: int(byte[1])].decode(errors="ignore"))
+    if (path := _PATH.search(line.detail)) and (key := re.search(rf'"{re.escape(path[1])}"\s*:\s*', text)):
+        return key.end()
+    return None
+
+
+def fetch_command(line: Quarantined, bucket: str, endpoint: str = "") -> str:
+    """The shell command that prints the line as it came, from AWS or from the local ``endpoint``.
+
+    Of an object of which no line can be read, the one that copies it here.
+    """
+    if endpoint:
+        fetch = f"curl -s {shlex.quote(f'{endpoint}/{bucket}/{quote(line.raw_object)}')}"
+        return f"{fetch} | gzip -dcf | sed -n {line.raw_line}p" if line.raw_line else f"{fetch} -O"
+    address = shlex.quote(f"s3://{bucket}/{line.raw_object}")
+    if not line.raw_line:
+        return f"aws s3 cp {address} ."
+    return f"aws s3 cp {address} - | gzip -dcf | sed -n {line.raw_line}p"

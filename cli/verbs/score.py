@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from cli import target
-from cli.options import Json
-from cli.rendering import console
+from cli import console, target
+from cli.console import out
+from cli.options import Json, moment, read_manifest, read_text, require_folder, require_zone
+from evaluation import matching, scoring
+from evaluation.rehearsal import rehearse
+from evaluation.scoring import MOST_NOTIFICATIONS, WANTED, Clock, Delays, Figures, Score, wall_clock
 from local import emulator
+from pipeline import alerts as in_lake
 from pipeline import rules as rules_in_bucket
 from pipeline.errors import PipelineError
+from pipeline.inbox import Received
+from simulator.faults.truth import InjectedFault, decode_injected_faults, truth_path
+from simulator.fleet.registry import registry_csv
+from simulator.run import simulation
+from simulator.run.manifest import Manifest
+from simulator.scenario.scenario import NAMES, Scenario, ScenarioError, load
+from telemetry.alerting.transitions import Transition
+from telemetry.notifying.message import Notification
 from telemetry.registry.registry import parse_registry
-
-if TYPE_CHECKING:
-    from evaluation.scoring import Clock, Score
-    from pipeline.inbox import Received
-    from simulator.faults.truth import InjectedFault
-    from simulator.run.manifest import Manifest
-    from simulator.scenario.scenario import Scenario
-    from telemetry.alerting.transitions import Transition
 
 RULES = emulator.ROOT / "rules.yaml"
 
@@ -75,8 +83,6 @@ def score(
     Good is a precision and a recall of at least 0.95, and one notification
     a fault at most. What each number means: docs/scoring.md.
     """
-    from cli.rendering import score as show_score  # noqa: PLC0415 - takes a second, and most commands need none of it
-    from simulator.scenario.scenario import NAMES  # noqa: PLC0415
 
     names = list(NAMES) if every else scenario
     if every and scenario:
@@ -101,9 +107,9 @@ def score(
         )
     elif len(found) == 1:
         for name, each in found.items():
-            show_score.print_score(each, name, paced=each.total.told_after.p50 is not None)
+            print_score(each, name, paced=each.total.told_after.p50 is not None)
     else:
-        show_score.print_scores(found)
+        print_scores(found)
     raise typer.Exit(0 if all(each.good for each in found.values()) else 1)
 
 
@@ -113,24 +119,17 @@ def _check_picture(picture: Path, runs: int) -> None:
         raise PipelineError("--picture draws one run: give one --scenario")
     if picture.suffix.lower() not in _PICTURES:
         raise PipelineError(f"--picture {picture}: a picture's name ends in {' or '.join(_PICTURES)}")
-    if not picture.parent.is_dir():
-        raise PipelineError(f"--picture {picture}: there is no folder {picture.parent}")
+    require_folder("--picture", picture)
 
 
 def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Score:
-    from evaluation.rehearsal import rehearse  # noqa: PLC0415
-    from simulator.fleet.registry import registry_csv  # noqa: PLC0415
-    from simulator.run import simulation as run  # noqa: PLC0415
 
     scenario = _scenario(name)
     length = dt.timedelta(seconds=scenario.duration)
-    since = _moment(start) if start else dt.datetime.now(dt.UTC).replace(microsecond=0) - length
+    since = moment("--start", start) if start else dt.datetime.now(dt.UTC).replace(microsecond=0) - length
+    text = read_text(rules, "rules")
     try:
-        text = rules.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"cannot read the rules in {rules}: {error}") from error
-    try:
-        faults = run.injected_faults(scenario, since)
+        faults = simulation.injected_faults(scenario, since)
         registry = parse_registry(registry_csv(scenario))
     except ValueError as error:  # a ScenarioError too: a fault that affects no device is known only with a fleet
         raise PipelineError(f"{name} cannot be rehearsed: {error}") from error
@@ -139,7 +138,7 @@ def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Scor
     with Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as progress:
         task = progress.add_task(f"rehearsing {scenario.name}", total=scenario.duration)
         played = rehearse(
-            run.records(scenario, since),
+            simulation.records(scenario, since),
             checked,
             since + length,
             lambda moment: progress.update(task, completed=(moment - since).total_seconds()),
@@ -151,22 +150,14 @@ def _rehearsed(name: str, rules: Path, start: str, picture: Path | None) -> Scor
 
 
 def _real(context: typer.Context, manifest: Path, truth: Path | None, alerts: Path, picture: Path | None) -> Score:
-    from evaluation.scoring import wall_clock  # noqa: PLC0415
-    from pipeline import alerts as in_lake  # noqa: PLC0415
-    from simulator.faults.truth import decode_injected_faults, truth_path  # noqa: PLC0415
-    from simulator.run.manifest import Manifest  # noqa: PLC0415
 
-    try:
-        run = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{manifest} is no manifest of a simulation: {error}") from error
-    _need_zone(manifest, run.started_at, run.ended_at, run.arrived_from, run.arrived_to)
+    run = read_manifest(manifest)
     file = truth or truth_path(manifest)
     try:
         faults = decode_injected_faults(file.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PipelineError(f"{file} is no ground truth of a simulation: {error}") from error
-    _need_zone(file, *(moment for fault in faults for moment in (fault.since, fault.until)))
+    require_zone(file, *(moment for fault in faults for moment in (fault.since, fault.until)))
     received = [_about(run, each) for each in _recorded(alerts)]
     transitions: list[Transition] = []
     if any(each.notification.omitted for each in received):
@@ -190,11 +181,10 @@ def _scored(
     picture: Path | None,
     clock: Clock = lambda moment: moment,
 ) -> Score:
-    from evaluation import matching, scoring  # noqa: PLC0415
 
     found = scoring.score(faults, received, ended_at, clock=clock, transitions=transitions)
     if picture:
-        from evaluation import timeline  # noqa: PLC0415
+        from evaluation import timeline  # noqa: PLC0415 - matplotlib takes half a second, and few scores are drawn
 
         verdicts = matching.judge(faults, matching.told(received, transitions))
         try:
@@ -215,25 +205,16 @@ def _about(run: Manifest, received: Received) -> Received:
 
 def _recorded(path: Path) -> list[Received]:
     """The notifications in a file, each received when it was published: the file does not say when it really was."""
-    from pipeline.inbox import Received  # noqa: PLC0415
-    from telemetry.notifying.message import Notification  # noqa: PLC0415
 
     try:
         found = msgspec.json.Decoder(Notification).decode_lines(path.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PipelineError(f'{path} has no notifications as "iot alerts tail --json" prints them: {error}') from error
-    _need_zone(path, *(notification.published_at for notification in found))
+    require_zone(path, *(notification.published_at for notification in found))
     return [Received(notification, notification.published_at) for notification in found]
 
 
-def _need_zone(path: Path, *moments: dt.datetime) -> None:
-    """Times without a zone compare with none of the others."""
-    if not all(moment.tzinfo for moment in moments):
-        raise PipelineError(f"{path}: its times need a time zone, as 2026-11-23T12:00:00Z; use it as it was written")
-
-
 def _scenario(name: str) -> Scenario:
-    from simulator.scenario.scenario import ScenarioError, load  # noqa: PLC0415
 
     try:
         return load(name)
@@ -241,9 +222,93 @@ def _scenario(name: str) -> Scenario:
         raise PipelineError(str(error)) from error
 
 
-def _moment(text: str) -> dt.datetime:
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise PipelineError(f"--start: {text!r} is no time; write one like 2026-11-23T12:00:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+#: How many missed and false alerts are named.
+_NAMED = 5
+
+
+def print_score(result: Score, title: str, console: Console = out, *, paced: bool = True) -> None:
+    """The whole result of one run; ``paced`` is whether it says anything about how soon things were told."""
+    console.print(verdict(result, title), soft_wrap=True)
+    if not (result.faults or result.total.false):
+        return
+    _print_figures("fault", result.by_kind, console, paced=paced)
+    _print_figures("rule", result.by_rule, console, paced=paced)
+    _print_confusion(result, console)
+    for words, found in (("missed", result.missed), ("false", result.false)):
+        for line in found[:_NAMED]:
+            console.print(f"{words}  {line}", style="red", markup=False, soft_wrap=True)
+        if len(found) > _NAMED:
+            console.print(f"{words}  and {len(found) - _NAMED:,} more", style="red")
+
+
+def verdict(result: Score, title: str) -> str:
+    """One line: how good it is."""
+    total = result.total
+    word = "[green]good[/]" if result.good else "[bold red]not good[/]"
+    return (
+        f"[bold]{escape(title)}[/]: {word}: precision {total.precision:.2f}, recall {total.recall:.2f} "
+        f"({total.found:,} of {total.expected:,} found, {total.false:,} false), "
+        f"{total.per_fault:.2f} notifications per fault, {result.messages:,} in all"
+    )
+
+
+def print_scores(results: Mapping[str, Score], console: Console = out) -> None:
+    """One line each for several scenarios."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("scenario")
+    for name in ("faults", "expected", "found", "false", "precision", "recall", "fires after\np50, p95",
+                 "told after\np50, p95", "messages\nper fault", "false\nresolves", ""):  # fmt: skip
+        table.add_column(name, justify="right")
+    for name, result in results.items():
+        total = result.total
+        table.add_row(
+            name, f"{result.faults:,}", f"{total.expected:,}", f"{total.found:,}", f"{total.false:,}",
+            f"{total.precision:.3f}", f"{total.recall:.3f}", _delays(total.fires_after), _delays(total.told_after),
+            f"{total.per_fault:.2f}", f"{total.false_resolves:,}",
+            "[green]good[/]" if result.good else "[bold red]not good[/]",
+        )  # fmt: skip
+    console.print(table)
+    console.print(
+        f"good: precision and recall of at least {WANTED:g}, {MOST_NOTIFICATIONS:g} notification per fault at most",
+        style="dim",
+    )
+
+
+def _print_figures(what: str, by_name: Mapping[str, Figures], console: Console, *, paced: bool) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(what)
+    for name in ("expected", "found", "false", "precision", "recall", "fires after\np50, p95"):
+        table.add_column(name, justify="right")
+    if paced:
+        table.add_column("told after\np50, p95", justify="right")
+    for name in ("notifications\nper fault", "false\nresolves"):
+        table.add_column(name, justify="right")
+    for name, figures in by_name.items():
+        if figures.expected or figures.false:
+            table.add_row(
+                name, f"{figures.expected:,}", f"{figures.found:,}", f"{figures.false:,}",
+                f"{figures.precision:.3f}", f"{figures.recall:.3f}", _delays(figures.fires_after),
+                *([_delays(figures.told_after)] if paced else []),
+                f"{figures.per_fault:.2f}", f"{figures.false_resolves:,}",
+            )  # fmt: skip
+    if table.row_count:
+        console.print(table)
+
+
+def _print_confusion(result: Score, console: Console) -> None:
+    rules = sorted({name for row in result.confusion.values() for name in row} - {"missed", "quiet"})
+    table = Table(title="What was told of what", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("fault")
+    for name in (*rules, "missed", "quiet"):
+        table.add_column(name, justify="right")
+    for kind, row in result.confusion.items():
+        table.add_row(kind, *(f"{row[name]:,}" if name in row else "-" for name in (*rules, "missed", "quiet")))
+    console.print(table)
+
+
+def _delays(delays: Delays) -> str:
+    return "-" if delays.p50 is None or delays.p95 is None else f"{_time(delays.p50)}, {_time(delays.p95)}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f}s" if seconds < 120 else f"{seconds / 60:.0f}m"

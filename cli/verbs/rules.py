@@ -1,33 +1,38 @@
-"""``iot rules``: checking and testing alert rules, putting them into use, and seeing what they would have done."""
+"""Check and test the alert rules, and put them into use."""
 
 from __future__ import annotations
 
 import datetime as dt
 import sys
+import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
-from cli import target
-from cli.options import Json
-from cli.rendering import console
-from cli.rendering import rules as show_rules
+from cli import console, target
+from cli.console import out
+from cli.options import Json, moment, read_text
 from evaluation import rule_test_file, series
-from pipeline import registry, rules
+from evaluation.backtest import Backtest, backtest
+from evaluation.rule_tests import Outcome, Row
+from pipeline import history, registry, rules
 from pipeline.alerts import rules_in_use
 from pipeline.errors import PipelineError
 from telemetry.registry.registry import EMPTY, Registry
 from telemetry.rules.lint import lint
-from telemetry.rules.rule_set import RuleSet
+from telemetry.rules.rule_set import Rule, RuleSet
+from telemetry.text.durations import format_duration
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode="rich", help="Check and test the alert rules, and put them into use."
-)
+app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 _File = Annotated[Path, typer.Argument(dir_okay=False, help="The rules, YAML, such as rules.yaml.")]
 
@@ -53,19 +58,31 @@ def check_file(file: _File, registry_file: _RegistryFile = None) -> None:
     """
     checked = _check(file, _registered(registry_file))
     for rule in checked.rules:
-        console.out.print(show_rules.line(rule), markup=False, soft_wrap=True)
+        console.out.print(line(rule), markup=False, soft_wrap=True)
     _warn(checked)
+
+
+def as_help(docstring: str) -> str:
+    """What a docstring says after its first line, as a verb's help: literal blocks keep their lines, prose flows."""
+    _, *paragraphs = docstring.strip().split("\n\n")
+    return "\n\n".join(
+        f"\b\n{escape(textwrap.dedent(text))}"
+        if text.startswith(" ")
+        else escape(text.replace("``", '"').replace("\n", " "))
+        for text in paragraphs
+        if text != "::"
+    )
 
 
 _TEST_HELP = f"""Run the tests of a rules file; exit code 1 if one fails. Talks to nothing.
 
 The tests lie beside the rules: rules.test.yaml for rules.yaml.
 
-{show_rules.as_help(rule_test_file.__doc__ or "")}
+{as_help(rule_test_file.__doc__ or "")}
 
 The values of a series:
 
-{show_rules.as_help(series.__doc__ or "")}
+{as_help(series.__doc__ or "")}
 """
 
 
@@ -111,14 +128,14 @@ def apply_file(
                 f"{file} fails its tests in {tests}, so it was not applied; the rules in use are as before"
             )
     before = rules_in_use(session, deployed)
-    applied = rules.apply(session, deployed, _text(file, "rules")) if file else rules.rollback(session, deployed)
+    applied = rules.apply(session, deployed, read_text(file, "rules")) if file else rules.rollback(session, deployed)
     names = ", ".join(rule.name for rule in applied.rules)
     console.out.print(f"{len(applied.rules)} rules are in use from now on: {names}", markup=False, soft_wrap=True)
     console.out.print(f"against those before: {rules.changes(before, applied)}", markup=False, soft_wrap=True)
 
 
 @app.command("show")
-def show_text(context: typer.Context) -> None:
+def showread_text(context: typer.Context) -> None:
     """Print the rules in use."""
     session, deployed = target.deployed(context)
     applied = rules.current(session, deployed)
@@ -153,11 +170,7 @@ def play_back(
 
       iot rules backtest rules.yaml --from 2026-11-01 --to 2026-11-08
     """
-    # Take a second, and most commands need none of it.
-    from evaluation import backtest as play  # noqa: PLC0415
-    from pipeline import history  # noqa: PLC0415
-
-    start, end = _moment("--from", window_from), _moment("--to", window_to) if window_to else dt.datetime.now(dt.UTC)
+    start, end = moment("--from", window_from), moment("--to", window_to) if window_to else dt.datetime.now(dt.UTC)
     if start >= end:
         raise PipelineError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     session, deployed = target.deployed(context)
@@ -169,7 +182,7 @@ def play_back(
         with history.fetched(session, deployed, start, end) as readings:
             progress.update(task, description="playing them back", total=readings.readings)
             began = time.monotonic()
-            result = play.backtest(
+            result = backtest(
                 readings.batches(),
                 checked,
                 live,
@@ -186,7 +199,7 @@ def play_back(
         }
         console.print_json(msgspec.to_builtins(about | msgspec.to_builtins(result)))
     else:
-        show_rules.print_backtest(result, start, end, seconds)
+        print_backtest(result, start, end, seconds)
 
 
 class _Speed(ProgressColumn):
@@ -198,21 +211,14 @@ class _Speed(ProgressColumn):
         return Text(f"{int(task.completed):,}/{int(task.total):,} readings, {task.speed or 0:,.0f}/s")
 
 
-def _text(file: Path, what: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"cannot read the {what} in {file}: {error}") from error
-
-
 def _check(file: Path, registered: Registry) -> RuleSet:
-    return rules.check(_text(file, "rules"), registered)
+    return rules.check(read_text(file, "rules"), registered)
 
 
 def _registered(named: Path | None) -> Registry:
     """The registry in the file that was named, or else in the default one; the empty one where there is neither."""
     file = named or _REGISTRY
-    return registry.check(_text(file, "registry"), str(file)) if named or file.exists() else EMPTY
+    return registry.check(read_text(file, "registry"), str(file)) if named or file.exists() else EMPTY
 
 
 def _warn(checked: RuleSet) -> None:
@@ -223,16 +229,91 @@ def _warn(checked: RuleSet) -> None:
 def _passes(checked: RuleSet, tests: Path) -> bool:
     """Run the tests in a file and show how each ended; whether all passed."""
     try:
-        outcomes = [test.run(checked) for test in rule_test_file.parse_tests(_text(tests, "tests"), checked)]
+        outcomes = [test.run(checked) for test in rule_test_file.parse_tests(read_text(tests, "tests"), checked)]
     except rule_test_file.RuleTestError as error:
         raise PipelineError(f"{tests}: {error}") from error
-    show_rules.print_outcomes(outcomes)
+    print_outcomes(outcomes)
     return all(outcome.passed for outcome in outcomes)
 
 
-def _moment(option: str, text: str) -> dt.datetime:
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise PipelineError(f"{option} {text}: write a time such as 2026-11-01 or 2026-11-01T06:00Z") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+#: How many days a table shows: the last of them.
+_MAX_DAYS = 31
+
+
+def line(rule: Rule) -> str:
+    """A rule on one line."""
+    held = f" for {format_duration(rule.hold_for)}" if rule.hold_for else ""
+    until = "readings arrive again" if rule.no_data else str(rule.clear)
+    kept = f" for {format_duration(rule.keep_firing_for)}" if rule.keep_firing_for else ""
+    match = (("device", rule.device), ("site", rule.site), *rule.attributes)
+    return f"{rule.name:<24} {rule.severity:<8} when {rule.when}{held}, until {until}{kept}; " + ", ".join(
+        f"{name} {glob}" for name, glob in match
+    )
+
+
+def print_outcomes(outcomes: Sequence[Outcome], *, console: Console = out) -> None:
+    """How each test ended; of one that failed, what was expected beside what was seen."""
+    for outcome in outcomes:
+        if outcome.passed:
+            console.print(f"[green]passed[/]  {escape(outcome.name)}")
+        else:
+            console.print(f"[bold red]failed[/]  {escape(outcome.name)}")
+            console.print(_differences(outcome.rows))
+    failed = sum(not outcome.passed for outcome in outcomes)
+    console.print(f"{len(outcomes) - failed} passed, {failed} failed")
+
+
+def _differences(rows: Sequence[Row]) -> Table:
+    table = Table(header_style="bold")
+    for column in ("", "at", "", "expected", "seen"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        mark = "" if row.agrees else "≠" if row.expected and row.seen else "-" if row.expected else "+"
+        table.add_row(
+            mark,
+            format_duration(row.at),
+            row.kind,
+            escape(str(row.expected or "nothing")),
+            escape(str(row.seen or "nothing")),
+            style="dim" if row.agrees else "red" if row.expected else "yellow",
+        )
+    return table
+
+
+def print_backtest(
+    result: Backtest, start: dt.datetime, end: dt.datetime, seconds: float, *, console: Console = out
+) -> None:
+    """A backtest as tables."""
+    console.print(
+        f"[bold]{result.readings:,} readings[/] of {result.devices:,} devices from {start:%Y-%m-%d %H:%M} to "
+        f"{end:%Y-%m-%d %H:%M} UTC, in {seconds:.1f} s ({result.readings / seconds:,.0f} readings/s)"
+    )
+    table = _table(
+        "Alerts by rule", "rule", "alerts", "flapping", "open", "median", "live", "both", "only new", "only live"
+    )
+    for rule in result.rules:
+        median = (
+            "-" if rule.median_seconds is None else format_duration(dt.timedelta(seconds=round(rule.median_seconds)))
+        )
+        numbers = (rule.live, rule.in_both, rule.only_new, rule.only_live)
+        table.add_row(rule.rule, *map(str, (rule.alerts, rule.flapping, rule.open)), median, *map(str, numbers))
+    console.print(table)
+    days = sorted({day for rule in result.rules for day in rule.by_day})
+    if days:
+        table = _table("Alerts by day (UTC)", "day", *(rule.rule for rule in result.rules))
+        for day in days[-_MAX_DAYS:]:
+            table.add_row(day, *(str(rule.by_day.get(day, 0)) for rule in result.rules))
+        console.print(table)
+        table = _table("Noisiest devices", "device", "alerts")
+        for noisy in result.noisiest:
+            table.add_row(escape(noisy.device), str(noisy.alerts))
+        console.print(table)
+    if result.not_tested:
+        console.print(f"not played back, as the lake does not know gateways: {', '.join(result.not_tested)}")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    return table

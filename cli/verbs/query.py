@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast, get_args
+from typing import Annotated, Literal, NamedTuple, assert_never, cast, get_args
 
+import pandas as pd
 import typer
 from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
 
-from cli import target
-from cli.rendering import console as show
+from cli import console, target
+from cli.console import err, out
+from cli.options import require_folder
 from pipeline import athena, named_queries
+from pipeline.athena import Statistics
 from pipeline.errors import PipelineError
+from planning import prices
 from telemetry.tables.lake import TABLES
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Format = Literal["table", "csv", "json", "parquet"]
+#: What programs read.
+FileFormat = Literal["csv", "json", "parquet"]
+Format = Literal["table", FileFormat]
 
 #: A table of more rows than this is for no person.
 _MAX_ROWS = 1000
@@ -91,10 +99,10 @@ def query(
 def _ask(context: typer.Context, sql: str, output: _Output) -> None:
     choice: target.Choice = context.obj
     session, deployed = target.deployed(context)
-    with show.err.status("asking Athena"):
+    with err.status("asking Athena"):
         frame, statistics = athena.answer(session, deployed, sql)
     _write(frame, output)
-    show.print_statistics(len(frame), statistics, billed=choice.aws)
+    print_statistics(len(frame), statistics, billed=choice.aws)
 
 
 def _output(file_format: Format | None, file: Path | None, *, as_json: bool) -> _Output:
@@ -103,18 +111,17 @@ def _output(file_format: Format | None, file: Path | None, *, as_json: bool) -> 
         raise PipelineError(f"--json is --format json, and --format {file_format} was asked for, too: leave one out")
     wanted = "json" if as_json else file_format
     if file is not None:
-        if not file.absolute().parent.is_dir():
-            raise PipelineError(f"--output: there is no folder {file.parent}; make it first")
+        require_folder("--output", file)
         ending = file.suffix.removeprefix(".")
         return _Output(wanted or (cast("Format", ending) if ending in get_args(Format) else "csv"), file)
-    if wanted == "parquet" and show.on_terminal():
+    if wanted == "parquet" and console.on_terminal():
         raise PipelineError("Parquet is nothing for a terminal: write it to a file (--output FILE) or into a pipe")
-    return _Output(wanted or ("table" if show.on_terminal() else "csv"), None)
+    return _Output(wanted or ("table" if console.on_terminal() else "csv"), None)
 
 
 def _write(frame: pd.DataFrame, output: _Output, parts: Sequence[tuple[str, pd.DataFrame]] = ()) -> None:
     """Write the rows; as tables, their ``parts`` with titles, where there are any."""
-    data = b"" if output.format == "table" else show.encode_frame(frame, output.format)
+    data = b"" if output.format == "table" else encode_frame(frame, output.format)
     try:
         if output.format == "table":
             _write_tables(parts or [("", frame)], output.file)
@@ -131,17 +138,15 @@ def _write(frame: pd.DataFrame, output: _Output, parts: Sequence[tuple[str, pd.D
 
 def _write_tables(parts: Sequence[tuple[str, pd.DataFrame]], file: Path | None) -> None:
     with file.open("w", encoding="utf-8") if file else contextlib.nullcontext() as opened:
-        console = Console(file=opened, width=_FILE_WIDTH) if opened else show.out
+        console = Console(file=opened, width=_FILE_WIDTH) if opened else out
         for title, frame in parts:
             shown = frame.head(_MAX_ROWS)
-            show.print_frame(shown, title=title, console=console)
+            print_frame(shown, title=title, console=console)
             if len(frame) > len(shown):
-                show.err.print(f"the first {len(shown):,} rows; all of them with --format csv", style="yellow")
+                err.print(f"the first {len(shown):,} rows; all of them with --format csv", style="yellow")
 
 
 def _queries() -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415 - takes half a second, and most commands do without
-
     return pd.DataFrame(
         [(each.name, each.title, each.description) for each in named_queries.load()],
         columns=["name", "title", "description"],
@@ -150,8 +155,6 @@ def _queries() -> pd.DataFrame:
 
 def _write_columns(output: _Output) -> None:
     """The tables and their columns: for a person one after another, for a program a row a column."""
-    import pandas as pd  # noqa: PLC0415 - as above
-
     rows = pd.DataFrame(
         [
             (table.name, column.name, column.type, column.unit, column.comment)
@@ -166,3 +169,60 @@ def _write_columns(output: _Output) -> None:
         output,
         [(f"{table.name}: {table.comment}", by_table.get_group(table.name).drop(columns="table")) for table in TABLES],
     )
+
+
+def print_frame(frame: pd.DataFrame, *, title: str = "", console: Console = out) -> None:
+    """A data frame as a table; numbers rounded for reading, and nothing where there is no value."""
+    table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+    for column in frame.columns:
+        table.add_column(escape(str(column)), justify="right" if frame[column].dtype.kind in "if" else "left")
+    for row, absent in zip(frame.itertuples(index=False), frame.isna().itertuples(index=False), strict=True):
+        table.add_row(*("" if no else _cell(value) for value, no in zip(row, absent, strict=True)))
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        # Two decimals tell nothing of a battery that loses 0.004 V a day.
+        return f"{value:.2f}" if value == 0 or abs(value) >= 1 else f"{value:.3g}"
+    return escape(str(value))
+
+
+def encode_frame(frame: pd.DataFrame, to: FileFormat) -> bytes:
+    """A data frame as a file of that format: an array of objects in JSON, a header line in CSV; UTF-8, times in UTC."""
+    if to == "csv":
+        text = frame.assign(**{name: frame[name].map({True: "true", False: "false"}) for name in _truths(frame)})
+        return text.to_csv(index=False, lineterminator="\n").encode()
+    if to == "json":
+        days = {name: frame[name].map(_day) for name in frame.columns if frame[name].dtype.kind == "O"}
+        return (frame.assign(**days).to_json(orient="records", date_format="iso", force_ascii=False) + "\n").encode()
+    if to == "parquet":
+        # Microseconds: Athena and Spark read no nanoseconds.
+        file = io.BytesIO()
+        frame.to_parquet(file, index=False, compression="zstd", coerce_timestamps="us", allow_truncated_timestamps=True)
+        return file.getvalue()
+    assert_never(to)
+
+
+def _truths(frame: pd.DataFrame) -> list[str]:
+    return [name for name in frame.columns if frame[name].dtype.kind == "b"]
+
+
+def _day(value: object) -> object:
+    """A date as it is written; pandas writes midnight, too."""
+    return value.isoformat() if isinstance(value, dt.date) and not isinstance(value, dt.datetime) else value
+
+
+def print_statistics(rows: int, taken: Statistics, *, billed: bool, console: Console = err) -> None:
+    """What a query took, on one line; ``billed`` says whether by AWS."""
+    usd = prices.athena_query(taken.scanned_bytes)
+    cost = f"{usd:.5f} USD" if usd < 1 else f"{usd:.2f} USD"
+    if not taken.billed:
+        price = "free"
+    elif billed:
+        price = f"{decimal(taken.scanned_bytes)} scanned, {cost}"
+    else:
+        # What MiniStack gives for DataScannedInBytes is the length of the answer.
+        price = f"on AWS at least {cost}, by the bytes scanned; the local AWS bills nothing and does not count them"
+    count = f"{rows:,} {'row' if rows == 1 else 'rows'}"
+    console.print(f"{count}, {taken.seconds:.2f} s; {price}", style="dim", markup=False, soft_wrap=True)

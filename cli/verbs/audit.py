@@ -1,22 +1,83 @@
-"""How an audit looks: a bar while raw objects are read, the stages as a sum, and the worst devices."""
+"""``iot audit``: holding the pipeline to account for what a simulation sent."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated, Any
 
+import msgspec
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.rendering.console import out
-from evaluation.raw_lines import NOT_READABLE
+from cli import console, target
+from cli.console import out
+from cli.options import DEMO_MANIFEST, Json, read_manifest
+from evaluation import audit as auditing
+from evaluation.audit import Audit, Counts, DeviceRow
+from evaluation.raw_lines import NOT_READABLE, Lateness, OnProgress
+from pipeline.errors import PipelineError
 
-if TYPE_CHECKING:
-    from evaluation.audit import Audit, Counts, DeviceRow
-    from evaluation.raw_lines import Lateness, OnProgress
+
+def audit(
+    context: typer.Context,
+    *,
+    manifest: Annotated[Path, typer.Option(help="What the simulator wrote with --manifest.")] = DEMO_MANIFEST,
+    devices: Annotated[int, typer.Option(min=0, help="How many of the worst devices to list.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Compare what a simulation sent with what is in the lake, by stage and by device.
+
+    Exit code 1 if anything is lost, or there is more than was sent.
+
+    iot simulate --sink kinesis --rate 1000 --duration 30s --manifest run.json
+
+    iot etl run
+
+    iot audit --manifest run.json
+
+    iot audit --manifest run.json --json | jq '.devices[] | select(.lost > 0)'
+
+    What other devices sent meanwhile does not matter; the same ones may not
+    have sent anything else in these hours. On AWS, wait until Firehose has
+    delivered (raw_buffer_seconds, and a minute more), then run "iot etl run",
+    then this. What each number means: docs/auditing.md.
+    """
+    run = read_manifest(manifest)
+    if run.sent != sum(counts.sent for counts in run.by_device.values()):
+        raise PipelineError(
+            f"{manifest}: sent is not the sum of what by_device says; use the manifest as it was written"
+        )
+    session, deployed = target.deployed(context)
+    with bar(console.err) as follow:
+        result = auditing.audit(session, deployed, run, on_progress=follow)
+    if as_json:
+        console.print_json(_json(result))
+    else:
+        print_audit(result)
+        if devices:
+            worst = result.worst(devices)
+            print_devices(worst, of=len(run.by_device), real_time=result.real_time)
+    raise typer.Exit(0 if result.adds_up else 1)
+
+
+def _json(result: Audit) -> dict[str, Any]:
+    return {
+        "adds_up": result.adds_up,
+        "lost": result.lost,
+        "foreign": result.foreign,
+        "real_time": result.real_time,
+        "totals": _counts(result.totals),
+        "devices": [{"device": row.device, **_counts(row)} for row in result.devices],
+    }
+
+
+def _counts(counts: Counts) -> dict[str, Any]:
+    return {**msgspec.to_builtins(counts), "lost": counts.lost}
 
 
 @contextlib.contextmanager

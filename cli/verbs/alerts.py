@@ -1,4 +1,4 @@
-"""``iot alerts``: looking at alerts, and saying what is being done about them."""
+"""Look at alerts, acknowledge and silence them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ import boto3
 import msgspec
 import typer
 
-from cli import target
+from cli import alert_rendering, console, target
 from cli.options import Json, duration
-from cli.rendering import alerts as show_alerts
-from cli.rendering import console
 from pipeline import alerts, holds
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
 from pipeline.inbox import open_inbox
 from telemetry.rules.rule_set import Severity
 
-app = typer.Typer(no_args_is_help=True, help="Look at alerts, acknowledge and silence them.")
+app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 Ids = Annotated[
     list[str], typer.Argument(metavar="ALERT_ID", help="Alerts, by at least the first 4 characters of their ids.")
@@ -69,7 +67,7 @@ def list_alerts(
     if as_json:
         console.print_json(msgspec.to_builtins(found))
     elif found:
-        show_alerts.print_standings(found)
+        alert_rendering.print_standings(found)
     else:
         console.err.print("no alert is active" if not everything else "no alert is active or held", style="dim")
 
@@ -106,8 +104,8 @@ def show_alert(
         console.print_json({"alert": msgspec.to_builtins(standing), "history": msgspec.to_builtins(events)})
         return
     if standing:
-        show_alerts.print_standing(standing)
-    show_alerts.print_history(events)
+        alert_rendering.print_standing(standing)
+    alert_rendering.print_history(events)
 
 
 @app.command("ack")
@@ -263,4 +261,4 @@ def tail(context: typer.Context, *, as_json: Json = False) -> None:
                     sys.stdout.write(msgspec.json.encode(received.notification).decode() + "\n")
                     sys.stdout.flush()
                 else:
-                    show_alerts.print_notification(received)
+                    alert_rendering.print_notification(received)

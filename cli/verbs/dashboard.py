@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cli import target
-from cli.rendering import console
+from cli import console, target
 from local.emulator import free_port, require_free
 
 _MAIN = Path(__file__).parent.parent / "dashboards" / "app" / "main.py"

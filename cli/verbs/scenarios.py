@@ -1,4 +1,4 @@
-"""``iot scenarios``: the library of scenarios, and checking files of one's own."""
+"""What simulations are made of: fleets, sites, models, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 import typer
 from rich.table import Table
 
+from cli import console
 from cli.options import Json
-from cli.rendering import console
 from pipeline.errors import PipelineError
 from simulator.faults.plan import ground_truth, plan_faults
 from simulator.fleet.fleet import Fleet
@@ -19,11 +19,7 @@ from simulator.models.epoch import MICROSECONDS
 from simulator.scenario.scenario import NAMES, Scenario, ScenarioError, load, text_of
 from simulator.scenario.schema import schema
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    help="What simulations are made of: fleets, sites, models, and what goes wrong.",
-)
+app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 _Name = Annotated[str, typer.Argument(metavar="SCENARIO", help="A file, or a name of the library.")]
 

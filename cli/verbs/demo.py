@@ -1,4 +1,4 @@
-"""The whole way of a reading on this machine, shown to a person and held to account."""
+"""``iot demo``: the whole way of a reading on this machine, shown to a person and held to account."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Annotated, NamedTuple
 
+import boto3
 import msgspec
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.rendering import alerts as show_alerts
-from cli.rendering import audit as show_audit
-from cli.rendering import console as show
-from cli.rendering import etl as show_etl
-from cli.rendering import score as show_score
+from cli.alert_rendering import print_notification
+from cli.console import out
+from cli.options import DEMO_MANIFEST, DEMO_SUMMARY
+from cli.verbs.audit import print_audit
+from cli.verbs.deploy import deploy_stacks
+from cli.verbs.etl import bar as etl_bar
+from cli.verbs.query import print_frame
+from cli.verbs.score import print_score
 from evaluation import scoring
 from evaluation.audit import Audit, audit
 from evaluation.matching import told
 from evaluation.raw_lines import count_raw_lines
 from evaluation.scoring import Score
-from local import deployment as local_deployment
 from local import emulator, endpoint
 from pipeline import athena, deployment, etl, registry, truth
+from pipeline.deployment import Deployment
 from pipeline.inbox import Inbox, Received, open_inbox
 from simulator.faults.truth import InjectedFault, encode_injected_faults, truth_path
 from simulator.run import simulation
@@ -34,16 +40,7 @@ from simulator.run.manifest import Manifest, encode_manifest
 from simulator.scenario.scenario import load
 from simulator.sinks.kinesis import KinesisSink
 
-if TYPE_CHECKING:
-    import boto3
-    from rich.console import Console
-
-    from pipeline.deployment import Deployment
-
-FOLDER = emulator.ROOT / "build" / "demo"
-MANIFEST = FOLDER / "manifest.json"
-TRUTH = truth_path(MANIFEST)
-SUMMARY = FOLDER / "summary.json"
+TRUTH = truth_path(DEMO_MANIFEST)
 
 #: The registry of the scenario's devices.
 REGISTRY = emulator.ROOT / "registry" / "devices.csv"
@@ -122,6 +119,17 @@ class Ran(NamedTuple):
     received: list[Received]
 
 
+def demo(
+    *,
+    started_at: Annotated[float | None, typer.Option(hidden=True, help="When make started, Unix time.")] = None,
+) -> None:
+    """Show the whole way of a reading on this machine, and prove that it adds up.
+
+    Starts from an empty local AWS: what an earlier one held is gone.
+    """
+    raise typer.Exit(0 if run(out, started_at=started_at) else 1)
+
+
 def run(console: Console, *, started_at: float | None = None, home: Path = emulator.HOME) -> bool:
     """Run the demo; whether everything added up. ``started_at`` (Unix time) is when its set-up began.
 
@@ -129,22 +137,22 @@ def run(console: Console, *, started_at: float | None = None, home: Path = emula
     """
     began = started_at or time.time()
     seconds = {"setup": time.time() - began}
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    DEMO_SUMMARY.parent.mkdir(parents=True, exist_ok=True)
     try:
         instance = emulator.start(home=home)
         emulator.reset(home)
         session = endpoint.enter(instance.endpoint)
         console.print(f"[bold]Local AWS[/] at {instance.endpoint}")
         with _timed(seconds, "deploy"):
-            deploy(session, STAGE, console, home=home)
+            deploy_stacks(session, STAGE, console, home=home)
         deployed = deployment.find(session, STAGE)
         registry.apply(session, deployed, REGISTRY.read_bytes())
         with _timed(seconds, "simulate"):
             ran = _simulate_and_listen(session, deployed, console)
-        with _timed(seconds, "etl"), show_etl.bar(console) as follow:
+        with _timed(seconds, "etl"), etl_bar(console) as follow:
             etl.run_job(session, deployed, {}, on_progress=follow)
         for title, sql in _QUERIES.items():
-            show.print_frame(athena.query(session, deployed, sql), title=title, console=console)
+            print_frame(athena.query(session, deployed, sql), title=title, console=console)
         result = audit(session, deployed, ran.manifest)
         transitions = _transitions(session, deployed)
     except KeyboardInterrupt:
@@ -153,41 +161,14 @@ def run(console: Console, *, started_at: float | None = None, home: Path = emula
     seconds["total"] = time.time() - began
     score = _score(ran)
     summary = _summary(result, score, ran, transitions, seconds)
-    SUMMARY.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
-    show_audit.print_audit(result, console)
-    show_score.print_score(score, "Score", console)
+    DEMO_SUMMARY.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+    print_audit(result, console)
+    print_score(score, "Score", console)
     _print_summary(summary, console)
     _print_next_steps(instance.endpoint, deployed, console)
     if ran.manifest.refused:
         console.print(f"[bold red]{ran.manifest.refused:,} lines could not be sent[/]: {ran.manifest.refusal}")
     return result.adds_up and score.good and not ran.manifest.refused
-
-
-def deploy(session: boto3.Session, stage: str, console: Console, *, home: Path = emulator.HOME) -> None:
-    """Deploy the stacks to the local AWS and show a bar for each."""
-    columns = (
-        SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        synth = progress.add_task("preparing the stacks", total=None)
-        tasks: dict[str, TaskID] = {}
-
-        def advance(event: local_deployment.Progress) -> None:
-            progress.update(synth, total=1, completed=1)
-            if event.stack not in tasks:
-                tasks[event.stack] = progress.add_task(event.stack, total=event.total or None)
-            task = tasks[event.stack]
-            if event.finished:
-                total = progress.tasks[task].total or 1
-                progress.update(task, total=total, completed=total)
-            else:
-                progress.update(task, total=event.total, completed=event.done)
-
-        local_deployment.deploy(session.client("cloudformation"), stage, advance, home=home)
 
 
 @contextmanager
@@ -227,7 +208,7 @@ def _simulate_and_listen(session: boto3.Session, deployed: Deployment, console: 
             while not running.done():
                 received += _show_new(inbox, progress.console)
             manifest = running.result()
-            MANIFEST.write_bytes(encode_manifest(manifest))
+            DEMO_MANIFEST.write_bytes(encode_manifest(manifest))
             TRUTH.write_bytes(encode_injected_faults(faults))
             truth.put(session, deployed, manifest.scenario, manifest.started_at, faults)
             in_raw_zone = functools.partial(_is_in_raw_zone, session, deployed.raw_bucket_name, manifest)
@@ -252,7 +233,7 @@ def _all_over(ran: Ran) -> bool:
 def _show_new(inbox: Inbox, console: Console) -> list[Received]:
     arrived = inbox.receive(wait_seconds=1)
     for notification in arrived:
-        show_alerts.print_notification(notification, console=console)
+        print_notification(notification, console=console)
     return arrived
 
 
@@ -324,6 +305,6 @@ def _print_next_steps(url: str, deployed: Deployment, console: Console) -> None:
   tables      database {deployed.database_name}: iot query --tables
               .venv/bin/iot query "{_EXAMPLE}"
   dashboard   .venv/bin/iot dashboard
-  summary     {SUMMARY}
+  summary     {DEMO_SUMMARY}
   commands    .venv/bin/iot --help"""
     )

@@ -1,1 +1,0 @@
-"""Tables, bars and messages of the commands."""

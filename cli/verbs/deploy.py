@@ -1,0 +1,49 @@
+"""``iot deploy``, with a progress bar for each stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import boto3
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from cli import console, target
+from local import deployment, emulator
+from pipeline.errors import PipelineError
+
+
+def deploy(context: typer.Context) -> None:
+    """Deploy the stacks to the local AWS with the CDK command line."""
+    choice: target.Choice = context.obj
+    if choice.aws:
+        raise PipelineError("to deploy to your AWS account, use the CDK itself: npx cdk deploy --all")
+    deploy_stacks(target.connect(aws=False), choice.stage, console.err)
+
+
+def deploy_stacks(session: boto3.Session, stage: str, console: Console, *, home: Path = emulator.HOME) -> None:
+    """Deploy the stacks to the local AWS and show a bar for each."""
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        synth = progress.add_task("preparing the stacks", total=None)
+        tasks: dict[str, TaskID] = {}
+
+        def advance(event: deployment.Progress) -> None:
+            progress.update(synth, total=1, completed=1)
+            if event.stack not in tasks:
+                tasks[event.stack] = progress.add_task(event.stack, total=event.total or None)
+            task = tasks[event.stack]
+            if event.finished:
+                total = progress.tasks[task].total or 1
+                progress.update(task, total=total, completed=total)
+            else:
+                progress.update(task, total=event.total, completed=event.done)
+
+        deployment.deploy(session.client("cloudformation"), stage, advance, home=home)
