@@ -1,1 +1,1 @@
-"""One folder a function: handler.py parses and returns, the rest does one thing each."""
+"""One folder per function, ``store`` for what they share, and ``bootstrap``, which wires them."""

@@ -81,7 +81,7 @@ LAMBDA = Runtime()
 
 
 class Wiring(Generic[S]):
-    """What all functions are made of."""
+    """The parts that every function needs."""
 
     def __init__(self, settings: S, runtime: Runtime) -> None:
         self.settings = settings
@@ -103,7 +103,7 @@ class Wiring(Generic[S]):
 
 
 class Function(Protocol):
-    """A function, wired."""
+    """A Lambda function that was wired."""
 
     def handle(self, event: Any, context: LambdaContext, /) -> Any:
         """Process an event."""

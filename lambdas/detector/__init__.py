@@ -1,1 +1,1 @@
-"""The detector: readings from the stream in, alerts to SNS out."""
+"""The detector: a function on the stream that turns readings into changes of alerts."""

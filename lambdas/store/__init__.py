@@ -1,1 +1,1 @@
-"""What the detector, the watchdog and the notifier share: tables, queue, topic, lake, rules and settings."""
+"""Storage of the functions and of the client: items in DynamoDB, queue, topic, delivery stream, rules object."""

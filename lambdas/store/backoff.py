@@ -10,7 +10,7 @@ TRIES = 6
 
 
 class Backoff:
-    """Tries with waits between them; a test does not wait, and decides what chance does."""
+    """Tries with waits between them; tests replace the sleep and the chance."""
 
     def __init__(
         self, *, sleep: Callable[[float], None] = time.sleep, chance: Callable[[], float] = random.random

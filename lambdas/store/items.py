@@ -36,7 +36,7 @@ Item = Mapping[str, "AttributeValueTypeDef"]
 
 
 class ItemsUnavailableError(Exception):
-    """DynamoDB left items unread; what needs them has to be tried again."""
+    """DynamoDB left items unread; try again later."""
 
 
 class ItemConflictError(Exception):
@@ -142,7 +142,7 @@ def _conflict(error: ClientError, key: Key, version: int) -> Exception:
 
 
 def _due_attributes(key: Key, due: dt.datetime | None) -> dict[str, AttributeValueTypeDef]:
-    """Return what puts an item into the index of due items; nothing for one that waits for nothing."""
+    """Return the attributes of the index of due items; none for an item that does not wait."""
     if due is None:
         return {}
     return {"timer": _number(timer(next(iter(key.values())))), "due": _number(math.ceil(due.timestamp()))}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_ENTRIES_PER_SEND = 10
 MAX_BYTES_PER_SEND = 256 * 1024
 
-#: The longest that SQS holds a message back.
+#: Longest delay of a message.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 MAX_DELAY_SECONDS = 900
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-#: How old the rules in memory may be, in seconds.
+#: Longest age of the rules in memory, in seconds.
 CHECK_EVERY = 15.0
 
 logger = Logger(child=True)
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 
 class RulesObject:
-    """The newest rules that parse, about the devices of the newest registry that does.
+    """The newest valid rules, with the newest valid registry.
 
-    Until there is an object, the rules packaged with the function hold, and no device is registered. A broken
-    object keeps what was last good: that in memory or, in a new execution environment, the newest earlier version that
-    parses. So does a bucket that cannot be read, for as long as there is something in memory. Rules that cannot
-    be used with a new registry are broken too: those in memory stay, with the registry that they were parsed with.
+    Until there is an object, the rules packaged with the function are used, and no device is registered. While an
+    object is invalid, the last good one is used: the one in memory or, in a new execution environment, the newest
+    earlier version that parses. While the bucket cannot be read, the one in memory is used. Rules that cannot be used
+    with a new registry are invalid too: those in memory stay, with the registry that they were parsed with.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class RulesObject:
 
     @property
     def broken(self) -> str | None:
-        """Why an object in the bucket is not in use; None while both are."""
+        """The reason why an object in the bucket is not in use; None while both are."""
         return self._rules.broken or self._registry.broken
 
     def current(self) -> RuleSet:
-        """The rules to use now; asks S3 at most every ``CHECK_EVERY`` seconds."""
+        """Return the rules to use now; ask S3 at most every ``CHECK_EVERY`` seconds."""
         rules = self._rules.value
         if rules is None or self._clock() - self._checked_at >= CHECK_EVERY:
             before = self._registry.value
@@ -70,7 +70,7 @@ class RulesObject:
 
 
 class _ConfigObject(Generic[T]):
-    """An object of the config bucket: ``value`` is the last one that parsed, ``default`` that of no object."""
+    """An object of the config bucket. ``value`` is the last valid one, ``default`` is used while there is no object."""
 
     def __init__(self, client: S3Client, bucket: str, key: str, *, parse: Callable[[bytes], T], default: T) -> None:
         self._client = client
@@ -85,7 +85,7 @@ class _ConfigObject(Generic[T]):
 
     @property
     def broken(self) -> str | None:
-        """Why the object is not in use; None while it is."""
+        """The reason why the object is not in use; None while it is."""
         return self._unreadable or self._rejected
 
     def forget(self) -> None:
@@ -93,7 +93,7 @@ class _ConfigObject(Generic[T]):
         self._etag = ""
 
     def refreshed(self) -> T:
-        """The value now, after asking S3."""
+        """Ask S3 and return the value now."""
         self.value = self._refreshed(self.value)
         return self.value
 
@@ -118,7 +118,7 @@ class _ConfigObject(Generic[T]):
         return value
 
     def _without_object(self, error: Exception, last_good: T | None) -> T:
-        """The value when S3 gave no object; raises ``error`` where there is none to go on with."""
+        """Return the value when S3 gave no object; raises ``error`` if there is none to go on with."""
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
         if code == "304" and last_good is not None:
             self._unreadable = None

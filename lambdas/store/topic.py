@@ -1,4 +1,4 @@
-"""Notifications to SNS."""
+"""The alerts topic (SNS), which subscribers receive notifications from."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
-#: What SNS takes, attributes included, in bytes; a little is left for what it adds on the way to a queue.
+#: Largest message with its attributes, bytes: a little less than SNS accepts, for what it adds on the way to a queue.
 #: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 MAX_BYTES_PER_PUBLISH = 250_000
 
 
 class AlertsTopic:
-    """The topic that subscribers listen to: JSON for queues and endpoints, text for e-mail."""
+    """The topic: JSON for queues and endpoints, text for e-mail."""
 
     def __init__(self, client: SNSClient, topic_arn: str) -> None:
         self._client = client
         self._topic_arn = topic_arn
 
     def publish(self, notification: Notification) -> None:
-        """Publish a notification, with as many of its alerts as SNS takes."""
+        """Publish a notification, with as many of its alerts as SNS accepts."""
         while _size(notification) > MAX_BYTES_PER_PUBLISH and notification.alerts:
             notification = notification.shortened()
         self._client.publish(
@@ -44,7 +44,7 @@ def _message(notification: Notification) -> str:
 
 
 def _attribute(values: Sequence[str]) -> MessageAttributeValueTypeDef:
-    """One value as a text, several as a list: a filter policy matches either in the same words.
+    """Return one value as a string, several as a list: the same filter policy matches both.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
     """

@@ -1,1 +1,1 @@
-"""The watchdog: once a minute, what the clock brings due without a reading."""
+"""The watchdog: a function that runs every minute and does what is due by the clock, without a reading."""
