@@ -6,8 +6,9 @@ import math
 from typing import NamedTuple
 
 from planning import prices
+from planning.parameters import CONSUMERS, PARALLELIZATION
 from planning.prices import GIB, HOURS_A_MONTH, MIB, SECONDS_A_MONTH
-from planning.services import CONSUMERS, PARALLELIZATION, Item, item
+from planning.services import Item, item
 from planning.traffic import Flow
 
 #: Three availability zones, and three copies of each record: what AWS advises.

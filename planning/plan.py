@@ -11,12 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from planning import msk, prices
+from planning import msk, parameters, prices
 from planning.services import (
-    COMPRESSION,
-    CONSUMERS,
-    CURATED_BYTES_A_READING,
-    QUERY_SHARE,
     Detector,
     Engine,
     Item,
@@ -178,9 +174,12 @@ def _assumptions(fleet: Fleet, needs: Needs, cluster: str) -> list[str]:
         f"{gateways} {sent}: {needs.readings_per_record:,.1f} readings a record",
         f"load is steady, and shards are planned {SHARD_FILLED:.0%} full",
         f"{fleet.alerts:,.0f} alerts a day, told when they fire and when they resolve, to one reader by e-mail",
-        f"{fleet.queries_per_day:,} queries a day, each over {QUERY_SHARE:.0%} of a day's curated readings",
+        f"{fleet.queries_per_day:,} queries a day, each over {parameters.QUERY_SHARE:.0%} of a day's curated readings",
         f"raw and curated are kept for {format_duration(fleet.retention)}, and as full as they get",
-        f"raw is compressed {COMPRESSION:g} times, curated takes {CURATED_BYTES_A_READING:g} bytes a reading: measured",
+        (
+            f"raw is compressed {parameters.COMPRESSION:g} times, "
+            f"curated takes {parameters.CURATED_BYTES_A_READING:g} bytes a reading: measured"
+        ),
         "functions and runs take as long as benchmarks elsewhere suggest; none was timed on AWS",
         f"MSK: {cluster}; its topic keeps a day, and its network is left out",
         "data transfer, access logs and support are left out",
@@ -246,7 +245,7 @@ def cost_so_far(usage: Usage) -> list[Item]:
         stream = [
             item("Kinesis", "one stream", prices.KINESIS_STREAM_HOUR, usage.hours),
             item("Kinesis", "written", prices.KINESIS_GB_IN, gigabytes),
-            item("Kinesis", "read", prices.KINESIS_GB_OUT, CONSUMERS * gigabytes),
+            item("Kinesis", "read", prices.KINESIS_GB_OUT, parameters.CONSUMERS * gigabytes),
         ]
     delivered = flow.blocks(prices.FIREHOSE_BYTES) * prices.FIREHOSE_BYTES / prices.GIB
     scanned = usage.scanned_bytes / (prices.ATHENA_BYTES_A_MEGABYTE * prices.ATHENA_MEGABYTES_A_TB)

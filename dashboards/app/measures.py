@@ -11,9 +11,9 @@ from dashboards.catalogue import METRICS, Unit
 from glue_jobs.curate.metrics import NAMESPACE
 from lambdas.store.items import DUE_INDEX
 from pipeline.names import Names
+from planning.parameters import MEMORY_GB
 from planning.plan import Usage
 from planning.prices import ATHENA_BYTES_A_MEGABYTE, ATHENA_MEGABYTES_AT_LEAST
-from planning.services import MEMORY_GB
 
 if TYPE_CHECKING:
     import boto3

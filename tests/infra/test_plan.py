@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_cdk.assertions import Template
 
 from cdk.settings import GLACIER_MINIMUM_DAYS, STAGE_DEFAULTS
-from planning import services as planned
+from planning import parameters as planned
 from tests.infra.conftest import resources
 
 

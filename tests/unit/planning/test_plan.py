@@ -14,7 +14,7 @@ from rich.console import Console
 from cli.verbs import plan as show_plan
 from lambdas.store import rules_object
 from pipeline.errors import PipelineError
-from planning import prices, services
+from planning import parameters, prices, services
 from planning.plan import MSK, OURS, SINGLE, Plan, Usage, cost_so_far, plan
 from planning.services import Item
 from planning.traffic import Fleet, batched, one_by_one
@@ -165,7 +165,7 @@ def test_should_price_an_on_demand_stream_so_far_and_one_that_took_nothing() -> 
 
 
 def test_should_know_how_often_functions_ask_for_the_rules() -> None:
-    assert services.RULES_EVERY_SECONDS == rules_object.CHECK_EVERY
+    assert parameters.RULES_EVERY_SECONDS == rules_object.CHECK_EVERY
 
 
 # For any fleet
