@@ -1,4 +1,4 @@
-"""What ``simulate`` and ``replay`` have in common: options, the destination, signals, progress, errors of one line."""
+"""Options, destination, signals, progress and one-line errors of ``simulate`` and ``replay``."""
 
 from __future__ import annotations
 
@@ -28,18 +28,11 @@ from simulator.sinks.raw_zone import RawZone
 from simulator.sinks.schemes import KINDS, parse_sink
 from simulator.sinks.sink import SinkError
 
-FLEET_PANEL, TIME_PANEL, SINK_PANEL, OUTPUT_PANEL = (
-    "The fleet",
-    "Time",
-    "Where the lines go",
-    "What is written about it",
-)
+TIME_PANEL, SINK_PANEL, OUTPUT_PANEL = "Time", "Sink", "Output"
 
 _KINDS = "\n\n".join(f"[bold]{kind.usage}[/]: {kind.help}" for kind in KINDS)
 
-SinkUrl = Annotated[
-    str, typer.Option(metavar="URL", help=f"Where the lines go:\n\n{_KINDS}", rich_help_panel=SINK_PANEL)
-]
+Sink = Annotated[str, typer.Option(metavar="URL", help=f"Where the lines go:\n\n{_KINDS}", rich_help_panel=SINK_PANEL)]
 Batch = Annotated[int, typer.Option(min=1, help="The most lines in a record.", rich_help_panel=SINK_PANEL)]
 NoPace = Annotated[bool, typer.Option("--no-pace", help="As fast as possible.", rich_help_panel=TIME_PANEL)]
 RegistryFile = Annotated[

@@ -26,7 +26,7 @@ from simulator.sinks.raw_zone import RawZone
 from simulator.sinks.schemes import parse_sink
 from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS
 
-_FILES_PANEL, _MAPPING_PANEL = "The files", "What the columns are"
+_FILES_PANEL, _MAPPING_PANEL = "Files", "Mapping"
 
 _Files = Annotated[
     list[str],
@@ -127,7 +127,7 @@ def replay(
     no_shift: _NoShift = False,
     speed: _Speed = 1.0,
     no_pace: sending.NoPace = False,
-    sink: sending.SinkUrl = "stdout",
+    sink: sending.Sink = "stdout",
     batch: sending.Batch = simulation.DEFAULT_BATCH,
     manifest: _Manifest = None,
     registry: sending.RegistryFile = None,

@@ -28,7 +28,7 @@ from simulator.sinks.raw_zone import RawZone
 from telemetry.text.durations import parse_seconds
 from telemetry.text.errors import TextError
 
-_FLEET_PANEL = "The fleet"
+_FLEET_PANEL = "Fleet"
 
 
 def duration(text: str) -> float:
@@ -123,7 +123,7 @@ def simulate(
     no_pace: sending.NoPace = False,
     backfill: _Backfill = None,
     processes: _Processes = 1,
-    sink: sending.SinkUrl = "stdout",
+    sink: sending.Sink = "stdout",
     batch: sending.Batch = simulation.DEFAULT_BATCH,
     manifest: _Manifest = None,
     truth_to_lake: _TruthToLake = False,
