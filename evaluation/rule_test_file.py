@@ -51,7 +51,7 @@ from telemetry.reading.model import Reading
 from telemetry.rules.rule_set import RuleSet, Severity
 from telemetry.text.durations import format_duration, parse_duration
 from telemetry.text.errors import TextError
-from telemetry.text.typed_yaml import convert
+from telemetry.text.typed_yaml import convert, explain
 from telemetry.text.yaml_text import YamlText
 
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -197,7 +197,9 @@ def _readings(where: str, columns: dict[str, str | float], start: dt.datetime, i
             try:
                 readings.append(msgspec.convert(said, Reading))
             except msgspec.ValidationError as error:
-                raise RuleTestError(f"{where}, at {format_duration(at)}: no device can send that ({error})") from error
+                raise RuleTestError(
+                    f"{where}, at {format_duration(at)}: no device can send that: {explain(error)}"
+                ) from error
     return readings
 
 

@@ -9,18 +9,18 @@ import datetime as dt
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Meta
 
-from simulator.models.devices import BUILT_IN, Model
+from simulator.models.devices import BUILT_IN, Battery, Model
 from simulator.models.sites import Count, Name, Site, Weather
 from simulator.scenario.faults import Fault, matches
 from telemetry.text.durations import PositiveDuration, parse_seconds
 from telemetry.text.errors import TextError
-from telemetry.text.typed_yaml import convert
+from telemetry.text.typed_yaml import convert, hint_of
 from telemetry.text.yaml_text import Path as Place
 from telemetry.text.yaml_text import YamlText
 
@@ -157,7 +157,12 @@ def parse(text: str | bytes, source: str = "the scenario") -> Scenario:
 
 
 #: The keys whose values are durations.
-_DURATIONS = frozenset(("duration", "interval", "memory", "noise_memory", "life", "period", "start", "within", "delay"))
+_DURATIONS = frozenset(
+    field.encode_name
+    for struct in (Scenario, Group, Weather, Battery, *get_args(Model), *get_args(Fault))
+    for field in msgspec.structs.fields(struct)
+    if (hint := hint_of(field.type)) and hint.what == "duration"
+)
 
 _Complaints = Iterator[tuple[Place, str]]
 

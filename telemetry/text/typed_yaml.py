@@ -88,16 +88,27 @@ class _Mismatch:
         return self._text.error(self._path, message)
 
     def _what_to_write(self, message: str) -> str:
-        if hint := _hint(self._kind):
+        if hint := hint_of(self._kind):
             shown = repr(self._data)
             return f"invalid {hint.what} {shown[:60]}{'…' if len(shown) > 60 else ''}: write {hint.write}"
         if message.startswith("Invalid "):
             choices = ", ".join(map(str, get_args(_chosen(self._kind, self._data))))
             return f"there is no such {self._path[-1]}; there are {choices}"
-        return _TYPE.sub(
-            lambda found: " or ".join(_TYPES.get(name, name) for name in found[1].split(" | ")),
-            message.replace("Expected", "expected"),
-        )
+        return _in_words(message)
+
+
+def explain(error: msgspec.ValidationError) -> str:
+    """Return msgspec's message about a value that was not read from a text: the field, and what was expected."""
+    match = _ERROR.fullmatch(str(error))
+    path = (match and match["path"]) or ""
+    return ": ".join(filter(None, (path.lstrip("."), _in_words(match["message"] if match else str(error)))))
+
+
+def _in_words(message: str) -> str:
+    return _TYPE.sub(
+        lambda found: " or ".join(_TYPES.get(name, name) for name in found[1].split(" | ")),
+        message.replace("Expected", "expected"),
+    )
 
 
 def _error_of(value: object, kind: Any) -> str:
@@ -109,12 +120,12 @@ def _error_of(value: object, kind: Any) -> str:
     return ""
 
 
-def _hint(kind: Any) -> Optional[Hint]:
+def hint_of(kind: Any) -> Optional[Hint]:
     """Return the hint in a type's annotation, if it has one."""
     if get_origin(kind) is Annotated:
-        return next((part for part in get_args(kind) if isinstance(part, Hint)), None) or _hint(get_args(kind)[0])
+        return next((part for part in get_args(kind) if isinstance(part, Hint)), None) or hint_of(get_args(kind)[0])
     if get_origin(kind) in _UNIONS:
-        return next((hint for hint in map(_hint, get_args(kind)) if hint), None)
+        return next((hint for hint in map(hint_of, get_args(kind)) if hint), None)
     return None
 
 
