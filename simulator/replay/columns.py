@@ -20,6 +20,7 @@ from simulator.replay.files import FILE, DatasetError, Table, first_line, named,
 from simulator.replay.times import microseconds_of
 from telemetry.reading.fields import METRICS
 from telemetry.reading.model import STATUSES
+from telemetry.text.numbers import NUMBER
 
 #: What a column or an expression can be mapped to.
 TARGETS = ("time", "device", "site", "gateway", "seq", *METRICS, "status")
@@ -130,7 +131,7 @@ def _cell(name: str, kind: str, nothing: Sequence[str]) -> str:
         ours = ", ".join(quoted(text) for text in _NOTHING)
         theirs = f" OR trim({column}) IN ({', '.join(quoted(text) for text in nothing)})" if nothing else ""
         return f"CASE WHEN lower(trim({column})) IN ({ours}){theirs} THEN NULL ELSE trim({column}) END"
-    numbers = [text for text in nothing if re.fullmatch(r"-?\d+(\.\d+)?", text)]
+    numbers = [text for text in nothing if NUMBER.fullmatch(text)]
     if numbers and is_number(kind):
         return f"CASE WHEN {column} IN ({', '.join(numbers)}) THEN NULL ELSE {column} END"
     return column

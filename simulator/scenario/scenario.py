@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, get_args
 from zoneinfo import available_timezones
@@ -126,15 +127,13 @@ NAMES: tuple[str, ...] = tuple(
 
 def text_of(name_or_path: str) -> str:
     """Return the text of a scenario of the library, by its name, or of a file."""
-    file = _LIBRARY / f"{name_or_path}.yaml" if name_or_path in NAMES else Path(name_or_path)
-    return file.read_text(encoding="utf-8")
+    return _file(name_or_path).read_text(encoding="utf-8")
 
 
 def load(name_or_path: str) -> Scenario:
     """Load a scenario of the library, by its name, or of a file. Raises :class:`ScenarioError`."""
-    file = _LIBRARY / f"{name_or_path}.yaml" if name_or_path in NAMES else Path(name_or_path)
     try:
-        text = file.read_bytes()
+        text = _file(name_or_path).read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise ScenarioError(
             f"there is no scenario {name_or_path!r}: give a file, or one of {', '.join(NAMES)}"
@@ -142,6 +141,10 @@ def load(name_or_path: str) -> Scenario:
     except OSError as error:
         raise ScenarioError(f"cannot read {name_or_path}: {error.strerror}") from error
     return parse(text, name_or_path)
+
+
+def _file(name_or_path: str) -> Traversable:
+    return _LIBRARY / f"{name_or_path}.yaml" if name_or_path in NAMES else Path(name_or_path)
 
 
 def parse(text: str | bytes, source: str = "the scenario") -> Scenario:
@@ -180,7 +183,7 @@ def _too_long(data: object, place: Place = ()) -> _Complaints:
 
 
 def _misplaced(scenario: Scenario) -> _Complaints:
-    """Sites and devices that do not go together, or with the world."""
+    """Find sites that are given twice or in no time zone, and devices without a model or a site."""
     names = [site.name for site in scenario.sites]
     zones = available_timezones()
     for number, site in enumerate(scenario.sites):
@@ -197,7 +200,7 @@ def _misplaced(scenario: Scenario) -> _Complaints:
 
 
 def _misdirected(scenario: Scenario) -> _Complaints:
-    """Faults that cannot happen."""
+    """Find faults that cannot happen."""
     for number, fault in enumerate(scenario.faults):
         if fault.count is not None and fault.share is not None:
             yield ("faults", number), "count and share both say how many; give one of them"
