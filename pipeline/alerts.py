@@ -167,7 +167,7 @@ def by_id(found: Iterable[Standing], prefix: str) -> Standing | None:
     Raises :class:`PipelineError` for what is no beginning of an id, and for one of several.
     """
     if not _PREFIX.fullmatch(prefix):
-        raise PipelineError(f"{prefix!r} is no alert id: give at least its first 4 characters, of 0 to 9 and a to f")
+        raise PipelineError(f"invalid alert id {prefix!r}: give at least its first 4 characters, of 0 to 9 and a to f")
     matching = [standing for standing in found if standing.alert_id and standing.alert_id.startswith(prefix)]
     if len(matching) > 1:
         raise _ambiguous(prefix, [standing.alert_id for standing in matching])
@@ -207,10 +207,10 @@ def gateway_of(session: boto3.Session, deployed: Deployment, device: str) -> str
         if device in recent.decode(bytes(item["state"]["B"])).devices
     }
     if not gateways:
-        raise PipelineError(f"no alert or silence of {device} is known: say behind which gateway it is with --gateway")
+        raise PipelineError(f"no alert or silence of {device} is known: name its gateway with --gateway")
     if len(gateways) > 1:
         raise PipelineError(
-            f"{device} is behind several gateways: say which with --gateway: {', '.join(sorted(gateways))}"
+            f"{device} is behind several gateways: name one with --gateway: {', '.join(sorted(gateways))}"
         )
     return gateways.pop()
 

@@ -84,9 +84,7 @@ def by_id(session: boto3.Session, deployed: Deployment, prefix: str) -> Quaranti
     Raises :class:`PipelineError` for what is no beginning of an id, of no line, or of several.
     """
     if not _PREFIX.fullmatch(prefix):
-        raise PipelineError(
-            f"{prefix!r} is no id of a line: give at least its first 4 characters, of 0 to 9 and a to f"
-        )
+        raise PipelineError(f"invalid line id {prefix!r}: give at least its first 4 characters, of 0 to 9 and a to f")
     found = {line.id: line for line in _query(session, deployed, f"id LIKE '{prefix}%'", limit=100)}
     if not found:
         raise PipelineError(f"no line {prefix} is in quarantine; 'iot quarantine list' shows those that are")

@@ -1,4 +1,4 @@
-"""Look at alerts, acknowledge and silence them."""
+"""List and show alerts; acknowledge, snooze and disable them."""
 
 from __future__ import annotations
 
@@ -34,19 +34,21 @@ Gateway = Annotated[
     str,
     typer.Option("--gateway", help="The device's gateway, if it is not known; without a device, the gateway itself."),
 ]
-Why = Annotated[str, typer.Option("--why", help="For those who wonder later.")]
-Who = Annotated[str, typer.Option("--who", help="Who says so. Default: your user, on AWS the caller's identity.")]
+Why = Annotated[str, typer.Option("--why", help="The reason, kept with the alert.")]
+Who = Annotated[str, typer.Option("--who", help="The operator. Default: your user, on AWS the caller's identity.")]
 
 
 @app.command("list")
 def list_alerts(
     context: typer.Context,
-    rule: Annotated[str, typer.Option(help="Only of rules like this glob.")] = "*",
-    site: Annotated[str, typer.Option(help="Only at sites like this glob.")] = "*",
-    device: Annotated[str, typer.Option(help="Only of devices (or gateways) like this glob.")] = "*",
-    severity: Annotated[Severity | None, typer.Option(help="Only those of this severity.")] = None,
+    rule: Annotated[str, typer.Option(help="Only rules that match this glob.")] = "*",
+    site: Annotated[str, typer.Option(help="Only sites that match this glob.")] = "*",
+    device: Annotated[str, typer.Option(help="Only devices (or gateways) that match this glob.")] = "*",
+    severity: Annotated[Severity | None, typer.Option(help="Only this severity.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Also what is held where there is no alert.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what is snoozed or disabled where there is no alert.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the alerts that are pending or firing, the most severe first.
@@ -69,7 +71,9 @@ def list_alerts(
     elif found:
         alert_rendering.print_standings(found)
     else:
-        console.err.print("no alert is active" if not everything else "no alert is active or held", style="dim")
+        console.err.print(
+            "no active alerts match these filters" if not everything else "no alerts match these filters", style="dim"
+        )
 
 
 @app.command("show")
@@ -81,9 +85,9 @@ def show_alert(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show all that is known of an alert, active or not, and what happened to it.
+    """Show an alert, active or not, and its history.
 
-    What happened is read from the lake, which has it some minutes later.
+    The history is read from the lake, which has it some minutes later.
     """
     session, deployed = target.deployed(context)
     standing = alerts.by_id(alerts.standings(session, deployed, alerts.rules_in_use(session, deployed)), alert_id)
@@ -110,7 +114,7 @@ def show_alert(
 
 @app.command("ack")
 def acknowledge(context: typer.Context, ids: Ids, *, why: Why, who: Who = "") -> None:
-    """Say that somebody is on it: a firing alert is not repeated and does not escalate until it ends.
+    """Acknowledge alerts: a firing alert is not repeated and does not escalate until it ends.
 
     iot alerts ack 3f2a9c01 --why "the door was open, I am on my way"
     """
@@ -129,7 +133,7 @@ def snooze(
     gateway: Gateway = "",
     who: Who = "",
 ) -> None:
-    """Tell nobody about an alert for some time; what fires then is told.
+    """Suppress notifications of an alert for a while. If it still fires afterwards, it is reported.
 
     iot alerts snooze 3f2a9c01 --for 2h --why "cleaning until noon"
 
@@ -137,7 +141,7 @@ def snooze(
     """
     snooze_for = duration("--for", lasts)
     if snooze_for <= dt.timedelta(0):
-        raise PipelineError(f"--for: a snooze of {lasts} would be over at once")
+        raise PipelineError(f"--for: invalid duration {lasts!r}: write more than zero")
     _hold(context, _Asked(ids, rule, device, gateway), "snoozed", _Said(who, why), snooze_for)
 
 
@@ -167,7 +171,7 @@ def disable(
     gateway: Gateway = "",
     who: Who = "",
 ) -> None:
-    """Tell nobody about a rule's alerts of a device until it is enabled again."""
+    """Suppress notifications of a rule's alerts for a device until it is enabled again."""
     _hold(context, _Asked(ids, rule, device, gateway), "disabled", _Said(who, why))
 
 
@@ -182,7 +186,7 @@ def enable(
     why: Why = "",
     who: Who = "",
 ) -> None:
-    """Tell of what was disabled again."""
+    """Report alerts again that were disabled."""
     _release(context, _Asked(ids, rule, device, gateway), "disabled", _Said(who, why))
 
 
@@ -230,7 +234,9 @@ def _open(context: typer.Context, asked: _Asked, who: str) -> tuple[holds.Orders
         gateway = asked.gateway or alerts.gateway_of(session, deployed, asked.device)
         places = [Place(gateway, asked.device, asked.rule)]
     else:
-        raise PipelineError("say which: alert ids, or else --rule with --device (or with --gateway for its own alert)")
+        raise PipelineError(
+            "name the alerts: give their ids, or --rule with --device (or with --gateway for its own alert)"
+        )
     return holds.open_orders(session, deployed, rules, who=who or _user(context, session)), places
 
 
@@ -241,7 +247,7 @@ def _user(context: typer.Context, session: boto3.Session) -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError) as error:
-        raise PipelineError("this machine does not say who you are; say it with --who") from error
+        raise PipelineError("this machine does not know your user name; give it with --who") from error
 
 
 def _words(place: Place) -> str:

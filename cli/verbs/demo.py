@@ -123,9 +123,9 @@ def demo(
     *,
     started_at: Annotated[float | None, typer.Option(hidden=True, help="When make started, Unix time.")] = None,
 ) -> None:
-    """Show the whole way of a reading on this machine, and prove that it adds up.
+    """Run the whole pipeline on this machine, and check that it loses no reading.
 
-    Starts from an empty local AWS: what an earlier one held is gone.
+    Starts from an empty local AWS: the data of an earlier one is deleted.
     """
     raise typer.Exit(0 if run(out, started_at=started_at) else 1)
 

@@ -7,5 +7,5 @@ from local import emulator
 
 
 def down() -> None:
-    """Stop the local AWS and everything it runs; its data is gone then."""
+    """Stop the local AWS and everything it runs; its data is deleted."""
     console.out.print("the local AWS is down" if emulator.stop() else "no local AWS was running")

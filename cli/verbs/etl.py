@@ -34,16 +34,16 @@ def run(
     window_to: Annotated[str, typer.Option("--to", help="Its end; goes with --from.")] = "",
     by: Annotated[
         Literal["arrival", "event"],
-        typer.Option(help="The window is of what arrived in it, or of the hours of event time in it."),
+        typer.Option(help="Whether the window is of arrival or of event time."),
     ] = "arrival",
     full: Annotated[bool, typer.Option("--full", help="Curate everything again that the raw zone keeps.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would change, and change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Curate what arrived since the last run, and wait for the end.
 
     A run takes the raw files that are new, finds the hours of event time
-    that their readings lie in, and computes just these hours anew: late
+    that their readings lie in, and computes just these hours again: late
     readings get where they belong. Running anything again, in any order,
     gives the same rows.
 
@@ -125,7 +125,7 @@ def print_summary(summary: Summary, seconds: int, console: Console = out) -> Non
     watermark = f"{summary.watermark:%Y-%m-%d %H:%M:%S} UTC" if summary.watermark else "nothing has arrived yet"
     console.print(
         f"curated {summary.objects:,} files in {seconds} s: {summary.hours:,} hours of {summary.days:,} days computed "
-        f"anew, {summary.readings:,} readings in them, {summary.duplicates:,} copies removed, "
+        f"again, {summary.readings:,} readings in them, {summary.duplicates:,} copies removed, "
         f"{summary.quarantined:,} lines in quarantine",
         soft_wrap=True,
     )
@@ -144,7 +144,7 @@ def _print_plan(summary: Summary, console: Console) -> None:
     if not summary.objects and not summary.would_change:
         console.print("nothing new has arrived: a run would change nothing")
         return
-    table = Table(title="A run would compute these hours anew", title_justify="left", header_style="bold")
+    table = Table(title="A run would compute these hours again", title_justify="left", header_style="bold")
     table.add_column("hour (event time, UTC)")
     table.add_column("readings to take in", justify="right")
     for touch in summary.would_change:

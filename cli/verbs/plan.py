@@ -26,24 +26,22 @@ _MOST = 1_000_000_000
 
 def plan(
     *,
-    devices: Annotated[int, typer.Option(min=1, max=_MOST, help="How many devices there are.")] = 1_000,
+    devices: Annotated[int, typer.Option(min=1, max=_MOST, help="Number of devices.")] = 1_000,
     interval: Annotated[str, typer.Option(metavar="DURATION", help="How often each of them reports.")] = "10s",
     size: Annotated[
         int, typer.Option("--bytes", min=1, max=MAX_RECORD_BYTES, help="A reading's bytes, as a line of JSON.")
     ] = 180,
     retention: Annotated[str, typer.Option(metavar="DURATION", help="How long readings are kept.")] = "365d",
-    devices_per_gateway: Annotated[
-        int, typer.Option(min=1, max=_MOST, help="How many devices send through a gateway.")
-    ] = 100,
+    devices_per_gateway: Annotated[int, typer.Option(min=1, max=_MOST, help="Devices per gateway.")] = 100,
     collect: Annotated[
         str, typer.Option(metavar="DURATION", help="How long a gateway collects for a record; alerts wait for it.")
     ] = "1s",
     alerts_per_day: Annotated[
-        float | None, typer.Option(min=0, help="How many alerts fire a day. By default, one for 100 devices.")
+        float | None, typer.Option(min=0, help="Alerts that fire per day. By default, one for 100 devices.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what the pipeline needs and costs for a fleet. Talks to nothing.
+    """Show what the pipeline needs and costs for a fleet. Works offline.
 
     iot plan --devices 100000 --interval 10s --bytes 180 --retention 365d
 
@@ -51,8 +49,8 @@ def plan(
 
     iot plan --devices 100000 --collect 5s --json | jq .usd
 
-    Beside ours stands the same fleet with a record for each reading, and with
-    Amazon MSK in place of Kinesis. Prices are list prices of us-east-1 in USD
+    For comparison: the same fleet with one reading per record, and with Amazon
+    MSK in place of Kinesis. Prices are list prices of us-east-1 in USD
     a month of 30 days, without the free tier; what else is assumed is printed
     below the tables. docs/plan.md has the formulas, and where each price is
     from.

@@ -1,4 +1,4 @@
-"""Look at the lines that are no readings, and put them back through the stream once they are repaired."""
+"""List and show lines that are not valid readings, and send them again once they are repaired."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def list_lines(
     reason: Annotated[QuarantineReason | None, typer.Option(help="Only those of this reason.")] = None,
     first: _From = "",
     last: _To = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of lines.")] = 100,
     *,
     as_json: Json = False,
 ) -> None:
@@ -73,7 +73,7 @@ def show_line(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show all that is known of a line, where its mistake is, and how to fetch what arrived.
+    """Show a line with the place of its error and the command that fetches it as it arrived.
 
     iot quarantine show 3f2a9c01
     """
@@ -88,12 +88,12 @@ def show_line(
         print_line(line, deployed.raw_bucket_name, command)
 
 
-_REPLAY_HELP = f"""Put repaired lines back through the stream; exit code 1 if some are still no readings.
+_REPLAY_HELP = f"""Put repaired lines back through the stream; exit code 1 if some are still invalid.
 
 FILE (- for standard input) has one on each line: an object of "iot
 quarantine list --json" whose "line" is repaired, or the bare line. Each is
-decoded before it is sent, as if it arrived now. Those that are still no
-readings are listed with the reason and not sent, as are readings older than
+decoded before it is sent, as if it arrived now. Those that are still
+invalid are listed with the reason and not sent, as are readings older than
 {MAX_LATENESS.days} days; the others are.
 
 \b
@@ -106,7 +106,7 @@ readings are listed with the reason and not sent, as are readings older than
     | jq -c '.line |= (fromjson | .temperature |= tonumber | tojson)' \\
     | iot quarantine replay -
 
-With --reason instead, the lines in quarantine that are readings by now go
+With --reason instead, the lines in quarantine that have become valid go
 back as they are: what came from the future, or what was refused before the
 bounds of a reading were changed.
 
@@ -118,7 +118,7 @@ is what arrived.
 To the detector all of them come from the gateway "{REPLAY_GATEWAY}", as the lake does
 not know their own. Rules apply to them, and an alert that fires is one of
 that gateway and lasts until something newer of the device comes from there:
-"iot alerts disable" it if nobody should be told. For rules about silence
+"iot alerts disable" it to suppress notifications. For rules about silence
 (no_data), what was replayed falls silent there.
 """
 
@@ -131,17 +131,17 @@ def replay(
     ] = None,
     reason: Annotated[
         QuarantineReason | None,
-        typer.Option(help="Instead: the lines of this reason that are readings by now."),
+        typer.Option(help="Instead: the lines of this reason that have become valid."),
     ] = None,
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="With --reason: first day of arrival.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="With --reason: last day.")] = "",
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be sent.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --reason: do not ask.")] = False,
 ) -> None:
     """Put repaired lines back through the stream."""
     if (file is None) == (not reason) or (file and (first or last)):
-        raise PipelineError("say what to replay: a FILE, or else --reason (with --from and --to if you like)")
+        raise PipelineError("name what to replay: a FILE, or else --reason (with --from and --to if you like)")
     session, deployed = target.deployed(context)
     if file:
         sorted_lines = quarantine.sort(_offered(file), dt.datetime.now(dt.UTC))
@@ -169,7 +169,7 @@ def _offered(file: Path) -> list[Offered]:
 
 
 def _still_there(session: boto3.Session, deployed: Deployment, selection: Selection) -> list[bytes]:
-    """The lines in quarantine that are readings by now, in the order of arrival."""
+    """Return the lines in quarantine that have become valid, in the order of arrival."""
     if selection.reason == "conflict":
         raise PipelineError(
             "a conflict is a reading already, and the one with its device_id and seq that came first stays: "
@@ -179,7 +179,7 @@ def _still_there(session: boto3.Session, deployed: Deployment, selection: Select
     good = quarantine.sort(
         (Offered(line.id, line.line.encode()) for line in reversed(found)), dt.datetime.now(dt.UTC)
     ).good
-    console.err.print(f"{len(good):,} of {len(found):,} lines are readings by now", style="dim")
+    console.err.print(f"{len(good):,} of {len(found):,} lines are valid readings now", style="dim")
     return good
 
 

@@ -50,10 +50,10 @@ def query(
         str | None, typer.Argument(metavar="SQL", help="One statement, in Athena's dialect (Trino).")
     ] = None,
     *,
-    name: Annotated[str, typer.Option(help="Instead of SQL: ask one of the questions of --list.")] = "",
-    list_queries: Annotated[bool, typer.Option("--list", help="List the named questions. Talks to nothing.")] = False,
+    name: Annotated[str, typer.Option(help="Instead of SQL: one of the questions that --list shows.")] = "",
+    list_queries: Annotated[bool, typer.Option("--list", help="List the named questions. Works offline.")] = False,
     list_tables: Annotated[
-        bool, typer.Option("--tables", help="List the tables with their columns. Talks to nothing.")
+        bool, typer.Option("--tables", help="List the tables with their columns. Works offline.")
     ] = False,
     file_format: Annotated[
         Format | None,
@@ -86,7 +86,7 @@ def query(
     formats have everything as it is.
     """
     if sum((sql is not None, bool(name), list_queries, list_tables)) != 1:
-        raise PipelineError("say what to ask: either SQL, or --name with a name of --list, or --list, or --tables")
+        raise PipelineError("nothing to do, or too much: give one of SQL, --name (see --list), --list and --tables")
     chosen = _output(file_format, output, as_json=as_json)
     if list_queries:
         _write(_queries(), chosen)

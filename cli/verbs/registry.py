@@ -1,4 +1,4 @@
-"""Say what each device is and where: for rules to match by, and for the tables of the lake."""
+"""Apply and check the registry of devices, which rules match by and the tables of the lake use."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def check_devices(
     *,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong with a registry, and where it and the readings do not agree.
+    """Check a registry, and compare it with the readings.
 
     Exit code 1 for values that cannot be used, for devices that send readings
     and are not in it, and for devices whose newest readings come from another
-    site than it says. Registered devices that were not heard of are listed, too.
+    site than it says. Registered devices without readings are listed, too.
 
     The readings are those that were curated: run "iot etl run" before it.
 

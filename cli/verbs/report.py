@@ -24,7 +24,9 @@ def report(
     output: Annotated[
         Path, typer.Option(dir_okay=False, help="The page; records and pictures lie in a folder named like it.")
     ] = measuring.PAGE,
-    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the data, once: start-up weighs more.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A tenth of the data, measured once: start-up weighs more.")
+    ] = False,
     rows: Annotated[
         int | None, typer.Option(min=1, help="Readings in the largest curation; the others take a part of them.")
     ] = None,
@@ -32,7 +34,7 @@ def report(
         list[str],
         typer.Option(metavar="NAME", help="Measure just this (detector, curate, curate-large …); repeatable."),
     ] = [],  # noqa: B006 - typer makes a new one
-    render: Annotated[bool, typer.Option("--render", help="Measure nothing: write the page from its records.")] = False,
+    render: Annotated[bool, typer.Option("--render", help="Do not measure: write the page from its records.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run the benchmarks, the demo and the scenarios, and write a page with plots.
@@ -50,10 +52,10 @@ def report(
 
     Each measurement is a command of its own, and what it printed is kept in
     docs/report/NAME.json with the command, versions, machine and commit. The
-    demo starts from an empty local AWS: what an earlier one held is gone.
+    demo starts from an empty local AWS: the data of an earlier one is deleted.
     """
     if render and (quick or rows or only):
-        raise PipelineError("--render measures nothing: leave --quick, --rows and --only out")
+        raise PipelineError("--render does not measure: leave --quick, --rows and --only out")
     if output.suffix != ".md":
         raise PipelineError(f"--output {output}: the page is Markdown, and its name ends in .md")
     if not render:
@@ -79,7 +81,7 @@ def _measure(every: list[Measurement], only: list[str], output: Path) -> None:
     for name in only:
         if not any(measuring.is_part(each.name, name) for each in every):
             names = ", ".join(dict.fromkeys(each.name for each in every))
-            raise PipelineError(f"--only {name}: there is no such measurement; there are {names}")
+            raise PipelineError(f"--only {name}: no such measurement; there are {names}")
     folder, where = measuring.folder_of(output), surroundings()
     leave = emulator.running() or not any(measuring.is_part(each.name, "demo") for each in chosen)
     columns = (

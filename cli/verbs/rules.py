@@ -49,7 +49,7 @@ _RegistryFile = Annotated[
 
 @app.command("check")
 def check_file(file: _File, registry_file: _RegistryFile = None) -> None:
-    """Say what is wrong with a rules file, what it means, and what is odd about it. Talks to nothing.
+    """Check a rules file: report errors, print each rule, and warn of what is odd. Works offline.
 
     Errors are exit code 1. Warnings are not: conditions that can never hold or
     always do, given the bounds of a reading; alerts that could never resolve;
@@ -74,9 +74,9 @@ def as_help(docstring: str) -> str:
     )
 
 
-_TEST_HELP = f"""Run the tests of a rules file; exit code 1 if one fails. Talks to nothing.
+_TEST_HELP = f"""Run the tests of a rules file; exit code 1 if one fails. Works offline.
 
-The tests lie beside the rules: rules.test.yaml for rules.yaml.
+The tests are next to the rules: rules.test.yaml for rules.yaml.
 
 {as_help(rule_test_file.__doc__ or "")}
 
@@ -109,7 +109,7 @@ def apply_file(
 ) -> None:
     """Check a rules file, test it and put it into use; the detector has it within seconds.
 
-    The tests are those beside it (rules.test.yaml), if there are any: a file
+    The tests are those next to it (rules.test.yaml), if there are any: a file
     that fails them is not applied. The rules before are kept. The registry of
     devices is the one in use.
 
@@ -118,7 +118,7 @@ def apply_file(
       iot rules apply --rollback
     """
     if (file is None) != rollback:
-        raise PipelineError("say which file to apply, or --rollback, and not both")
+        raise PipelineError("give a file to apply or --rollback, and not both")
     session, deployed = target.deployed(context)
     if file:
         checked = _check(file, registry.in_use(session, deployed))
@@ -159,7 +159,7 @@ def play_back(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show what rules would have alerted of, from the curated readings of a window, beside the rules in use.
+    """Show what rules would have alerted of in a window of curated readings, compared with the rules in use.
 
     A reading counts as arrived at the time of its event, and each device as
     behind a gateway of its own: the lake does not say which gateway sent it,

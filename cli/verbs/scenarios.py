@@ -1,4 +1,4 @@
-"""What simulations are made of: fleets, sites, models, and what goes wrong."""
+"""List, show and check scenarios: fleets, sites, models and injected faults."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def list_all(*, as_json: Json = False) -> None:
 
 @app.command("show")
 def show_one(name: _Name) -> None:
-    """Print a scenario's file, such as one to begin with.
+    """Print a scenario's file, to begin your own with.
 
     iot scenarios show calm > mine.yaml
     """
@@ -54,7 +54,7 @@ def show_one(name: _Name) -> None:
 
 @app.command("check")
 def check(name: _Name, *, as_json: Json = False) -> None:
-    """Say what is wrong with a scenario, and where; or what it comes to."""
+    """Validate a scenario and print a summary."""
     scenario = with_errors(name)
     if as_json:
         console.print_json(_facts(scenario))

@@ -58,12 +58,12 @@ def score(
         Path | None, typer.Option(dir_okay=False, help="What it injected; NAME.truth.jsonl by default.")
     ] = None,
     alerts: Annotated[
-        Path | None, typer.Option(dir_okay=False, help='What was told: from "iot alerts tail --json".')
+        Path | None, typer.Option(dir_okay=False, help='The notifications, recorded with "iot alerts tail --json".')
     ] = None,
     picture: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw a timeline here: .png or .svg.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Hold alerts against the ground truth; exit code 1 if they are not good enough.
+    """Compare alerts with the injected faults; exit code 1 if they are not good enough.
 
     A rehearsal needs no deployment: the scenario is played through the
     rules on this machine, in simulated time, silence included.
@@ -90,7 +90,9 @@ def score(
     if (truth or alerts) and not manifest:
         raise PipelineError("--truth and --alerts are of a real run: give its --manifest too")
     if bool(names) == bool(manifest):
-        raise PipelineError("say what to score: --scenario NAME or --all for a rehearsal, or --manifest for a real run")
+        raise PipelineError(
+            "name what to score: --scenario NAME or --all for a rehearsal, or --manifest for a real run"
+        )
     if picture:
         _check_picture(picture, len(names))
     if manifest:
@@ -156,7 +158,7 @@ def _real(context: typer.Context, manifest: Path, truth: Path | None, alerts: Pa
     try:
         faults = decode_injected_faults(file.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{file} is no ground truth of a simulation: {error}") from error
+        raise PipelineError(f"{file} is not the ground truth of a simulation: {error}") from error
     require_zone(file, *(moment for fault in faults for moment in (fault.since, fault.until)))
     received = [_about(run, each) for each in _recorded(alerts)]
     transitions: list[Transition] = []

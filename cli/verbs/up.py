@@ -14,7 +14,7 @@ from local import emulator
 def up(
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="The port on 127.0.0.1; by default the last one, or one that is free."),
+        typer.Option(min=1, max=65535, help="The port on 127.0.0.1; by default the last one used, or a free one."),
     ] = None,
     *,
     as_json: Json = False,

@@ -78,7 +78,7 @@ def test_should_go_from_simulation_to_query(emulator: Instance, deployed: Deploy
     assert (plan["summary"]["dry_run"], plan["summary"]["readings"]) == (True, 0)
     done = run("etl", "run", "--json")
     assert done["summary"]["objects"] >= plan["summary"]["objects"] > 0
-    assert "computed anew" in run("etl", "run", "--full")
+    assert "computed again" in run("etl", "run", "--full")
     sql = f"SELECT count(*) AS n FROM readings WHERE ts >= TIMESTAMP '{manifest_start(manifest)}'"
     assert run("query", "--json", sql)[0]["n"] >= 400
     assert "readings" in run("query", "SELECT count(*) AS readings FROM readings")
@@ -197,7 +197,7 @@ def test_should_acknowledge_an_alert_and_tell_its_history(
         (("ack", "ffff", "--why", "x"), "iot: no alert ffff is active; 'iot alerts list' shows those that are"),
         (
             ("ack", "f", "--why", "x"),
-            "iot: 'f' is no alert id: give at least its first 4 characters, of 0 to 9 and a to f",
+            "iot: invalid alert id 'f': give at least its first 4 characters, of 0 to 9 and a to f",
         ),
         (
             ("show", "ffff"),

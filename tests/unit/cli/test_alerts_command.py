@@ -100,7 +100,7 @@ def test_should_refuse_a_severity_that_there_is_not(iot: Callable[..., Result]) 
 
 
 def test_should_say_that_nothing_is_active(iot: Callable[..., Result]) -> None:
-    assert iot("list", "--site", "nowhere").output.strip() == "no alert is active"
+    assert iot("list", "--site", "nowhere").output.strip() == "no active alerts match these filters"
 
 
 def test_should_acknowledge_alerts_by_the_beginnings_of_their_ids(
@@ -151,10 +151,13 @@ def test_should_take_the_callers_identity_on_aws(iot: Callable[..., Result], ses
     [
         (("ack", "ffff", "--why", "x"), "no alert ffff is active; 'iot alerts list' shows those that are"),
         (("show", "ffff"), "no alert ffff is active or in the lake"),
-        (("show", "x"), "'x' is no alert id"),
-        (("disable", "--why", "x"), "say which: alert ids, or else --rule with --device"),
-        (("disable", "ffff", "--rule", "too-hot", "--why", "x"), "say which: alert ids, or else --rule with --device"),
-        (("enable", "--rule", "too-hot"), "say which: alert ids, or else --rule with --device"),
+        (("show", "x"), "invalid alert id 'x'"),
+        (("disable", "--why", "x"), "name the alerts: give their ids, or --rule with --device"),
+        (
+            ("disable", "ffff", "--rule", "too-hot", "--why", "x"),
+            "name the alerts: give their ids, or --rule with --device",
+        ),
+        (("enable", "--rule", "too-hot"), "name the alerts: give their ids, or --rule with --device"),
         (("enable", "--rule", "too-hot", "--device", "hot"), "too-hot at hot is not disabled: nothing holds it"),
         (("snooze", "ffff", "--for", "soon", "--why", "x"), "--for: "),
         (("snooze", "ffff", "--for", "0s", "--why", "x"), "--for: "),

@@ -162,7 +162,7 @@ def test_should_replay_lines_of_a_reason_that_are_readings_by_now(
     add(lake, 4, line_of(reading(4)), reason="wrong_type")
     tried = iot("replay", "--reason", "from_future", "--dry-run")
     assert (tried.exit_code, tried.stdout) == (0, "2 lines would be sent\n")
-    assert tried.stderr == "2 of 3 lines are readings by now\n"
+    assert tried.stderr == "2 of 3 lines are valid readings now\n"
     assert iot("replay", "--reason", "from_future", text="n\n").exit_code == 1
     assert sent(session) == []
     asked = iot("replay", "--reason", "from_future", "--from", f"{NOW:%Y-%m-%d}", text="y\n")
@@ -183,9 +183,9 @@ def test_should_warn_of_conflicts_in_a_file(iot: Callable[..., Result], lake: La
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("replay",), "say what to replay: a FILE, or else --reason"),
-        (("replay", "-", "--reason", "empty"), "say what to replay"),
-        (("replay", "-", "--from", "2026-11-23"), "say what to replay"),
+        (("replay",), "name what to replay: a FILE, or else --reason"),
+        (("replay", "-", "--reason", "empty"), "name what to replay"),
+        (("replay", "-", "--from", "2026-11-23"), "name what to replay"),
         (("replay", "-"), "there is no line in -"),
         (("replay", "none.jsonl"), "cannot read the lines in none.jsonl"),
         (("replay", "--reason", "conflict"), "a conflict is a reading already"),

@@ -172,7 +172,7 @@ def test_should_list_the_tables_with_their_columns_without_asking_anybody(asked:
     "words", [(), ("--list", SQL), ("--name", "losses", SQL), ("--list", "--tables"), ("--list", "--name", "losses")]
 )
 def test_should_ask_for_one_question(words: tuple[str, ...], asked: Asked) -> None:
-    with pytest.raises(PipelineError, match="say what to ask: either SQL, or --name"):
+    with pytest.raises(PipelineError, match="nothing to do, or too much: give one of SQL, --name"):
         iot_query(*words)
 
 

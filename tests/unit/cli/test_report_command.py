@@ -141,9 +141,9 @@ def test_should_stop_a_local_aws_that_it_started(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--render", "--quick"), "--render measures nothing: leave --quick, --rows and --only out"),
+        (("--render", "--quick"), "--render does not measure: leave --quick, --rows and --only out"),
         (("--output", "report"), "--output report: the page is Markdown, and its name ends in .md"),
-        (("--only", "curat"), "--only curat: there is no such measurement; there are .*detector, simulator"),
+        (("--only", "curat"), "--only curat: no such measurement; there are .*detector, simulator"),
     ],
 )
 def test_should_refuse_what_cannot_be_meant(iot: Iot, ran: list[Measurement], words: tuple[str, ...], why: str) -> None:

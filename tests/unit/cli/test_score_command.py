@@ -203,9 +203,9 @@ def test_should_draw_a_timeline(name: str, begins: bytes) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "say what to score: --scenario NAME or --all for a rehearsal, or --manifest for a real run"),
-        (("--scenario", "tiny.yaml", "--manifest", "run.json"), "say what to score"),
-        (("--all", "--manifest", "run.json"), "say what to score"),
+        ((), "name what to score: --scenario NAME or --all for a rehearsal, or --manifest for a real run"),
+        (("--scenario", "tiny.yaml", "--manifest", "run.json"), "name what to score"),
+        (("--all", "--manifest", "run.json"), "name what to score"),
         (("--manifest", "run.json"), "--manifest needs --alerts"),
         (("--all", "--scenario", "tiny.yaml"), "leave --scenario out, or --all"),
         (("--scenario", "tiny.yaml", "--alerts", "alerts.jsonl"), "--truth and --alerts are of a real run"),
@@ -339,8 +339,8 @@ NO_ZONE = msgspec.structs.replace(fault(), since=at(30).replace(tzinfo=None), un
             msgspec.json.encode(msgspec.structs.replace(MANIFEST, started_at=at(0).replace(tzinfo=None))),
             "run.json: its times need a time zone, as 2026-11-23T12:00:00Z",
         ),
-        ("run.truth.jsonl", b"nonsense\n", "run.truth.jsonl is no ground truth of a simulation: "),
-        ("run.truth.jsonl", b'{"id":"\xff"}\n', "run.truth.jsonl is no ground truth of a simulation: "),
+        ("run.truth.jsonl", b"nonsense\n", "run.truth.jsonl is not the ground truth of a simulation: "),
+        ("run.truth.jsonl", b'{"id":"\xff"}\n', "run.truth.jsonl is not the ground truth of a simulation: "),
         ("run.truth.jsonl", encode_injected_faults([NO_ZONE]), "run.truth.jsonl: its times need a time zone"),
         ("alerts.jsonl", b'{"alerts":[]}\n', "alerts.jsonl has no notifications as "),
         ("alerts.jsonl", b'{"notification_id":"\xff"}\n', "alerts.jsonl has no notifications as "),

@@ -146,9 +146,9 @@ def test_should_find_alerts_by_the_beginnings_of_their_ids() -> None:
     [
         ("3f2a", "3f2a is the beginning of several alerts' ids: 3f2a9c010203, 3f2a9c99ffff; give more of it"),
         ("ffff", "no alert ffff is active; 'iot alerts list' shows those that are"),
-        ("3f2", "'3f2' is no alert id: give at least its first 4 characters, of 0 to 9 and a to f"),
-        ("x' OR 1=1 --", '"x\' OR 1=1 --" is no alert id'),
-        ("", "'' is no alert id"),
+        ("3f2", "invalid alert id '3f2': give at least its first 4 characters, of 0 to 9 and a to f"),
+        ("x' OR 1=1 --", 'invalid alert id "x\' OR 1=1 --"'),
+        ("", "invalid alert id ''"),
     ],
 )
 def test_should_say_why_an_id_is_of_no_use(prefix: str, said: str) -> None:
@@ -172,9 +172,9 @@ def test_should_know_a_devices_gateway_from_its_alerts_past_ones_holds_and_signs
 def test_should_ask_for_the_gateway_of_a_device_that_is_unknown_or_behind_several(session: boto3.Session) -> None:
     create_state_table(session, [state_of("gw-1", reading("roams", temperature=41))])
     put_recent(session, "gw-2", "roams")
-    with pytest.raises(PipelineError, match="say behind which gateway it is with --gateway"):
+    with pytest.raises(PipelineError, match="name its gateway with --gateway"):
         alerts.gateway_of(session, DEPLOYED, "nobody")
-    with pytest.raises(PipelineError, match="say which with --gateway: gw-1, gw-2"):
+    with pytest.raises(PipelineError, match="name one with --gateway: gw-1, gw-2"):
         alerts.gateway_of(session, DEPLOYED, "roams")
 
 

@@ -107,7 +107,7 @@ def test_should_say_what_a_run_did() -> None:
     text = shown(
         Summary(run_id="r", objects=1234, hours=5, days=2, readings=10_000, quarantined=3, merged=2, watermark=HOUR)
     )
-    assert "curated 1,234 files in 7 s: 5 hours of 2 days computed anew, 10,000 readings in them" in text
+    assert "curated 1,234 files in 7 s: 5 hours of 2 days computed again, 10,000 readings in them" in text
     assert "merged the files of 2 days that are over" in text
     assert "all that arrived until 2026-11-23 12:00:00 UTC is in the tables" in text
     assert "left out" not in text

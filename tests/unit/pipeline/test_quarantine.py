@@ -109,9 +109,9 @@ def test_should_find_a_line_by_the_beginning_of_its_id(lake: Lake) -> None:
     [
         ("3f2a9c01", "3f2a9c01 is the beginning of several lines' ids: 3f2a9c0102030405, 3f2a9c01ffffffff; give more"),
         ("ffff", "no line ffff is in quarantine; 'iot quarantine list' shows those that are"),
-        ("3f2", "'3f2' is no id of a line: give at least its first 4 characters"),
-        ("3f2a%", "'3f2a%' is no id of a line"),
-        ("a' OR '1'='1", "\"a' OR '1'='1\" is no id of a line"),
+        ("3f2", "invalid line id '3f2': give at least its first 4 characters"),
+        ("3f2a%", "invalid line id '3f2a%'"),
+        ("a' OR '1'='1", "invalid line id \"a' OR '1'='1\""),
     ],
 )
 def test_should_say_which_line_it_is_not(lake: Lake, prefix: str, said: str) -> None:
