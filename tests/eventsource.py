@@ -20,11 +20,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from local.memory_aws.faults import Killed
+
 SECOND = dt.timedelta(seconds=1)
-
-
-class Killed(BaseException):
-    """The execution environment is gone in the middle of an invocation, with all that it had in memory."""
 
 
 class Record(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +23,15 @@ from lambdas.detector.detect import Tally as DetectorTally
 from lambdas.notifier import function as notifier
 from lambdas.notifier.dispatcher import Tally as NotifierTally
 from lambdas.watchdog import function as watchdog
+from local.memory_aws.dynamodb import DynamoDB
+from local.memory_aws.faults import Faults
+from local.memory_aws.messages import SNS, SQS, Firehose
+from local.memory_aws.s3 import S3
 from pipeline.deployment import Deployment
 from telemetry.reading.codec import Reason
 from telemetry.rules.rule_set import Severity
 from tests.contract import grafana
 from tests.eventsource import Clock
-from tests.faulty_aws import S3, SNS, SQS, DynamoDB, Faults, Firehose
 from tests.infra.asked_metrics import NAMED, PUBLISHED, Asked, of_cloudwatch, of_grafana, of_streamlit
 from tests.infra.conftest import ROOT, resources
 
@@ -94,13 +98,15 @@ def emitted_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 def idle_aws() -> dict[str, object]:
     """Clients of an AWS in which nothing is due, by service."""
-    none = Faults({})
+    none = Faults()
+    s3 = S3(none)
+    s3.objects.write("config_bucket", "rules.yaml", io.BytesIO(b"rules: [{name: too-hot, when: temperature > 40}]"))
     return {
         "dynamodb": DynamoDB(none, {"unused": ("group",)}),
         "sqs": SQS(none, Clock(NOW)),
         "sns": SNS(none),
         "firehose": Firehose(none),
-        "s3": S3(none, b"rules: [{name: too-hot, when: temperature > 40}]"),
+        "s3": s3,
     }
 
 

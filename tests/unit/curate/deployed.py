@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import io
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pyarrow.parquet as pq
@@ -14,6 +14,10 @@ from glue_jobs.curate.arguments import Arguments
 from glue_jobs.curate.engines.duckdb_engine import DuckDBEngine
 from glue_jobs.curate.run import Clients, MakeEngine, curate
 from glue_jobs.curate.summary import Summary
+from local.memory_aws.dynamodb import DynamoDB
+from local.memory_aws.faults import Faults
+from local.memory_aws.glue import Glue
+from local.memory_aws.s3 import S3
 from telemetry.tables.curated import CURATED
 from tests.unit.curate.samples import ARRIVED, key, line
 
@@ -36,6 +40,16 @@ Rows = dict[str, list[dict[str, Any]]]
 def at(moment: dt.datetime, **changes: Any) -> bytes:
     """A line of a reading taken at ``moment``."""
     return line(ts=moment.isoformat(), **changes)
+
+
+def memory_clients(faults: Faults) -> Clients:
+    """Return the clients of one stage in memory: fast to copy, and killed at any call.
+
+    moto answers a call in ten milliseconds; a test that dies after each of a hundred calls in turn needs it a hundred
+    times faster. How the real clients behave, the other tests see with moto and
+    the integration tests with the emulator.
+    """
+    return Clients(*cast("tuple[Any, Any, Any]", (S3(faults), Glue(faults), DynamoDB(faults))))
 
 
 class Aws:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
 
 from glue_jobs.curate import batch
 from glue_jobs.curate.hours import DAY, HOUR
+from local.memory_aws.faults import Fault, Faults, Killed
 from telemetry.tables.curated import CURATED
 from tests.conftest import Sampled
-from tests.unit.curate.deployed import Aws, Rows, at
-from tests.unit.curate.memory_aws import Killed, Life, memory_clients
+from tests.unit.curate.deployed import Aws, Rows, at, memory_clients
 from tests.unit.curate.samples import ARRIVED, line
 
 YESTERDAY = ARRIVED - DAY
@@ -48,18 +49,27 @@ def second(aws: Aws) -> None:
 
 
 class World(NamedTuple):
-    """AWS, and what becomes of the calls to it."""
+    """AWS, and what goes wrong at the calls to it."""
 
-    life: Life
+    faults: Faults
     aws: Aws
+
+    def forget(self, planned: Mapping[int, Fault] | None = None) -> None:
+        """Count calls from 0 again, with another plan."""
+        self.faults.calls, self.faults.names, self.faults.planned = 0, [], planned or {}
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    life = Life()
-    aws = Aws(memory_clients(life))
+    faults = Faults()
+    aws = Aws(memory_clients(faults))
     first(aws)
-    return World(life, aws)
+    return World(faults, aws)
+
+
+def dies_after(call: int) -> dict[int, Fault]:
+    """Nothing gets through after that call, whichever thread makes it."""
+    return {call: Fault.KILLED_AFTER, **dict.fromkeys(range(call + 1, call + 1_000), Fault.KILLED_BEFORE)}
 
 
 def by_partition(rows: Rows) -> dict[tuple[str, str], list[dict[str, object]]]:
@@ -88,19 +98,19 @@ def test_should_leave_whole_partitions_and_complete_them_whichever_call_was_the_
         # Each object is a batch, and each hour it touches another one: between them a day is partly new.
         monkeypatch.setattr(batch, "BATCH_BYTES", 1)
     undisturbed = copy.deepcopy(world)
-    undisturbed.life.calls.clear()
+    undisturbed.forget()
     undisturbed.aws.curate(now=LATER)
-    calls = list(undisturbed.life.calls)
+    calls = list(undisturbed.faults.names)
     after = undisturbed.aws.rows()
     assert before != after
     assert {"PutObject", "CopyObject", "DeleteObjects", "BatchUpdatePartition", "UpdateItem"} <= set(calls)
     for number, name in sampled(list(enumerate(calls)), ONE_IN):
-        life, aws = copy.deepcopy(world)
-        life.calls.clear()
-        life.at = number
+        killed = copy.deepcopy(world)
+        aws = killed.aws
+        killed.forget(dies_after(number))
         with pytest.raises(Killed):
             aws.curate(now=LATER)
-        life.at = None
+        killed.forget()
         if not in_pieces:
             check(aws, before, after)
         aws.curate(now=LATER)

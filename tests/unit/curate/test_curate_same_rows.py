@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import gzip
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from glue_jobs.curate.hours import HOUR
 from glue_jobs.curate.zones.lines import CorruptObjectError, decompressed, split
 from glue_jobs.curate.zones.raw import RawObject, RawZone
+from local.memory_aws.faults import Faults
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.model import Reading
-from tests.unit.curate.deployed import Aws, Rows, at
-from tests.unit.curate.memory_aws import Life, memory_clients
+from tests.unit.curate.deployed import Aws, Rows, at, memory_clients
 from tests.unit.curate.samples import ARRIVED, key
 
 BEGIN = ARRIVED.replace(minute=0) - 30 * HOUR
@@ -134,7 +134,7 @@ def flat(rows: Rows) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
 def test_should_make_the_same_rows_of_the_same_objects(
     objects: list[Put], before: list[tuple[Window, int]], data: st.DataObject
 ) -> None:
-    aws = Aws(memory_clients(Life()))
+    aws = Aws(memory_clients(Faults()))
     aws.register("device,site,model,interval,calibration_offset\nd1,s1,freezer,60,0.25\n")
     for number, (hour, body) in enumerate(objects):
         arrived = BEGIN + hour * HOUR + dt.timedelta(minutes=number)
@@ -146,13 +146,12 @@ def test_should_make_the_same_rows_of_the_same_objects(
     # Windows of all kinds first, while some of the objects are not there yet; then the arrival hours in some order.
     held = {item["Key"]: item for item in pieces.s3.list_objects_v2(Bucket="raw").get("Contents", [])}
     for window, missing in before:
-        some = copy.deepcopy(pieces.s3)
+        stored = cast("Any", pieces.s3).objects.stored
+        some = dict(stored)
         for name in sorted(held)[:missing]:
             pieces.s3.delete_object(Bucket="raw", Key=name)
         run(pieces, window)
-        vars(pieces.s3)["_objects"] |= {
-            place: stored for place, stored in vars(some)["_objects"].items() if place[0] == "raw"
-        }
+        stored |= {place: found for place, found in some.items() if place[0] == "raw"}
     for hour in data.draw(st.permutations(sorted({hour for hour, _ in objects}))):
         run(pieces, ("arrival", hour, 1))
     assert pieces.rows() == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import io
 import logging
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,9 +24,12 @@ from lambdas.notifier.function import NotifierFunction
 from lambdas.store.states import StateTable, VersionedState
 from lambdas.watchdog import function as watchdog
 from lambdas.watchdog.function import WatchdogFunction
+from local.memory_aws.faults import Fault, Faults, Killed
+from local.memory_aws.messages import SNS, SQS, Firehose
+from local.memory_aws.s3 import S3
 from telemetry.alerting.state import GatewayState
-from tests.eventsource import Clock, Discarded, Killed
-from tests.faulty_aws import S3, SNS, SQS, DynamoDB, Fault, Faults, Firehose
+from tests.eventsource import Clock, Discarded
+from tests.poison import RefusingPoison
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 CONTEXT: Any = SimpleNamespace(
@@ -72,11 +76,12 @@ class Deployed:
         without_outbox: bool = False,
     ) -> None:
         self._without_outbox = without_outbox
-        self._faults = Faults(planned or {})
+        self._faults = Faults(planned)
         self.clock = Clock(NOW)
-        self._dynamodb = DynamoDB(self._faults, {"state_table": ("gateway", "part"), "group_table": ("group",)})
+        self._dynamodb = RefusingPoison(self._faults, {"state_table": ("gateway", "part"), "group_table": ("group",)})
         self._sqs, self._sns = SQS(self._faults, self.clock), SNS(self._faults)
-        self._firehose, self._s3 = Firehose(self._faults), S3(self._faults, rules)
+        self._firehose, self._s3 = Firehose(self._faults), S3(self._faults)
+        self._s3.objects.write("config_bucket", "rules.yaml", io.BytesIO(rules))
         self._environments: dict[str, Handler] = {}
         self.given_up: list[Discarded] = []
         self.dead_letters: list[str] = []

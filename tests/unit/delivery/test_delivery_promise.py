@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local.memory_aws.faults import Fault
 from telemetry.reading.codec import encode_batch
 from telemetry.reading.model import Reading
 from tests.conftest import Sampled
 from tests.eventsource import EventSourceMapping, Record, Settings
-from tests.faulty_aws import Fault
 from tests.unit.delivery.deployed import NOW, Deployed, bundled
 
 RULES = b"""

@@ -15,13 +15,15 @@ from lambdas.store.groups import GroupTable
 from lambdas.store.lake import AlertsLake
 from lambdas.store.queue import TransitionsQueue
 from lambdas.store.topic import AlertsTopic
+from local.memory_aws.faults import Fault, Faults, Killed
+from local.memory_aws.messages import SNS, SQS, Firehose
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.message import Notification
 from telemetry.notifying.queue import Wake, batches, decode_message, encode_message
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
-from tests.eventsource import Clock, Killed
-from tests.faulty_aws import SNS, SQS, DynamoDB, Fault, Faults, Firehose
+from tests.eventsource import Clock
+from tests.poison import RefusingPoison
 from tests.unit.notifier.samples import MINUTE, NOW, SECOND
 
 #: As the CDK app has it: what failed is seen again after this.
@@ -43,10 +45,10 @@ class Deployment:
     """One notifier. Its executions follow each other, but for those that overtake another one in the middle."""
 
     def __init__(self, planned: Mapping[int, Fault] | None = None, rules: RuleSet = RULES) -> None:
-        self.faults = Faults(planned or {})
+        self.faults = Faults(planned)
         self.clock = Clock(NOW)
         self.rules = rules
-        self.dynamodb = DynamoDB(self.faults, {"groups": ("group",)})
+        self.dynamodb = RefusingPoison(self.faults, {"groups": ("group",)})
         self.sqs, self.sns, self.firehose = SQS(self.faults, self.clock), SNS(self.faults), Firehose(self.faults)
         self.tallies: list[Tally] = []
 

@@ -9,10 +9,10 @@ import pytest
 
 from lambdas.store.groups import GroupTable
 from lambdas.store.items import ItemConflictError
+from local.memory_aws.faults import Fault
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.merge import FORGET_AFTER
 from telemetry.notifying.queue import Batch, Wake, encode_message
-from tests.faulty_aws import Fault
 from tests.unit.notifier.deployment import VISIBILITY, Deployment
 from tests.unit.notifier.samples import MINUTE, NOW, SECOND, firing, then
 

@@ -7,9 +7,9 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.memory_aws.faults import Fault
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.message import Notification, NotifiedAlert
-from tests.faulty_aws import Fault
 from tests.unit.notifier.deployment import Deployment
 from tests.unit.notifier.histories import Delivery, check_each_alert, deliveries, silenced
 from tests.unit.notifier.samples import SECOND

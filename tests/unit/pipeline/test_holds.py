@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from lambdas.store.backoff import Backoff
 from lambdas.store.queue import TransitionsQueue
 from lambdas.store.states import StateTable, VersionedState
+from local.memory_aws.dynamodb import DynamoDB
+from local.memory_aws.faults import Fault, Faults, Killed
+from local.memory_aws.messages import SQS
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
 from pipeline.holds import Kind, Orders
 from telemetry.alerting.state import GatewayState, Hold
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.queue import Batch, decode_message
-from tests.eventsource import Clock, Killed
-from tests.faulty_aws import SQS, DynamoDB, Fault, Faults
+from tests.eventsource import Clock
 from tests.unit.pipeline.alerting import NOW, RULES, reading, state_of
 
 TABLE = "states"
@@ -37,7 +39,7 @@ class World:
 
     def __init__(self, faults: Mapping[int, Fault]) -> None:
         self.clock = Clock(NOW + dt.timedelta(seconds=10))
-        self.faults = Faults({})
+        self.faults = Faults()
         self.dynamodb = DynamoDB(self.faults, {TABLE: ("gateway", "part")})
         self.sqs = SQS(self.faults, self.clock)
         self.states = StateTable(self.dynamodb, TABLE)  # type: ignore[arg-type]

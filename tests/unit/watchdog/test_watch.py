@@ -13,6 +13,9 @@ from lambdas.store.queue import TransitionsQueue
 from lambdas.store.recent import RecentTable, WrittenRecent
 from lambdas.store.states import StateTable
 from lambdas.watchdog.watch import Watchdog, Watched
+from local.memory_aws.dynamodb import DynamoDB
+from local.memory_aws.faults import Faults
+from local.memory_aws.messages import SQS
 from telemetry.alerting.evaluate import evaluate, next_silence
 from telemetry.alerting.recent import Recent, Snapshot
 from telemetry.alerting.state import GatewayState
@@ -22,7 +25,6 @@ from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
 from tests.eventsource import Clock
-from tests.faulty_aws import SQS, DynamoDB, Faults
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 RULES = parse_rules("""
@@ -41,8 +43,8 @@ class World:
 
     def __init__(self, rules: RuleSet = RULES) -> None:
         self.rules = rules
-        self.dynamodb = cast("Any", DynamoDB(Faults({}), {"states": ("gateway", "part")}))
-        self.sqs = cast("Any", SQS(Faults({}), Clock(NOW)))
+        self.dynamodb = cast("Any", DynamoDB(Faults(), {"states": ("gateway", "part")}))
+        self.sqs = cast("Any", SQS(Faults(), Clock(NOW)))
         self.states = StateTable(self.dynamodb, "states")
         self.recents = RecentTable(self.dynamodb, "states")
 
