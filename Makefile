@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.installed: requirements.txt pyproject.toml
+.venv/.installed: requirements.txt pyproject.toml hatch_build.py
 	@echo "• Python environment (.venv)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.x")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -31,10 +31,10 @@ help: ## List the targets
 	@$(UV) pip sync --python .venv-emulator/bin/python local/requirements.txt
 	@touch $@
 
-# Real Spark and the benchmarks' peers, too large for a newcomer's first minutes.
-.venv/.large: requirements-large.txt .venv/.installed
-	@echo "• Spark and Polars (.venv)"
-	@$(UV) pip install --python $(BIN)/python --requirement requirements-large.txt
+# All extras, the tools of "make check" and "make test" and the benchmarks' peers: too large for a newcomer's first minutes.
+.venv/.dev: requirements-dev.txt .venv/.installed
+	@echo "• Development environment (.venv)"
+	@$(UV) pip install --python $(BIN)/python --requirement requirements-dev.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed
@@ -65,37 +65,37 @@ down: setup ## Stop the local AWS
 # In our order, slowest first: xdist's own starts with the groups of most tests, and would end with a long one alone.
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-test: setup .venv/.large $(KAFKA) ## Run all tiers, as CI does: tests/unit, contract, infra, integration, e2e
+test: setup .venv/.dev $(KAFKA) ## Run all tiers, as CI does: tests/unit, contract, infra, integration, e2e
 	@$(PYTEST)
 
-test-all: setup .venv/.large $(KAFKA) ## The same with every sample whole, and with property-based tests that explore
+test-all: setup .venv/.dev $(KAFKA) ## The same with every sample whole, and with property-based tests that explore
 	@$(PYTEST) --whole --hypothesis-profile explore
 
-bench: setup .venv/.large ## Measure how fast the parts are, beside what people use today
+bench: setup .venv/.dev ## Measure how fast the parts are, beside what people use today
 	@python -m benchmarks.detector
 	@python -m benchmarks.curate
 	@python -m benchmarks.simulator
 
-report: setup .venv/.large ## Measure everything and write docs/report.md
+report: setup .venv/.dev ## Measure everything and write docs/report.md
 	@iot report
 
-check: setup .venv/.large ## Lint, types and import contracts, as CI runs them
+check: .venv/.dev ## Lint, types and import contracts, as CI runs them
 	@ruff check .
 	@ruff format --check .
 	@mypy
 	@lint-imports
 
-format: setup ## Format and fix what can be fixed
+format: .venv/.dev ## Format and fix what can be fixed
 	@ruff check --fix .
 	@ruff format .
 
 lock: .venv/.installed ## Update the locked requirements and the CDK command line's lock
-	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --group dev pyproject.toml -o requirements.txt
+	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --extra dashboard --group build pyproject.toml -o requirements.txt
+	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --constraint requirements.txt --all-extras --group build --group dev pyproject.toml -o requirements-dev.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.13 --python-platform aarch64-manylinux2014 lambdas/requirements.in -o lambdas/requirements.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.9 --python-platform x86_64-manylinux_2_28 glue_jobs/curate/requirements.in -o glue_jobs/curate/requirements.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --python-version 3.11 --python-platform x86_64-manylinux2014 glue_jobs/curate/requirements-spark.in -o glue_jobs/curate/requirements-spark.txt
 	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 local/requirements.in -o local/requirements.txt
-	@$(UV) pip compile --custom-compile-command "make lock" --universal --python-version 3.11 --constraint requirements.txt requirements-large.in -o requirements-large.txt
 	@npm install --package-lock-only --silent
 
 clean: ## Remove everything that was built or installed here

@@ -31,6 +31,15 @@ _ORDER = (
     "demo", "alerts", "etl", "quarantine", "registry", "rules", "scenarios",
 )  # fmt: skip
 
+#: The extra of pyproject.toml that brings a package.
+_EXTRAS = {
+    "streamlit": "dashboard",
+    "confluent_kafka": "kafka",
+    "aws_msk_iam_sasl_signer": "kafka",
+    "paho": "mqtt",
+    "matplotlib": "plots",
+}
+
 
 def load_verb(name: str) -> Command:
     """Import a verb's module and return its command."""
@@ -122,6 +131,13 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except (PipelineError, LocalError, SinkError, BotoCoreError, ClientError) as error:
         console.err.print(f"iot: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if not extra:
+            raise
+        message = f"iot: needs the {extra!r} extra: pip install -c requirements-dev.txt -e '.[{extra}]'"
+        console.err.print(message, style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

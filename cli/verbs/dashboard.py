@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import typer
 from cli import console, target
 from local.emulator import free_port, require_free
 
-_MAIN = Path(__file__).parent.parent / "dashboards" / "app" / "main.py"
+_MAIN = Path(__file__).parents[2] / "dashboards" / "app" / "main.py"
 
 
 def dashboard(
@@ -30,6 +31,8 @@ def dashboard(
 
       iot --aws --stage prod dashboard --port 8600
     """
+    if not importlib.util.find_spec("streamlit"):
+        raise ModuleNotFoundError(name="streamlit")
     choice: target.Choice = context.obj
     target.connect(aws=choice.aws)
     port = port or free_port()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,29 @@ def test_should_find_a_verb_that_is_just_a_file(tmp_path: Path, monkeypatch: pyt
     assert isinstance(command, main._Verbs)
     assert list(command.commands) == [*main._ORDER, "ping"]
     assert CliRunner().invoke(main.app, ["ping"]).output == "pong\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("streamlit", ["dashboard"], "dashboard"),
+        ("confluent_kafka", ["simulate", "--sink", "kafka://localhost:9092/readings"], "kafka"),
+        ("paho", ["simulate", "--sink", "mqtts://localhost/readings"], "mqtt"),
+    ],
+)
+def test_should_name_the_extra_that_is_not_installed(package: str, arguments: list[str], extra: str) -> None:
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+sys.argv = ["iot", *{arguments!r}]
+from cli import main
+main.main()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == f"iot: needs the '{extra}' extra: pip install -c requirements-dev.txt -e '.[{extra}]'\n"
+
+
+def test_should_know_a_package_of_each_extra_that_the_command_line_imports() -> None:
+    project = tomllib.loads((Path(main.__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert set(main._EXTRAS.values()) == set(project["optional-dependencies"]) - {"spark"}
