@@ -1,13 +1,17 @@
-"""What the benchmarks share: their command lines, processes of their own, peak memory, and our rate over another's."""
+"""The benchmarks' harness: command lines, contenders in processes of their own, rounds, and what these come to."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import platform
 import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import metadata
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -22,9 +26,63 @@ class Ratio(msgspec.Struct, frozen=True):
     best: float
 
 
-def ratio(values: Sequence[float]) -> Ratio:
-    """The ratio of the rounds' ratios."""
-    return Ratio(statistics.median(values), max(values))
+class Measured(Protocol):
+    """The outcome of one contender in one round."""
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """The most memory used."""
+        ...
+
+
+Outcome = TypeVar("Outcome", bound=Measured)
+
+
+class Rounds(Generic[Outcome]):
+    """The outcomes of all contenders by name, round by round."""
+
+    def __init__(self, outcomes: Sequence[Mapping[str, Outcome]]) -> None:
+        self.outcomes = outcomes
+
+    def median(self, name: str, rate: Callable[[Outcome], float]) -> float:
+        """Return the contender's median rate."""
+        return statistics.median(rate(measured[name]) for measured in self.outcomes)
+
+    def medians(self, names: Iterable[str], rate: Callable[[Outcome], float]) -> dict[str, float]:
+        """Return the median rates of contenders."""
+        return {name: self.median(name, rate) for name in names}
+
+    def ratios(self, ours: str, others: Iterable[str], rate: Callable[[Outcome], float]) -> dict[str, Ratio]:
+        """Return our rate over each other's."""
+        found = {
+            other: [rate(measured[ours]) / rate(measured[other]) for measured in self.outcomes] for other in others
+        }
+        return {other: Ratio(statistics.median(values), max(values)) for other, values in found.items()}
+
+    def peaks(self) -> dict[str, float]:
+        """Return the most memory that each contender used in any round (MB)."""
+        return {name: max(measured[name].peak_memory_mb for measured in self.outcomes) for name in self.outcomes[0]}
+
+
+def contender(benchmark: str, makers: Mapping[str, str], name: str) -> Any:
+    """Make the contender of this name, of its ``module:function``. Only its module is imported: memory is measured."""
+    module, _, maker = makers[name].partition(":")
+    return getattr(importlib.import_module(f"benchmarks.{benchmark}.{module}"), maker)()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return Python's version and those of packages."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+
+
+def merged(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return the versions that contenders told."""
+    return {name: version for each in found for name, version in each.items()}
+
+
+def listed(found: Mapping[str, str]) -> str:
+    """Write versions in one line."""
+    return ", ".join(f"{name} {version}" for name, version in found.items())
 
 
 def times(ratios: Mapping[str, Ratio], name: str) -> str:
@@ -46,6 +104,11 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
+
+
+def show(measured: msgspec.Struct, table: Callable[[Any], str], *, as_json: bool) -> None:
+    """Print the report as one JSON object or as a table."""
+    sys.stdout.write(msgspec.json.encode(measured).decode() + "\n" if as_json else table(measured))
 
 
 def run(module: str, *arguments: str) -> bytes:

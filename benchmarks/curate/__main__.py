@@ -18,7 +18,7 @@ from benchmarks.curate.contenders import GUESTS, NAMES
 from benchmarks.curate.dataset import contents, folder_of, raw_objects
 from benchmarks.curate.report import Report, report, table
 from benchmarks.curate.trial import Outcome
-from benchmarks.measuring import parser, positive, run
+from benchmarks.measuring import parser, positive, run, show
 
 #: Where the data is kept: to make it takes longer than to curate it.
 _KEPT = Path("build/bench")
@@ -34,7 +34,7 @@ def main() -> None:
         if not importlib.util.find_spec(package):
             command.exit(1, f"{command.prog}: {package} is not installed; `make bench` installs it\n")
     measured = measure(chosen.rows, chosen.rounds)
-    sys.stdout.write(msgspec.json.encode(measured).decode() + "\n" if chosen.json else table(measured))
+    show(measured, table, as_json=chosen.json)
 
 
 def measure(rows: int, times: int) -> Report:

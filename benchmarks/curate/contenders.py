@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
+
+from benchmarks import measuring
 
 
 def _nothing() -> None:
@@ -32,18 +33,17 @@ PEERS = (PANDAS, POLARS, SPARK)
 GUESTS = ("polars", "pyspark")
 
 #: Where each is made. Only the one that runs is imported: its memory is measured.
-_MODULES = {
-    OURS: "ours",
-    FLOOR: "floor",
-    PANDAS: "pandas_job",
-    POLARS: "polars_job",
-    SPARK: "spark_job",
+_MAKERS = {
+    OURS: "ours:contender",
+    FLOOR: "floor:contender",
+    PANDAS: "pandas_job:contender",
+    POLARS: "polars_job:contender",
+    SPARK: "spark_job:contender",
 }
 
-NAMES = tuple(_MODULES)
+NAMES = tuple(_MAKERS)
 
 
 def contender(name: str) -> Contender:
-    """Import and make the contender of this name."""
-    module = importlib.import_module(f"benchmarks.curate.{_MODULES[name]}")
-    return cast("Contender", module.contender())
+    """Make the contender of this name."""
+    return cast("Contender", measuring.contender("curate", _MAKERS, name))

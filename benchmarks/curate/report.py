@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-import statistics
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from benchmarks.curate.contenders import FLOOR, OURS, PEERS
 from benchmarks.curate.trial import Outcome
-from benchmarks.measuring import Ratio, ratio, times
+from benchmarks.measuring import Ratio, Rounds, listed, merged, times, versions
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,28 +31,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 _Round = Mapping[str, Outcome]
 
 
-def report(rows: int, rounds: Sequence[_Round]) -> Report:
+def report(rows: int, outcomes: Sequence[_Round]) -> Report:
     """Sum the rounds up."""
+    rounds = Rounds(outcomes)
 
-    def rate(name: str) -> float:
-        return statistics.median(rows / measured[name].seconds for measured in rounds)
+    def rate(outcome: Outcome) -> float:
+        return rows / outcome.seconds
 
-    versions = {"python": platform.python_version()}
-    for outcome in rounds[0].values():
-        versions |= outcome.versions
     return Report(
         benchmark="curate",
         unit="readings/s, higher is better",
         rows=rows,
-        ours=rate(OURS),
-        peers={name: rate(name) for name in PEERS},
-        floor=rate(FLOOR),
-        ratios={
-            other: ratio([measured[other].seconds / measured[OURS].seconds for measured in rounds])
-            for other in (*PEERS, FLOOR)
-        },
-        peak_memory_mb={name: max(measured[name].peak_memory_mb for measured in rounds) for name in rounds[0]},
-        versions=versions,
+        ours=rounds.median(OURS, rate),
+        peers=rounds.medians(PEERS, rate),
+        floor=rounds.median(FLOOR, rate),
+        ratios=rounds.ratios(OURS, (*PEERS, FLOOR), rate),
+        peak_memory_mb=rounds.peaks(),
+        versions=versions() | merged(outcome.versions for outcome in outcomes[0].values()),
     )
 
 
@@ -68,5 +61,5 @@ def table(measured: Report) -> str:
     ]
     for name, rate in rates.items():
         lines.append(f"{name:10}{times(measured.ratios, name)}{rate:>12,.0f}{measured.peak_memory_mb[name]:>9.0f}")
-    lines += ["", ", ".join(f"{name} {version}" for name, version in measured.versions.items())]
+    lines += ["", listed(measured.versions)]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,6 @@ each of them, and a ratio is only taken between neighbours.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from benchmarks.detector.contenders import NAMES
 from benchmarks.detector.report import Report, report, table
 from benchmarks.detector.shape import shape
 from benchmarks.detector.trial import Outcome
-from benchmarks.measuring import parser, positive, run
+from benchmarks.measuring import parser, positive, run, show
 
 
 def main() -> None:
@@ -27,7 +26,7 @@ def main() -> None:
     command.add_argument("--rounds", type=positive, default=5, help="how often each runs")
     chosen = command.parse_args()
     measured = measure(chosen.rows, chosen.rounds)
-    sys.stdout.write(msgspec.json.encode(measured).decode() + "\n" if chosen.json else table(measured))
+    show(measured, table, as_json=chosen.json)
 
 
 def measure(rows: int, times: int) -> Report:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
+
+from benchmarks import measuring
 
 Event = dict[str, Any]
 
@@ -52,11 +53,9 @@ NAMES = tuple(_MAKERS)
 
 
 def contender(name: str) -> Contender:
-    """Import and make the contender of this name, in the environment of the detector."""
+    """Make the contender of this name, in the environment of the detector."""
     os.environ |= LAMBDA_ENVIRONMENT
-    module, _, maker = _MAKERS[name].partition(":")
-    made = getattr(importlib.import_module(f"benchmarks.detector.{module}"), maker)()
-    return cast("Contender", made)
+    return cast("Contender", measuring.contender("detector", _MAKERS, name))
 
 
 class Topic:

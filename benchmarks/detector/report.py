@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 
 import msgspec
 
 from benchmarks.detector.contenders import FLOOR, OURS, OURS_WITH_WINDOWS, PEERS
 from benchmarks.detector.trial import Outcome
-from benchmarks.measuring import Ratio, ratio, times
+from benchmarks.measuring import Ratio, Rounds, listed, times, versions
 
 _PACKAGES = ("msgspec", "pydantic", "aws-lambda-powertools", "boto3")
 
@@ -42,11 +40,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 _Round = Mapping[str, Outcome]
 
 
-def report(rows: int, rounds: Sequence[_Round], cold_import_seconds: dict[str, float]) -> Report:
+def report(rows: int, outcomes: Sequence[_Round], cold_import_seconds: dict[str, float]) -> Report:
     """Sum the rounds up."""
-
-    def rate(name: str) -> float:
-        return statistics.median(measured[name].rate for measured in rounds)
+    rounds = Rounds(outcomes)
 
     def aws_share(measured: _Round) -> float:
         return measured[OURS].told["aws_seconds"] * measured[OURS].rate / rows
@@ -55,25 +51,22 @@ def report(rows: int, rounds: Sequence[_Round], cold_import_seconds: dict[str, f
         benchmark="detector",
         unit="readings per second of processor time; higher is better",
         rows=rows,
-        ours=rate(OURS),
-        ours_with_windows=rate(OURS_WITH_WINDOWS),
-        peers={name: rate(name) for name in PEERS},
-        floor=rate(FLOOR),
-        ratios=_ratios(rounds, OURS),
-        ratios_with_windows=_ratios(rounds, OURS_WITH_WINDOWS),
-        transitions=int(rounds[0][OURS].told["transitions"]),
-        aws_share=statistics.median(map(aws_share, rounds)),
-        peak_memory_mb={name: max(measured[name].peak_memory_mb for measured in rounds) for name in rounds[0]},
+        ours=rounds.median(OURS, _rate),
+        ours_with_windows=rounds.median(OURS_WITH_WINDOWS, _rate),
+        peers=rounds.medians(PEERS, _rate),
+        floor=rounds.median(FLOOR, _rate),
+        ratios=rounds.ratios(OURS, (*PEERS, FLOOR), _rate),
+        ratios_with_windows=rounds.ratios(OURS_WITH_WINDOWS, (*PEERS, FLOOR), _rate),
+        transitions=int(outcomes[0][OURS].told["transitions"]),
+        aws_share=statistics.median(map(aws_share, outcomes)),
+        peak_memory_mb=rounds.peaks(),
         cold_import_seconds=cold_import_seconds,
-        versions={"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
+        versions=versions(*_PACKAGES),
     )
 
 
-def _ratios(rounds: Sequence[_Round], subject: str) -> dict[str, Ratio]:
-    return {
-        other: ratio([measured[subject].rate / measured[other].rate for measured in rounds])
-        for other in (*PEERS, FLOOR)
-    }
+def _rate(outcome: Outcome) -> float:
+    return outcome.rate
 
 
 def table(measured: Report) -> str:
@@ -101,6 +94,6 @@ def table(measured: Report) -> str:
         "cold import, seconds",
         *(f"{name:34}{seconds:>10.3f}" for name, seconds in measured.cold_import_seconds.items()),
         "",
-        ", ".join(f"{name} {version}" for name, version in measured.versions.items()),
+        listed(measured.versions),
     ]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,6 @@ each of them, and a ratio is only taken between neighbours.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 import local.emulator
-from benchmarks.measuring import parser, positive, run
+from benchmarks.measuring import parser, positive, run, show
 from benchmarks.simulator.contenders import NAMES
 from benchmarks.simulator.putters import STREAM_NAMES
 from benchmarks.simulator.report import report, table
@@ -45,7 +44,7 @@ def main() -> None:
     except LocalError as error:
         command.exit(1, f"{command.prog}: {error}\n")
     measured = report(chosen.rows, rounds, chosen.kinesis_rows, streamed)
-    sys.stdout.write(msgspec.json.encode(measured).decode() + "\n" if chosen.json else table(measured))
+    show(measured, table, as_json=chosen.json)
 
 
 def to_file(rows: int, times: int) -> _Rounds:

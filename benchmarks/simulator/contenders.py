@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
+
+from benchmarks import measuring
 
 #: The fleet of every contender: so many devices, each of which reports every so many seconds, from then on.
 DEVICES = 5_000
@@ -39,7 +40,5 @@ NAMES = tuple(_MAKERS)
 
 
 def contender(name: str) -> Contender:
-    """Import and make the contender of this name."""
-    module, _, maker = _MAKERS[name].partition(":")
-    made = getattr(importlib.import_module(f"benchmarks.simulator.{module}"), maker)()
-    return cast("Contender", made)
+    """Make the contender of this name."""
+    return cast("Contender", measuring.contender("simulator", _MAKERS, name))

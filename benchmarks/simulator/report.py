@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
-import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from benchmarks.measuring import Ratio, ratio, times
+from benchmarks.measuring import Ratio, Rounds, listed, merged, times, versions
 from benchmarks.simulator.contenders import FLOOR, OURS, OURS_FAULTY, OURS_SMALL, PEERS
 from benchmarks.simulator.putters import STREAM_FLOOR, STREAM_NAMES, STREAM_OURS, STREAM_PEER
 from benchmarks.simulator.trial import Outcome
@@ -53,40 +51,39 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _Round = Mapping[str, Outcome]
-_Rate = Callable[[Outcome], float]
 
 
-def report(rows: int, rounds: Sequence[_Round], stream_rows: int, stream_rounds: Sequence[_Round]) -> Report:
+def report(rows: int, outcomes: Sequence[_Round], stream_rows: int, stream_outcomes: Sequence[_Round]) -> Report:
     """Sum the rounds up; those of the stream may be none."""
-    versions = {"python": platform.python_version()}
-    for outcome in (*rounds[0].values(), *(outcome for measured in stream_rounds[:1] for outcome in measured.values())):
-        versions |= outcome.versions
+    rounds = Rounds(outcomes)
+    first = (*outcomes[0].values(), *(outcome for measured in stream_outcomes[:1] for outcome in measured.values()))
     return Report(
         benchmark="simulator",
         unit="readings per second of processor time, to a file; higher is better",
         rows=rows,
-        ours=_median(rounds, OURS, _per_core),
-        ours_otherwise={name: _median(rounds, name, _per_core) for name in (OURS_FAULTY, OURS_SMALL)},
-        peers={name: _median(rounds, name, _per_core) for name in PEERS},
-        floor=_median(rounds, FLOOR, _per_core),
-        ratios=_ratios(rounds, OURS, (OURS_FAULTY, OURS_SMALL, *PEERS, FLOOR), _per_core),
-        by_the_clock={name: _median(rounds, name, _by_the_clock) for name in rounds[0]},
-        kinesis=_stream_report(stream_rows, stream_rounds) if stream_rounds else None,
-        peak_memory_mb=_peaks(rounds),
-        versions=versions,
+        ours=rounds.median(OURS, _per_core),
+        ours_otherwise=rounds.medians((OURS_FAULTY, OURS_SMALL), _per_core),
+        peers=rounds.medians(PEERS, _per_core),
+        floor=rounds.median(FLOOR, _per_core),
+        ratios=rounds.ratios(OURS, (OURS_FAULTY, OURS_SMALL, *PEERS, FLOOR), _per_core),
+        by_the_clock=rounds.medians(outcomes[0], _by_the_clock),
+        kinesis=_stream_report(stream_rows, stream_outcomes) if stream_outcomes else None,
+        peak_memory_mb=rounds.peaks(),
+        versions=versions() | merged(outcome.versions for outcome in first),
     )
 
 
-def _stream_report(rows: int, rounds: Sequence[_Round]) -> StreamReport:
+def _stream_report(rows: int, outcomes: Sequence[_Round]) -> StreamReport:
+    rounds = Rounds(outcomes)
     return StreamReport(
         unit="readings/s by the clock, to a stream of the embedded AWS; higher is better",
         rows=rows,
-        ours=_median(rounds, STREAM_OURS, _by_the_clock),
-        peers={STREAM_PEER: _median(rounds, STREAM_PEER, _by_the_clock)},
-        floor=_median(rounds, STREAM_FLOOR, _by_the_clock),
-        ratios=_ratios(rounds, STREAM_OURS, (STREAM_PEER, STREAM_FLOOR), _by_the_clock),
-        per_core={name: _median(rounds, name, _per_core) for name in rounds[0]},
-        peak_memory_mb=_peaks(rounds),
+        ours=rounds.median(STREAM_OURS, _by_the_clock),
+        peers=rounds.medians((STREAM_PEER,), _by_the_clock),
+        floor=rounds.median(STREAM_FLOOR, _by_the_clock),
+        ratios=rounds.ratios(STREAM_OURS, (STREAM_PEER, STREAM_FLOOR), _by_the_clock),
+        per_core=rounds.medians(outcomes[0], _per_core),
+        peak_memory_mb=rounds.peaks(),
     )
 
 
@@ -96,18 +93,6 @@ def _per_core(outcome: Outcome) -> float:
 
 def _by_the_clock(outcome: Outcome) -> float:
     return outcome.lines / outcome.seconds
-
-
-def _median(rounds: Sequence[_Round], name: str, rate: _Rate) -> float:
-    return statistics.median(rate(measured[name]) for measured in rounds)
-
-
-def _ratios(rounds: Sequence[_Round], ours: str, others: Iterable[str], rate: _Rate) -> dict[str, Ratio]:
-    return {other: ratio([rate(measured[ours]) / rate(measured[other]) for measured in rounds]) for other in others}
-
-
-def _peaks(rounds: Sequence[_Round]) -> dict[str, float]:
-    return {name: max(measured[name].peak_memory_mb for measured in rounds) for name in rounds[0]}
 
 
 _WIDTH = max(map(len, STREAM_NAMES))
@@ -139,5 +124,5 @@ def table(measured: Report) -> str:
                 f"{name:{_WIDTH}}{times(stream.ratios, name)}{stream.per_core[name]:>17,.0f}{rate:>12,.0f}"
                 f"{stream.peak_memory_mb[name]:>9.0f}"
             )
-    lines += ["", ", ".join(f"{name} {version}" for name, version in measured.versions.items())]
+    lines += ["", listed(measured.versions)]
     return "\n".join(lines) + "\n"
