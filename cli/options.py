@@ -30,15 +30,23 @@ def duration(option: str, text: str) -> dt.timedelta:
         raise PipelineError(f"{option}: {error}") from error
 
 
-def moment(option: str, text: str) -> dt.datetime:
-    """Return a day or a time, UTC unless it names a zone; raise :class:`PipelineError` that names the option."""
+def parse_moment(text: str) -> dt.datetime:
+    """Return a day or a time, UTC unless it names a zone; a parser for options. Raises BadParameter."""
     try:
         found = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise PipelineError(
-            f"{option}: invalid time {text!r}: write a time such as 2026-11-01 or 2026-11-01T06:00:00Z"
+        raise typer.BadParameter(
+            f"invalid time {text!r}: write a time such as 2026-11-01 or 2026-11-01T06:00:00Z"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def moment(option: str, text: str) -> dt.datetime:
+    """Return a day or a time, as :func:`parse_moment`; raise :class:`PipelineError` that names the option."""
+    try:
+        return parse_moment(text)
+    except typer.BadParameter as error:
+        raise PipelineError(f"{option}: {error}") from None
 
 
 def day(option: str, text: str) -> dt.date | None:

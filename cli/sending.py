@@ -41,15 +41,6 @@ RegistryFile = Annotated[
 ]
 
 
-def moment(text: str) -> dt.datetime:
-    """Return the time in a text such as ``2026-11-23T12:00:00Z``; UTC where it says nothing else."""
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"invalid time {text!r}: write one like 2026-11-23T12:00:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
-
-
 def say(command: str, words: str) -> None:
     """Write one line to standard error."""
     sys.stderr.write(f"{command}: {words}\n")

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from cli import sending
+from cli.options import parse_moment
 from cli.sending import OUTPUT_PANEL, TIME_PANEL
 from simulator.models.epoch import moment
 from simulator.replay.columns import TARGETS, Wanted
@@ -92,7 +93,7 @@ _Encoding = Annotated[str, typer.Option(help="csv: utf-8, latin-1 or utf-16.", r
 _Start = Annotated[
     dt.datetime | None,
     typer.Option(
-        parser=sending.moment,
+        parser=parse_moment,
         metavar="TIME",
         help="The time of the first reading; so that the last one is now, by default.",
         rich_help_panel=TIME_PANEL,

@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from cli import sending, target
+from cli.options import parse_moment
 from cli.sending import OUTPUT_PANEL, TIME_PANEL
 from pipeline import truth
 from simulator.faults.truth import InjectedFault, encode_injected_faults, truth_path
@@ -77,7 +78,7 @@ _Count = Annotated[
 _Start = Annotated[
     dt.datetime | None,
     typer.Option(
-        parser=sending.moment,
+        parser=parse_moment,
         metavar="TIME",
         help="When the simulated time begins; so that it ends now, by default.",
         rich_help_panel=TIME_PANEL,

@@ -260,7 +260,7 @@ def test_should_point_at_the_mistake_in_a_scenario(small: Path) -> None:
     [
         ("--duration soon", "invalid duration 'soon'"),
         ("--duration 0s", "write more than zero"),
-        ("--start noon", "invalid time 'noon': write one like 2026-11-23T12:00:00Z"),
+        ("--start noon", "invalid time 'noon': write a time such as 2026-11-01 or 2026-11-01T06:00:00Z"),
         ("--devices 0", "greater than or equal to 1"),
         ("--speed 0", "0.001"),
         ("--seed -1", "greater than or equal to 0"),
