@@ -26,6 +26,7 @@ from cli.verbs.demo import Latency, Summary
 from cli.verbs.plan import plan_json
 from planning.plan import plan
 from planning.traffic import Fleet
+from tests.facts import facts
 
 FOLDER = folder_of(PAGE)
 RATIO = Ratio(2.0, 3.0)
@@ -34,7 +35,7 @@ each_record = pytest.mark.parametrize("record", read(FOLDER).values(), ids=lambd
 
 
 def test_should_be_what_its_records_give() -> None:
-    assert PAGE.read_text() == text(read(FOLDER), FOLDER.name), "write it again: iot report --render"
+    assert facts(PAGE.read_text()) == facts(text(read(FOLDER), FOLDER.name)), "write it again: iot report --render"
 
 
 def test_should_have_pictures_of_its_records(tmp_path: Path) -> None:

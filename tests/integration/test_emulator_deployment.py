@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from local.deployment import Progress
 from local.emulator import ROOT, Instance
 from local.endpoint import LocalError
 from pipeline.deployment import Deployment
+from tests.waiting import wait_for
 
 TWO_STACKS = """
 import aws_cdk as cdk
@@ -136,11 +136,8 @@ def test_should_leave_no_process_when_interrupted(
         f"                  app=Path({str(folder)!r}), home=Path({str(tmp_path)!r}))"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL) as command:
-        deadline = time.monotonic() + 60
-        while not started.exists():
-            assert command.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: started.exists() or command.poll() is not None, "the app's start")
+        assert command.poll() is None
         assert len(processes_of(emulator.endpoint)) >= 2
         command.send_signal(signal.SIGINT)
         command.wait()

@@ -3,10 +3,12 @@
 A test named "upstream" fails once MiniStack has mended its defect: delete the patch and its tests then.
 """
 
+from __future__ import annotations
+
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import awswrangler
 import boto3
@@ -16,6 +18,10 @@ import pytest
 from local import emulator
 from local.emulator import Instance
 from local.processes import end_group
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from mypy_boto3_athena.type_defs import QueryExecutionTypeDef
 
 # How often a stream's records are walked through by ten puts: each walk replaces the list.
 COUNT_SCANS = """
@@ -56,11 +62,8 @@ def unpatched(tmp_path: Path) -> Iterator[Instance]:
         )
     try:
         instance = Instance(process.pid, port)
-        deadline = time.monotonic() + 60
-        while not emulator.is_healthy(instance):
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: emulator.is_healthy(instance) or process.poll() is not None, "the emulator's answer")
+        assert process.poll() is None, (tmp_path / "log").read_text()
         yield instance
     finally:
         end_group(process.pid)
@@ -74,16 +77,17 @@ def result_keys(session: boto3.Session) -> tuple[str, list[str]]:
     query = athena.start_query_execution(
         QueryString="SELECT 1 AS one", ResultConfiguration={"OutputLocation": "s3://query-results/out/"}
     )["QueryExecutionId"]
-    while (execution := athena.get_query_execution(QueryExecutionId=query)["QueryExecution"])["Status"]["State"] in (
-        "QUEUED",
-        "RUNNING",
-    ):
-        time.sleep(0.02)
-    assert execution["Status"]["State"] == "SUCCEEDED"
+
+    def execution() -> QueryExecutionTypeDef:
+        return athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]
+
+    wait_for(lambda: execution()["Status"]["State"] not in ("QUEUED", "RUNNING"), "the query's end")
+    ended = execution()
+    assert ended["Status"]["State"] == "SUCCEEDED"
     found = [
         content["Key"] for content in s3.list_objects_v2(Bucket="query-results", Prefix=f"out/{query}")["Contents"]
     ]
-    return execution["ResultConfiguration"]["OutputLocation"].removeprefix("s3://query-results/"), found
+    return ended["ResultConfiguration"]["OutputLocation"].removeprefix("s3://query-results/"), found
 
 
 def count_scans(prelude: str) -> int:
