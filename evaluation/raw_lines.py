@@ -14,14 +14,16 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from glue_jobs.curate.engines.database import connect, insert
 from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.hours import HOUR, day_of, partition_at, start_of_hour
 from glue_jobs.curate.zones.raw import AWS_CONFIG, Content, RawObject, RawZone
 from pipeline.errors import PipelineError
 from simulator.run.manifest import Manifest
-from telemetry.reading.codec import decode_batch
+from telemetry.reading.codec import decode_batch, is_blank
 from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
 from telemetry.tables.raw import RAW
+from telemetry.text.sql import literals
 
 if TYPE_CHECKING:
     import boto3
@@ -168,9 +170,8 @@ class _Window(NamedTuple):
         arrival_days = ((self.start + number * HOUR) for number in range((self.end - self.start) // HOUR + 1))
         days = sorted({*event_days, *map(day_of, arrival_days)})
         first, end = (f"{RAW.name}/{partition_at(moment).path}/" for moment in (self.start, self.end))
-        quoted = ", ".join(f"'{day}'" for day in days)
         return (
-            f"dt IN ({quoted}) AND raw_object >= '{first}' AND raw_object < '{end}' "
+            f"dt IN {literals(days)} AND raw_object >= '{first}' AND raw_object < '{end}' "
             f"AND arrived >= TIMESTAMP '{self.since.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S.%f}'"
         )
 
@@ -191,11 +192,7 @@ def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     were at the same time have the same ``turn``. ``firsts``: each reading once, where it first came, and whether
     curation accepts its time.
     """
-    connection = duckdb.connect(
-        folder / "lines.duckdb",
-        config={"memory_limit": _MEMORY, "temp_directory": str(folder), "autoinstall_known_extensions": "false"},
-    )
-    with contextlib.closing(connection) as db:
+    with contextlib.closing(connect(folder, memory=_MEMORY, file="lines.duckdb")) as db:
         db.execute("CREATE TABLE lines (device_id VARCHAR, seq BIGINT, ts BIGINT, text BIGINT, place BIGINT)")
         db.execute("CREATE TABLE objects (object_no BIGINT, arrived BIGINT)")
         db.execute(_FIRSTS)
@@ -214,7 +211,7 @@ def _read(
     foreign = unreadable = 0
     rows: list[_Line] = []
     numbers = {found.key: number for number, found in enumerate(objects)}
-    _insert(db, "objects", [(number, _microseconds(found.arrived)) for number, found in enumerate(objects)], _OBJECTS)
+    insert(db, "objects", [(number, _microseconds(found.arrived)) for number, found in enumerate(objects)], _OBJECTS)
     on_progress(0, len(objects))
     for done, content in enumerate(zone.read(objects), start=1):
         for line in _parsed(content, numbers[content.found.key], latest):
@@ -225,10 +222,10 @@ def _read(
             else:
                 foreign += 1
         if len(rows) >= _ROWS_AT_ONCE:
-            _insert(db, "lines", rows, _LINES)
+            insert(db, "lines", rows, _LINES)
             rows = []
         on_progress(done, len(objects))
-    _insert(db, "lines", rows, _LINES)
+    insert(db, "lines", rows, _LINES)
     return _Strangers(foreign, unreadable)
 
 
@@ -260,7 +257,7 @@ def _parsed(content: Content, object_no: int, latest: dt.datetime) -> Iterator[_
 
 def _lines(content: Content) -> list[bytes]:
     """An object's lines; blank ones are nothing."""
-    return [line for line in content.text.split(b"\n") if line and not line.isspace()]
+    return [line for line in content.text.split(b"\n") if not is_blank(line)]
 
 
 def _first(readings: Sequence[Reading]) -> Reading | None:
@@ -269,14 +266,6 @@ def _first(readings: Sequence[Reading]) -> Reading | None:
 
 def _microseconds(moment: dt.datetime) -> int:
     return (moment - _EPOCH) // dt.timedelta(microseconds=1)
-
-
-def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> None:
-    if rows:
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
-        db.register("rows", pa.Table.from_arrays(columns, schema=schema))
-        db.execute(f"INSERT INTO {table} FROM rows")
-        db.unregister("rows")
 
 
 _DIFFERENT = """

@@ -19,6 +19,7 @@ from lambdas.store.rules_object import RulesObject
 from lambdas.store.states import ALERTS_PART, decode_item
 from pipeline.athena import query
 from pipeline.errors import PipelineError
+from pipeline.rows import structs
 from telemetry.alerting import recent, wording
 from telemetry.alerting.state import AlertState, GatewayState, Hold
 from telemetry.alerting.transitions import Transition
@@ -243,12 +244,8 @@ def transitions(
         f"SELECT {columns} FROM alerts "  # noqa: S608
         f"WHERE dt >= '{since - dt.timedelta(days=1):%Y-%m-%d}' AND dt <= '{until + dt.timedelta(days=1):%Y-%m-%d}'"
     )
-    # Athena's results are CSV, in which an empty text is nothing.
-    texts = {field.name: "" for field in msgspec.structs.fields(Transition) if field.type in (str, "str")}
     found: dict[tuple[str, int], Transition] = {}
-    for row in msgspec.json.decode(query(session, deployed, sql).to_json(orient="records")):
-        given = {name: value for name, value in row.items() if value is not None or name not in texts}
-        happened = msgspec.convert(texts | given, Transition)
+    for happened in structs(query(session, deployed, sql), Transition):
         if since <= happened.recorded_at <= until:
             found.setdefault((happened.alert_id, happened.sequence), happened)
     return sorted(found.values(), key=lambda each: (each.recorded_at, each.alert_id, each.sequence))
@@ -265,13 +262,7 @@ def history(session: boto3.Session, deployed: Deployment, prefix: str, since: dt
     if since:
         where += f" AND dt >= '{since - dt.timedelta(days=1):%Y-%m-%d}'"
     sql = f"SELECT {columns} FROM alerts WHERE {where} ORDER BY alert_id, sequence, recorded_at"  # noqa: S608
-    frame = query(session, deployed, sql)
-    # Athena's results are CSV, in which an empty text is nothing.
-    rows = [
-        {name: value for name, value in row.items() if value is not None}
-        for row in msgspec.json.decode(frame.to_json(orient="records"))
-    ]
-    events = msgspec.convert(rows, list[Event])
+    events = structs(query(session, deployed, sql), Event)
     ids = sorted({event.alert_id for event in events})
     if len(ids) > 1:
         raise _ambiguous(prefix, ids)

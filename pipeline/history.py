@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-import duckdb
 import pyarrow as pa
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from glue_jobs.curate.engines.database import connect, naive
 from pipeline.errors import PipelineError
 from telemetry.reading.fields import METRICS
 from telemetry.tables.curated import READINGS
@@ -48,19 +48,12 @@ class History:
     """Readings on disk; ``readings`` and ``devices`` are how many, ``newest`` the time of the last (UTC)."""
 
     def __init__(self, files: list[Path], folder: Path, start: dt.datetime, end: dt.datetime) -> None:
-        self._db = duckdb.connect(
-            config={
-                "memory_limit": _MEMORY,
-                "temp_directory": str(folder / "sorting"),
-                "autoinstall_known_extensions": "false",
-            }
-        )
+        self._db = connect(folder, memory=_MEMORY)
         source = self._db.from_parquet([str(file) for file in files], union_by_name=True)
         # A metric that is younger than all of the files is in none of them.
         metrics = ", ".join(_metric(name, source.columns) for name in METRICS)
-        naive = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in (start, end)]
         self._rows = source.filter(
-            f"ts >= TIMESTAMP '{naive[0].isoformat(' ')}' AND ts < TIMESTAMP '{naive[1].isoformat(' ')}'"
+            f"ts >= TIMESTAMP '{naive(start).isoformat(' ')}' AND ts < TIMESTAMP '{naive(end).isoformat(' ')}'"
         ).project(f"device_id, site, epoch_us(ts) AS ts, seq, {metrics}, status")
         found = self._rows.aggregate("count(*), count(DISTINCT device_id), max(ts)").fetchone()
         self.readings, self.devices, newest = found or (0, 0, None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 
 from telemetry.reading.fields import METRICS
+from telemetry.text.sql import literal, literals
 
 #: Maximum rows of devices, readings or changes on a page.
 MOST_DEVICES = 5_000
@@ -20,17 +21,12 @@ MOST_GROUPS = 5_000  # hours of 30 days by severity, and more
 MOST_LINES = 200
 
 
-def text(value: str) -> str:
-    """Quote a text literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _since(day: dt.date) -> str:
-    return f"dt >= {text(day.isoformat())}"
+    return f"dt >= {literal(day.isoformat())}"
 
 
 def _days(first: dt.date, last: dt.date) -> str:
-    return f"dt BETWEEN {text(first.isoformat())} AND {text(last.isoformat())}"
+    return f"dt BETWEEN {literal(first.isoformat())} AND {literal(last.isoformat())}"
 
 
 def newest_hours(since: dt.date) -> str:
@@ -92,8 +88,8 @@ ORDER BY 1, 2"""
 def devices(day: dt.date, sites: tuple[str, ...], models: tuple[str, ...]) -> str:
     """Return the devices of a day, the least complete first; without sites or models, those of all."""
     where = [_days(day, day)]
-    where += [f"site IN ({', '.join(map(text, sites))})"] if sites else []
-    where += [f"coalesce(model, 'not registered') IN ({', '.join(map(text, models))})"] if models else []
+    where += [f"site IN {literals(sites)}"] if sites else []
+    where += [f"coalesce(model, 'not registered') IN {literals(models)}"] if models else []
     return f"""
 SELECT
     device_id,
@@ -130,7 +126,7 @@ ORDER BY 1, 2, 3"""
 
 def known_devices(since: dt.date, device: str = "") -> str:
     """Return the devices that sent since then, or one of them, by name: newest site, model and reading."""
-    where = _since(since) + (f" AND device_id = {text(device)}" if device else "")
+    where = _since(since) + (f" AND device_id = {literal(device)}" if device else "")
     return f"""
 SELECT
     device_id,
@@ -152,7 +148,7 @@ FROM (
     SELECT ts, {", ".join(METRICS)}, status
     FROM readings
     WHERE {_days(start.astimezone(dt.UTC).date(), end.astimezone(dt.UTC).date())}
-        AND device_id = {text(device)} AND ts BETWEEN {_moment(start)} AND {_moment(end)}
+        AND device_id = {literal(device)} AND ts BETWEEN {_moment(start)} AND {_moment(end)}
     ORDER BY ts DESC
     LIMIT {MOST_READINGS}
 ) AS newest
@@ -166,7 +162,7 @@ def hours(device: str, start: dt.datetime, end: dt.datetime) -> str:
 SELECT hour_start AS ts, {metrics}, received, expected
 FROM readings_hourly
 WHERE {_days(start.astimezone(dt.UTC).date(), end.astimezone(dt.UTC).date())}
-    AND device_id = {text(device)} AND hour_start BETWEEN {_moment(start)} AND {_moment(end)}
+    AND device_id = {literal(device)} AND hour_start BETWEEN {_moment(start)} AND {_moment(end)}
 ORDER BY ts
 LIMIT {MOST_READINGS}"""
 
@@ -187,14 +183,14 @@ def changes(since: dt.datetime, *, device: str = "") -> str:
     Alerts that never fired are left out. Times are text, RFC 3339.
     """
     where = f"{_recorded(since)} AND change NOT IN ('pending', 'inactive')"
-    where += f" AND device = {text(device)}" if device else ""
+    where += f" AND device = {literal(device)}" if device else ""
     return f"SELECT DISTINCT {_CHANGES} FROM alerts WHERE {where} ORDER BY recorded_at DESC LIMIT {MOST_CHANGES}"
 
 
 def _recorded(since: dt.datetime) -> str:
     """Filter by the time of recording, RFC 3339 in the table; partitions are by arrival, which is later."""
     moment = since.astimezone(dt.UTC)
-    return f"{_since(moment.date())} AND recorded_at >= {text(f'{moment:%Y-%m-%dT%H:%M:%S}')}"
+    return f"{_since(moment.date())} AND recorded_at >= {literal(f'{moment:%Y-%m-%dT%H:%M:%S}')}"
 
 
 def fired_by_hour(since: dt.datetime) -> str:
@@ -234,7 +230,7 @@ def quarantined_lines(since: dt.date, reason: str) -> str:
     return f"""
 SELECT arrived, detail, line, raw_object, raw_line
 FROM quarantine
-WHERE {_since(since)} AND reason = {text(reason)}
+WHERE {_since(since)} AND reason = {literal(reason)}
 ORDER BY arrived DESC, raw_object, raw_line
 LIMIT {MOST_LINES}"""
 

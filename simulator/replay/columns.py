@@ -16,11 +16,12 @@ from typing import NamedTuple
 import duckdb
 import msgspec
 
-from simulator.replay.files import FILE, DatasetError, Table, first_line, named, plain_errors, quoted
+from simulator.replay.files import FILE, DatasetError, Table, first_line, plain_errors
 from simulator.replay.times import microseconds_of
 from telemetry.reading.fields import METRICS
 from telemetry.reading.model import STATUSES
 from telemetry.text.numbers import NUMBER
+from telemetry.text.sql import identifier, literal
 
 #: What a column or an expression can be mapped to.
 TARGETS = ("time", "device", "site", "gateway", "seq", *METRICS, "status")
@@ -126,10 +127,10 @@ def map_columns(db: duckdb.DuckDBPyConnection, table: Table, wanted: Wanted) -> 
 
 def _cell(name: str, kind: str, nothing: Sequence[str]) -> str:
     """Return a column's value as SQL; null where it stands for nothing."""
-    column = named(name)
+    column = identifier(name)
     if kind == "VARCHAR":
-        ours = ", ".join(quoted(text) for text in _NOTHING)
-        theirs = f" OR trim({column}) IN ({', '.join(quoted(text) for text in nothing)})" if nothing else ""
+        ours = ", ".join(literal(text) for text in _NOTHING)
+        theirs = f" OR trim({column}) IN ({', '.join(literal(text) for text in nothing)})" if nothing else ""
         return f"CASE WHEN lower(trim({column})) IN ({ours}){theirs} THEN NULL ELSE trim({column}) END"
     numbers = [text for text in nothing if NUMBER.fullmatch(text)]
     if numbers and is_number(kind):
@@ -160,7 +161,7 @@ def _guess(
         if field in chosen:
             continue
         if field == "time" and "date" in left and "time" in left and _is_time_of_day(db, cells[left["time"]]):
-            found[field] = f"{named(left.pop('date'))} || ' ' || {named(left.pop('time'))}"
+            found[field] = f"{identifier(left.pop('date'))} || ' ' || {identifier(left.pop('time'))}"
             continue
         for name in names:
             if name in left and _is_likely(db, field, name, cells[left[name]]):
@@ -174,7 +175,7 @@ def _is_likely(db: duckdb.DuckDBPyConnection, field: str, name: str, cell: str) 
         # Most ids are those of rows.
         return _of_head(db, f"count(DISTINCT {cell}) * 2 <= count({cell})")
     if field == "status":
-        choices = ", ".join(map(quoted, STATUSES))
+        choices = ", ".join(map(literal, STATUSES))
         return _of_head(db, f"bool_and(lower(CAST({cell} AS VARCHAR)) IN ({choices}))")
     return True
 
@@ -190,7 +191,7 @@ def _of_head(db: duckdb.DuckDBPyConnection, condition: str) -> bool:
 
 def _plain(column: str) -> str:
     """Return the name under which the column's original value is found."""
-    return named(f"= {column}")
+    return identifier(f"= {column}")
 
 
 def _typed(
@@ -202,9 +203,9 @@ def _typed(
     doubtful = [name for name in mentioned if table.text and table.columns[name] == "VARCHAR"]
     kinds, unread = _kinds(db, table, {name: cells[name] for name in doubtful})
     typed = [
-        f"TRY_CAST({cells[name]} AS {kinds[name]}) AS {named(name)}"
+        f"TRY_CAST({cells[name]} AS {kinds[name]}) AS {identifier(name)}"
         if name in kinds
-        else f"{cells[name]} AS {named(name)}"
+        else f"{cells[name]} AS {identifier(name)}"
         for name in mentioned
     ]
     return typed, unread

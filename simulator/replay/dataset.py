@@ -22,10 +22,11 @@ import duckdb
 import pyarrow as pa
 
 from simulator.replay.columns import Mapped, Value, Wanted, is_number, map_columns
-from simulator.replay.files import FILE, DatasetError, Source, first_line, open_files, plain_errors, quoted
+from simulator.replay.files import FILE, DatasetError, Source, first_line, open_files, plain_errors
 from telemetry.reading.fields import FIELDS, METRICS
 from telemetry.reading.model import MAX_ID_LENGTH
 from telemetry.registry.registry import REQUIRED_COLUMNS
+from telemetry.text.sql import literal
 
 #: The site of what has none.
 DEFAULT_SITE = "replay"
@@ -246,7 +247,7 @@ def _database(folder: Path, timezone: str) -> duckdb.DuckDBPyConnection:
         },
     )
     try:
-        db.execute(f"SET TimeZone = {quoted(timezone)}")
+        db.execute(f"SET TimeZone = {literal(timezone)}")
     except duckdb.Error as error:
         db.close()
         raise DatasetError(
@@ -261,9 +262,9 @@ def _staging(mapped: Mapped) -> str:
     device = _text(values["device"]) if "device" in values else FILE
     columns = [
         f"{device} AS device",
-        f"coalesce({_text(values['site'])}, {quoted(DEFAULT_SITE)}) AS site"
+        f"coalesce({_text(values['site'])}, {literal(DEFAULT_SITE)}) AS site"
         if "site" in values
-        else f"{quoted(DEFAULT_SITE)} AS site",
+        else f"{literal(DEFAULT_SITE)} AS site",
         f"coalesce({_text(values['gateway'])}, '') AS gateway" if "gateway" in values else "'' AS gateway",
         f"{mapped.time} AS ts",
         f"CASE WHEN {mapped.time} IS NULL THEN CAST({values['time'].sql} AS VARCHAR) END AS time_text",
@@ -325,7 +326,7 @@ def _refusals(values: Mapping[str, Value]) -> dict[str, tuple[str, str]]:
         found["no seq"] = ("seq IS NULL AND seq_odd IS NULL", "NULL")
     if "status" in values:
         choices = _FIELDS["status"].choices
-        listed = ", ".join(map(quoted, choices))
+        listed = ", ".join(map(literal, choices))
         found[f"status none of {', '.join(choices)}"] = (f"status NOT IN ({listed})", "status")
     for field in ("device", "site"):
         found[f"{field} of more than {MAX_ID_LENGTH} characters"] = (f"length({field}) > {MAX_ID_LENGTH}", field)

@@ -20,6 +20,8 @@ from typing import NamedTuple
 import duckdb
 import msgspec
 
+from telemetry.text.sql import identifier, literal
+
 #: A delimiter that stands for any run of blanks and tabs.
 WHITESPACE = "whitespace"
 
@@ -93,7 +95,7 @@ def open_files(db: duckdb.DuckDBPyConnection, source: Source) -> Table:
     kind = source.format or _format(files)
     if kind is not Format.csv and (source.columns or source.delimiter or source.encoding != "utf-8"):
         raise DatasetError(f"--columns, --delimiter and --encoding are for CSV, and {files[0]} is {kind}")
-    names = f"[{', '.join(map(quoted, files))}]"
+    names = f"[{', '.join(map(literal, files))}]"
     with plain_errors(f"cannot read {files[0]}"):
         match kind:
             case Format.parquet:
@@ -118,16 +120,6 @@ def plain_errors(what: str) -> Iterator[None]:
 def first_line(error: duckdb.Error) -> str:
     """Return the first line of DuckDB's message, without its kind of error."""
     return re.sub(r"^[A-Z][\w ]* Error: ", "", str(error).strip().splitlines()[0]).rstrip(" .")
-
-
-def quoted(text: str) -> str:
-    """Return a text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def named(column: str) -> str:
-    """Return a column's name as an SQL identifier."""
-    return '"' + column.replace('"', '""') + '"'
 
 
 def _found(pattern: str) -> list[str]:
@@ -160,14 +152,14 @@ def _suffix(file: str) -> str:
 
 def _described(db: duckdb.DuckDBPyConnection, relation: str, *, text: bool, may_reject: bool = False) -> Table:
     columns = {name: kind for name, kind, *_ in db.execute(f"DESCRIBE FROM {relation}").fetchall() if name != "_path"}
-    every = ", ".join(map(named, columns))
+    every = ", ".join(map(identifier, columns))
     # As in Path.stem, but of a.csv.gz too.
     file = "regexp_extract(_path, '([^/\\\\]+?)(\\.[^./\\\\]{1,8}){0,2}$', 1)"
     return Table(f"(SELECT {every}, {file} AS {FILE} FROM {relation})", columns, text, may_reject)
 
 
 def _json(db: duckdb.DuckDBPyConnection, first: str, names: str) -> Table:
-    line = f"SELECT line FROM read_csv({quoted(first)}, header = false, {_whole_lines('utf-8')}) LIMIT 1"
+    line = f"SELECT line FROM read_csv({literal(first)}, header = false, {_whole_lines('utf-8')}) LIMIT 1"
     one_a_line = db.execute(f"SELECT json_valid(line) AND line LIKE '{{%' FROM ({line})").fetchone()
     # Only where each line is one of its own can a broken one be told from those after it: it has no values.
     options = ", format = 'newline_delimited', ignore_errors = true" if one_a_line and one_a_line[0] else ""
@@ -175,7 +167,7 @@ def _json(db: duckdb.DuckDBPyConnection, first: str, names: str) -> Table:
     if [name for name, *_ in found] == ["json"]:
         raise DatasetError(f"{first} has no objects; it should be a list of them, or have one on each line")
     kinds = {name: kind if re.search(r"[(\[]", kind.replace("DECIMAL(", "")) else "VARCHAR" for name, kind, *_ in found}
-    columns = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in kinds.items())
+    columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in kinds.items())
     table = _described(db, f"read_json({names}, columns = {{{columns}}}, filename = '_path'{options})", text=True)
     return table._replace(columns=kinds)
 
@@ -183,22 +175,22 @@ def _json(db: duckdb.DuckDBPyConnection, first: str, names: str) -> Table:
 def _csv(db: duckdb.DuckDBPyConnection, files: Sequence[str], source: Source) -> Table:
     options = ["all_varchar = true", "null_padding = true", "strict_mode = false", "ignore_errors = true"]
     # As RFC 4180 has it: where no value of the first ones has a quote in it, the sniffer does not know.
-    given = [f"encoding = {quoted(source.encoding)}", "quote = '\"'", "escape = '\"'"]
+    given = [f"encoding = {literal(source.encoding)}", "quote = '\"'", "escape = '\"'"]
     if source.delimiter:
-        given.append(f"delim = {quoted(source.delimiter)}")
+        given.append(f"delim = {literal(source.delimiter)}")
     if source.columns:
-        given += ["header = false", f"names = [{', '.join(map(quoted, source.columns))}]"]
+        given += ["header = false", f"names = [{', '.join(map(literal, source.columns))}]"]
     else:
         # What is text in every column tells no header from a row: the sniffer has to see the types.
         with _sniffing(files[0]):
             found = db.execute(
-                f"SELECT HasHeader, SkipRows FROM sniff_csv({quoted(files[0])}, {', '.join([*given, *options[1:]])})"
+                f"SELECT HasHeader, SkipRows FROM sniff_csv({literal(files[0])}, {', '.join([*given, *options[1:]])})"
             ).fetchone()
         header, skip = found or (True, 0)
         given += [f"header = {header}", f"skip = {skip}"]
     options += ["store_rejects = true", "filename = '_path'", *given]
     # Files may have their columns in another order each; DuckDB does not note what it rejects where it sorts that out.
-    each = [f"FROM read_csv({quoted(file)}, {', '.join(options)})" for file in files]
+    each = [f"FROM read_csv({literal(file)}, {', '.join(options)})" for file in files]
     with _sniffing(files[0]):
         return _described(db, f"({' UNION ALL BY NAME '.join(each)})", text=True, may_reject=True)
 
@@ -221,11 +213,11 @@ def _blanks(db: duckdb.DuckDBPyConnection, first: str, names: str, source: Sourc
     options = f"{_whole_lines(source.encoding)}, ignore_errors = true, store_rejects = true, filename = '_path'"
     columns = source.columns
     if not columns:
-        row = db.execute(f"SELECT line FROM read_csv({quoted(first)}, header = false, {options}) LIMIT 1").fetchone()
+        row = db.execute(f"SELECT line FROM read_csv({literal(first)}, header = false, {options}) LIMIT 1").fetchone()
         columns = tuple(row[0].split()) if row and row[0] else ()
         if not columns:
             raise DatasetError(f"{first} has no header in its first line; give --columns")
-    parts = ", ".join(f"parts[{number}] AS {named(name)}" for number, name in enumerate(columns, 1))
+    parts = ", ".join(f"parts[{number}] AS {identifier(name)}" for number, name in enumerate(columns, 1))
     relation = (
         f"(SELECT {parts}, _path FROM (SELECT string_split_regex(trim(line, ' \t\r'), '[ \t]+') AS parts, _path "
         f"FROM read_csv({names}, header = {not source.columns}, {options})))"
@@ -236,6 +228,6 @@ def _blanks(db: duckdb.DuckDBPyConnection, first: str, names: str, source: Sourc
 def _whole_lines(encoding: str) -> str:
     """Options that make a line of a file one value."""
     return (
-        f"columns = {{'line': 'VARCHAR'}}, delim = {quoted(_NOWHERE)}, quote = '', escape = '', auto_detect = false, "
-        f"strict_mode = false, encoding = {quoted(encoding)}"
+        f"columns = {{'line': 'VARCHAR'}}, delim = {literal(_NOWHERE)}, quote = '', escape = '', auto_detect = false, "
+        f"strict_mode = false, encoding = {literal(encoding)}"
     )

@@ -13,7 +13,8 @@ import itertools
 
 import duckdb
 
-from simulator.replay.files import DatasetError, plain_errors, quoted
+from simulator.replay.files import DatasetError, plain_errors
+from telemetry.text.sql import literal
 
 #: Unix times below are in seconds, then in milliseconds, then in microseconds, all others in nanoseconds. So seconds
 #: go up to the year 5138, and milliseconds begin in 1973.
@@ -66,7 +67,7 @@ def microseconds_of(
 
 
 def _formatted(text: str, time_format: str) -> str:
-    return f"epoch_us(CAST(try_strptime({text}, {quoted(time_format)}) AS TIMESTAMPTZ))"
+    return f"epoch_us(CAST(try_strptime({text}, {literal(time_format)}) AS TIMESTAMPTZ))"
 
 
 def _unix(text: str) -> str:
@@ -97,13 +98,13 @@ def _format(db: duckdb.DuckDBPyConnection, rows: tuple[str, str], value: str, fo
     if len(likely) > 1:
         (example,) = db.execute("SELECT min(text) FROM other_times").fetchone() or ("",)
         raise DatasetError(
-            f"{example} can be read as {_either(likely)}; say which: --time-format {quoted(likely[0])}, for example"
+            f"{example} can be read as {_either(likely)}; say which: --time-format {literal(likely[0])}, for example"
         )
     return likely[0] if likely else ""
 
 
 def _that_read_all(db: duckdb.DuckDBPyConnection, formats: tuple[str, ...], texts: str) -> tuple[str, ...]:
-    asked = ", ".join(f"bool_and(coalesce(try_strptime(text, {quoted(each)}) > {_OLDEST}, false))" for each in formats)
+    asked = ", ".join(f"bool_and(coalesce(try_strptime(text, {literal(each)}) > {_OLDEST}, false))" for each in formats)
     row = db.execute(f"SELECT {asked} FROM {texts}").fetchone() or ()
     return tuple(each for each, reads in zip(formats, row, strict=True) if reads)
 

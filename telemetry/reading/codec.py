@@ -92,7 +92,7 @@ def _all_timely(readings: list[Reading], arrived: dt.datetime) -> bool:
 def _decode_line_by_line(data: bytes, arrived: Optional[dt.datetime]) -> Batch:
     readings: list[Reading] = []
     rejected: list[Rejected] = []
-    lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+    lines = [line for line in data.split(b"\n") if not is_blank(line)]
     if not lines:
         rejected.append(Rejected(data, "empty", "there is no line in it"))
     # The decoder skips the fields it does not know unread, so the encoding is checked apart: once for the
@@ -113,6 +113,11 @@ def _decode_line_by_line(data: bytes, arrived: Optional[dt.datetime]) -> Batch:
         else:
             readings.append(reading)
     return Batch(readings, rejected)
+
+
+def is_blank(data: bytes) -> bool:
+    """Return whether the bytes have no line: blank lines are nothing, and a record or object of them is empty."""
+    return not data or data.isspace()
 
 
 def is_utf8(data: bytes) -> bool:

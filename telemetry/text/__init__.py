@@ -1,1 +1,1 @@
-"""Text that people write: durations, YAML with the position of each value, and errors that point at a place."""
+"""Text that people write: durations, YAML with the position of each value, errors that point at a place, SQL."""

@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from dashboards.app import sql
+from telemetry.text.sql import literal
 from tests.contract import lake
 from tests.contract.test_grafana_sql import FUNCTIONS, NOW, known, rows, unpruned  # noqa: F401 - rows is a fixture
 
@@ -105,4 +106,4 @@ def test_should_take_the_newest_readings_where_there_are_too_many(
 
 def test_should_keep_a_quote_in_a_name_a_quote(rows: dict[str, list[lake.Row]]) -> None:  # noqa: F811
     assert answer(sql.readings("d-1' OR 'a' = 'a", START, END), rows) == []
-    assert answer("SELECT " + sql.text("it's") + " AS name", rows) == [{"name": "it's"}]
+    assert answer("SELECT " + literal("it's") + " AS name", rows) == [{"name": "it's"}]

@@ -20,6 +20,7 @@ from glue_jobs.curate.engines import spark_workers
 from glue_jobs.curate.engines.engine import Completeness, Counts
 from glue_jobs.curate.engines.spark_sql import spark_sql
 from glue_jobs.curate.engines.spark_workers import FILES, OBJECTS, STAGED, Worker, schema
+from glue_jobs.curate.engines.sql import made_from
 from glue_jobs.curate.errors import CurateError
 from glue_jobs.curate.progress import Reporter
 from glue_jobs.curate.zones import layout
@@ -28,7 +29,7 @@ from glue_jobs.curate.zones.index import ObjectHour
 from glue_jobs.curate.zones.layout import DayFile, Plan
 from glue_jobs.curate.zones.raw import RawObject, RawZone
 from telemetry.registry.devices import DeviceRow
-from telemetry.tables.curated import DEVICE_HEALTH, DEVICES, QUARANTINE, READINGS, READINGS_HOURLY, SITE_DAILY
+from telemetry.tables.curated import CURATED, DEVICE_HEALTH, DEVICES, QUARANTINE, READINGS, READINGS_HOURLY
 from telemetry.tables.table import Column, Table
 
 #: What the engine relies on.
@@ -93,23 +94,29 @@ class SparkEngine:
         with self._for_now():
             for file in plan.copied:
                 zone.copy(READINGS, day, file)
-            fresh = self._fresh(hours)
+            fresh = self._readings_of(hours)
             old = self._files(zone, READINGS, plan.merged).withColumn("hour_start", f.date_trunc("hour", "ts"))
             rows = self._keep(fresh.unionByName(_without(old, hours)))
-            old_hours = self._files(zone, READINGS_HOURLY, zone.files(READINGS_HOURLY, day))
-            hours_of_day = self._keep(self._hourly(fresh).unionByName(_without(old_hours, hours)))
+            made: dict[str, DataFrame] = {}
+            for table in made_from("readings_of_hours"):
+                new = self._made(table, _in_order(fresh, table, "hour_start", "device_id", "seq"))
+                other_hours = _without(self._files(zone, table, zone.files(table, day)), hours)
+                made[table.name] = self._keep(new.select(*table.column_names).unionByName(other_hours))
+            hours_of_day = made[READINGS_HOURLY.name]
             if not _collected(hours_of_day.limit(1)):
                 return False
-            self._write_readings(zone, day, rows)
-            self._write(zone, READINGS_HOURLY, day, hours_of_day, "hour_start", "device_id")
-            self._write(zone, SITE_DAILY, day, self._sites(hours_of_day), "site")
+            for table in made_from("hours_of_day"):
+                made[table.name] = self._made(table, _in_order(hours_of_day, table, "hour_start", "device_id"))
             readings = self._files(zone, READINGS, plan.copied).unionByName(rows.drop("hour_start"))
-            readings.createOrReplaceTempView("readings_of_day")
-            health = self._keep(self._spark.sql(spark_sql("device_health")))
-            health.createOrReplaceTempView("health")
+            for table in made_from("readings_of_day"):
+                made[table.name] = self._keep(self._made(table, readings))
+            made[DEVICE_HEALTH.name].createOrReplaceTempView(DEVICE_HEALTH.name)
             (sums,) = _collected(self._spark.sql(spark_sql("completeness")))
             self._days[day] = Completeness(*map(int, sums))
-            self._write(zone, DEVICE_HEALTH, day, health, "device_id")
+            self._write_readings(zone, day, rows)
+            for table in CURATED:
+                if table.source:
+                    self._write(zone, table, day, made[table.name], *table.key)
             return True
 
     def collect_quarantine(self) -> None:
@@ -171,8 +178,8 @@ class SparkEngine:
     def _accepted(self) -> DataFrame:
         return _without(self._staged.where(f.col("kind") == "reading"), self._left)
 
-    def _fresh(self, hours: Collection[dt.datetime]) -> DataFrame:
-        """The readings of these hours, each once; they are counted, and what contradicts them is kept."""
+    def _readings_of(self, hours: Collection[dt.datetime]) -> DataFrame:
+        """Return the readings of these hours, each once; count them, and keep what contradicts them."""
         self._accepted().where(_is_one_of(f.col("hour_start"), hours)).createOrReplaceTempView("parsed")
         self._keep(self._spark.sql(spark_sql("repeated"))).createOrReplaceTempView("repeated")
         fresh = self._keep(self._spark.sql(spark_sql("readings")))
@@ -187,16 +194,10 @@ class SparkEngine:
             contradicting.unpersist()
         return fresh
 
-    def _hourly(self, fresh: DataFrame) -> DataFrame:
-        # Sums of floating-point numbers depend on their order: each hour of a device is one worker's, in order.
-        in_order = fresh.repartition("hour_start", "device_id").sortWithinPartitions("hour_start", "device_id", "seq")
-        in_order.createOrReplaceTempView("fresh")
-        return self._spark.sql(spark_sql("readings_hourly")).select(*READINGS_HOURLY.column_names)
-
-    def _sites(self, hours_of_day: DataFrame) -> DataFrame:
-        in_order = hours_of_day.repartition("site").sortWithinPartitions("site", "hour_start", "device_id")
-        in_order.createOrReplaceTempView("hours_of_day")
-        return self._spark.sql(spark_sql("site_daily"))
+    def _made(self, table: Table, rows: DataFrame) -> DataFrame:
+        """Return what the table's SQL makes of these rows."""
+        rows.createOrReplaceTempView(str(table.source))
+        return self._spark.sql(spark_sql(table.name))
 
     def _write_readings(self, zone: CuratedZone, day: str, rows: DataFrame) -> None:
         """Write a day's readings, some hours to a file."""
@@ -259,6 +260,12 @@ def _described(objects: Iterable[RawObject]) -> list[tuple[object, ...]]:
 
 def _mapped(rows: DataFrame, work: Worker, columns: Sequence[Column]) -> DataFrame:
     return rows.mapInArrow(work, schema(columns))
+
+
+def _in_order(rows: DataFrame, table: Table, *order: str) -> DataFrame:
+    """Give all rows of a row of the table to one worker, in order: sums of floating-point numbers depend on it."""
+    columns = (*table.key, *(name for name in order if name not in table.key))
+    return rows.repartition(*table.key).sortWithinPartitions(*columns)
 
 
 def _without(rows: DataFrame, hours: Collection[dt.datetime]) -> DataFrame:

@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 from glue_jobs.curate.engines.conflicts import Conflict, conflicting_lines
 from glue_jobs.curate.errors import doing
 from glue_jobs.curate.hours import Partition, start_of_hour
-from glue_jobs.curate.zones.lines import Line, split
+from glue_jobs.curate.zones.columns import arrow_schema
+from glue_jobs.curate.zones.lines import NO_LINE, Line, split
 from glue_jobs.curate.zones.raw import AWS_CONFIG, Content, RawObject, RawZone
-from telemetry.reading.codec import decode_batch
+from telemetry.reading.codec import decode_batch, is_blank
 from telemetry.reading.fields import FIELDS
 from telemetry.tables.curated import QUARANTINE
 from telemetry.tables.table import ATHENA_TYPES, Column
@@ -41,13 +42,6 @@ ROWS = 122_880
 
 #: Lines decoded at once.
 _LINES = 4_096
-
-_TYPES = {
-    "string": pa.string(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
 
 
 def _columns(**types: str) -> tuple[Column, ...]:
@@ -116,7 +110,7 @@ def read_files(bucket: str, columns: Sequence[Column]) -> Worker:
 
 def write_files(bucket: str, keys: Mapping[str, str], columns: Sequence[Column]) -> Worker:
     """From rows sorted by ``file`` to the :data:`FILES` that were written: each file's rows, under that file's key."""
-    names = pa.schema([(field.name, _naive(field.type)) for field in _arrow(columns)])
+    names = arrow_schema(columns)
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         parts = (part for batch in batches for part in _by_file(batch))
@@ -160,14 +154,13 @@ def _staged(content: Content) -> Iterator[list[dict[str, Any]]]:
     if corrupt:
         nowhere = {"raw_line": 0, "raw_offset": 0, "line": ""}
         yield [{"kind": "refused", **place, **nowhere, "reason": "corrupt_object", "detail": corrupt}]
-    elif not text or text.isspace():
-        yield _decided([Line(b"", 1, 0)], place)
+    elif is_blank(text):
+        yield _decided([NO_LINE], place)
     else:
         some: list[Line] = []
         for line in split(text):
             lines += 1
-            # A line of blanks is nothing.
-            if line.text.strip():
+            if not is_blank(line.text):
                 some.append(line)
             if len(some) == _LINES:
                 yield _decided(some, place)
@@ -227,13 +220,11 @@ def _batch(columns: Iterable[Column], rows: Sequence[Mapping[str, Any]]) -> pa.R
 
 
 def _arrow(columns: Iterable[Column]) -> pa.Schema:
-    """The columns as Arrow has them; times in UTC, as Spark gives and takes them."""
-    return pa.schema([(column.name, _TYPES[column.type]) for column in columns])
-
-
-def _naive(type_: pa.DataType) -> pa.DataType:
-    """As timestamps stand in the tables: in UTC and without saying so."""
-    return pa.timestamp("us") if pa.types.is_timestamp(type_) else type_
+    """Return the columns as Spark exchanges them with its workers: times have the time zone UTC."""
+    utc = pa.timestamp("us", tz="UTC")
+    return pa.schema(
+        [(field.name, utc if pa.types.is_timestamp(field.type) else field.type) for field in arrow_schema(columns)]
+    )
 
 
 @cache

@@ -1,15 +1,16 @@
-"""The SQL of the job's steps, its templates filled in with the fields of a reading."""
+"""The SQL of the tables and of the job's steps, its templates filled in with the fields of a reading."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib import resources
 
 import jinja2
 
 from telemetry.reading.fields import FIELDS, METRICS, Field, Kind
 from telemetry.reading.model import STATUSES
-from telemetry.tables.curated import CALIBRATED, DEVICES
+from telemetry.tables.curated import CALIBRATED, CURATED, DEVICES
+from telemetry.tables.table import Source, Table
+from telemetry.text.sql import literal, literals
 
 #: DuckDB's types for the kinds of a reading's fields.
 DUCKDB_TYPES: dict[Kind, str] = {
@@ -35,22 +36,17 @@ _PLAIN: dict[Kind, str] = {
 _BLANK = "[ \\t]*"
 
 
-def literal(text: str) -> str:
-    """The text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def one_of(texts: Iterable[str]) -> str:
-    """The texts as the right side of an SQL IN."""
-    return f"({', '.join(map(literal, texts))})"
+def made_from(source: Source) -> list[Table]:
+    """Return the curated tables whose SQL reads that relation."""
+    return [table for table in CURATED if table.source == source]
 
 
 def sql(step: str) -> str:
-    """The statement (or, of ``staging``, the statements) of a step, in DuckDB's dialect."""
+    """Return the statement (or, of ``staging``, the statements) of a table or step, in DuckDB's dialect."""
     text = (resources.files("glue_jobs.curate") / "sql" / f"{step}.sql").read_text(encoding="utf-8")
     rendered: str = jinja2.Template(text, undefined=jinja2.StrictUndefined).render(
         literal=literal,
-        one_of=one_of,
+        literals=literals,
         fields=FIELDS,
         metrics=METRICS,
         statuses=STATUSES,

@@ -14,13 +14,16 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from glue_jobs.curate.engines.database import insert, naive
 from glue_jobs.curate.engines.sql import sql
+from glue_jobs.curate.zones.columns import ARROW_TYPES
 from glue_jobs.curate.zones.index import ObjectHour
-from glue_jobs.curate.zones.lines import LINES, Line, lines_table
+from glue_jobs.curate.zones.lines import LINES, NO_LINE, Line, lines_table
 from glue_jobs.curate.zones.raw import Content, RawObject
-from telemetry.reading.codec import decode_batch
+from telemetry.reading.codec import decode_batch, is_blank
 from telemetry.reading.fields import FIELDS
 from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS
+from telemetry.tables.table import ATHENA_TYPES
 
 #: Text parsed at once.
 _BATCH_BYTES = 64 * 2**20
@@ -31,10 +34,9 @@ _DECIDED_AT_ONCE = 100_000
 #: Rows DuckDB hands to one thread; a longer Arrow batch would go to one thread whole.
 _ROWS_A_THREAD = 32_768
 
-_ARROW_TYPES = {"string": pa.string(), "timestamp": pa.timestamp("us"), "integer": pa.int64(), "number": pa.float64()}
 _PLACE = [("object_no", pa.int64()), ("raw_line", pa.int64()), ("raw_offset", pa.int64())]
 
-_ACCEPTED = pa.schema([*((field.name, _ARROW_TYPES[field.kind]) for field in FIELDS), *_PLACE])
+_ACCEPTED = pa.schema([*((field.name, ARROW_TYPES[ATHENA_TYPES[field.kind]]) for field in FIELDS), *_PLACE])
 _OBJECTS = pa.schema(
     [
         ("object_no", pa.int64()),
@@ -93,8 +95,8 @@ class Staging:
                 if whole:
                     insert(self._db, "refused", [("corrupt_object", corrupt, "", object_no, 0, 0)], _REFUSED)
                 continue
-            if not text or text.isspace():
-                self._decide([(object_no, Line(b"", 1, 0))], whole=whole)
+            if is_blank(text):
+                self._decide([(object_no, NO_LINE)], whole=whole)
                 continue
             lines, others = lines_table(object_no, text)
             self._decide(((object_no, line) for line in others), whole=whole)
@@ -140,13 +142,11 @@ class Staging:
             "SELECT undecided, object_no, raw_line, raw_offset FROM batch WHERE NOT certain"
         )
         while some := rest.fetchmany(_DECIDED_AT_ONCE):
-            self._decide(
-                (
-                    (object_no, Line(line.encode().removesuffix(b"\n"), number, offset))
-                    for line, object_no, number, offset in some
-                ),
-                whole=whole,
+            lines = (
+                (object_no, Line(line.encode().removesuffix(b"\n"), number, offset))
+                for line, object_no, number, offset in some
             )
+            self._decide(((object_no, line) for object_no, line in lines if not is_blank(line.text)), whole=whole)
         self._db.execute("DROP TABLE batch")
 
     def _decide(self, undecided: Iterable[tuple[int, Line]], *, whole: bool) -> None:
@@ -154,8 +154,6 @@ class Staging:
         accepted: list[tuple[object, ...]] = []
         refused: list[tuple[object, ...]] = []
         for object_no, (line, *place) in undecided:
-            if line and not line.strip():
-                continue  # a line of blanks is nothing
             readings, rejected = decode_batch(line, self.objects[object_no].arrived)
             for reading in readings:
                 values = msgspec.structs.astuple(reading)
@@ -166,29 +164,6 @@ class Staging:
         insert(self._db, "accepted", accepted, _ACCEPTED, _wanted(whole))
         if whole:
             insert(self._db, "refused", refused, _REFUSED)
-
-
-def insert(
-    db: duckdb.DuckDBPyConnection,
-    table: str,
-    rows: Sequence[tuple[object, ...]],
-    schema: pa.Schema,
-    condition: str = "TRUE",
-    *,
-    into: str = "",
-    select: str = "*",
-) -> None:
-    """Insert rows of Python's values into a table (or its columns ``into``), where a condition holds."""
-    if rows:
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows), schema)]
-        db.register("rows", pa.Table.from_arrays(columns, schema=schema))
-        db.execute(f"INSERT INTO {table} {into} SELECT {select} FROM rows WHERE {condition}")
-        db.unregister("rows")
-
-
-def naive(moment: dt.datetime) -> dt.datetime:
-    """In UTC and without saying so, as timestamps stand in the tables."""
-    return moment.astimezone(dt.timezone.utc).replace(tzinfo=None)
 
 
 def _plausible(found: RawObject) -> tuple[dt.datetime, dt.datetime]:

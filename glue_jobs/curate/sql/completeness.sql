@@ -2,4 +2,4 @@
 SELECT
     SUM(CAST(LEAST(received, expected) AS DECIMAL(38, 0))) AS received,
     SUM(CAST(expected AS DECIMAL(38, 0))) AS expected
-FROM health
+FROM device_health

@@ -32,7 +32,7 @@ SELECT
             ELSE TRUE
 {%- for field in fields %}
                 AND (
-                    {{ json_types_of }}[{{ loop.index }}] IN {{ one_of(json_types[field.kind]) }}
+                    {{ json_types_of }}[{{ loop.index }}] IN {{ literals(json_types[field.kind]) }}
     {%- if field.nullable %}
                     OR {{ json_types_of }}[{{ loop.index }}] = 'NULL'
     {%- endif %}
@@ -46,7 +46,7 @@ SELECT
 {%- for field in fields %}
     {%- set column = "value." ~ field.name %}
     {%- if field.choices %}
-        AND {{ column }} IN {{ one_of(field.choices) }}
+        AND {{ column }} IN {{ literals(field.choices) }}
     {%- elif field.kind == "timestamp" %}
         AND instant.{{ field.name }} IS NOT NULL
     {%- else %}

@@ -21,5 +21,5 @@ SELECT
     PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY {{ metric }}) AS {{ metric }}_p95,
     STDDEV_SAMP({{ metric }}) AS {{ metric }}_stddev{{ "," if not loop.last }}
 {%- endfor %}
-FROM fresh
+FROM readings_of_hours
 GROUP BY hour_start, device_id

@@ -33,6 +33,10 @@ class Line(NamedTuple):
     offset: int
 
 
+#: What is refused of an object that has no line.
+NO_LINE = Line(b"", 1, 0)
+
+
 class CorruptObjectError(Exception):
     """The object says it is gzip and cannot be decompressed."""
 

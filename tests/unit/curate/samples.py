@@ -1,23 +1,24 @@
-"""Raw objects made of lines, and the rows that a transform makes of them."""
+"""Raw objects made of lines, and the rows that DuckDB makes of them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from glue_jobs.curate.engines.transform import Made, Previous, Transform
+from glue_jobs.curate.engines.duckdb_engine import DuckDBEngine
 from glue_jobs.curate.hours import day_of
+from glue_jobs.curate.zones.layout import DayFile, Plan
 from glue_jobs.curate.zones.lines import CorruptObjectError, decompressed
-from glue_jobs.curate.zones.raw import Content, raw_object
+from glue_jobs.curate.zones.raw import Content, RawObject, raw_object
 from telemetry.registry.devices import DeviceRow
 from telemetry.tables.curated import CURATED
+from telemetry.tables.table import Table
 
 ARRIVED = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
 GOOD: dict[str, Any] = {"device_id": "d1", "site": "s1", "ts": "2026-11-23T12:29:59Z", "seq": 7, "status": "ok"}
@@ -45,22 +46,43 @@ def stored(data: bytes, arrived: dt.datetime = ARRIVED, name: str = "a") -> Cont
         return Content(found, b"", str(error))
 
 
+class _Zones:
+    """A raw zone of these contents, and a curated zone that keeps the rows of what is uploaded, in the files' order."""
+
+    def __init__(self, contents: dict[str, Content]) -> None:
+        self._contents = contents
+        self.rows: Rows = {table.name: [] for table in CURATED}
+
+    def read(self, objects: Iterable[RawObject]) -> Iterator[Content]:
+        return (self._contents[found.key] for found in objects)
+
+    def files(self, _table: Table, _day: str) -> list[DayFile]:
+        return []
+
+    def download(self, _files: Sequence[DayFile], _folder: Path) -> list[Path]:
+        return []
+
+    def upload(self, table: Table, day: str, _name: str, file: Path) -> None:
+        self.rows[table.name] += [{**row, "dt": day} for row in pq.read_table(file).to_pylist()]
+
+
+class _Reporter:
+    def count(self, *, objects: int, rows: int) -> None:
+        pass
+
+
 def curated(whole: Iterable[Content], registry: Sequence[DeviceRow] = ()) -> Rows:
     """The rows of every curated table, in the order of the files, each with its day."""
     contents = {content.found.key: content for content in whole}
-    with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder), registry)) as transform:
-        transform.read_whole(contents.values())
-        hours = {touched.hour for touched in transform.object_hours()}
-        rows: Rows = {table.name: [] for table in CURATED}
-
-        def take(day: str, made: Iterable[Made]) -> None:
-            for table, _, path in made:
-                rows[table.name] += [{**row, "dt": day} for row in pq.read_table(path).to_pylist()]
-
+    objects = [content.found for content in contents.values()]
+    zones: Any = _Zones(contents)
+    reporter: Any = _Reporter()
+    with closing(DuckDBEngine(zones, registry, reporter)) as engine:
+        hours = {found.hour for found in engine.read_whole(objects)}
         for day in sorted({day_of(hour) for hour in hours}):
-            take(day, transform.build_day(day, [hour for hour in hours if day_of(hour) == day], Previous([], [], [])))
-        transform.quote(contents[found.key] for found in transform.contradicting())
-        transform.quarantine_refused()
-        for day in sorted({day_of(moment) for moment in (*hours, *(c.found.arrived for c in contents.values()))}):
-            take(day, transform.build_quarantine(day, hours, list(contents), []) or [])
-        return rows
+            engine.build_day(zones, day, [hour for hour in hours if day_of(hour) == day], Plan([], []))
+        engine.collect_quarantine()
+        for day in sorted({day_of(moment) for moment in (*hours, *(found.arrived for found in objects))}):
+            engine.build_quarantine(zones, day, hours, list(contents))
+    rows: Rows = zones.rows
+    return rows

@@ -18,6 +18,7 @@ from telemetry.reading.fields import METRICS
 from telemetry.registry.devices import devices
 from telemetry.registry.registry import parse_registry
 from telemetry.tables.curated import CURATED
+from telemetry.tables.table import Table
 from tests.unit.curate.samples import ARRIVED, Rows, curated, line, stored
 
 _MINUTE = dt.timedelta(minutes=1)
@@ -270,6 +271,18 @@ def test_should_sort_readings_by_device_and_sequence_within_a_partition() -> Non
     found = [(row["device_id"], row["seq"]) for row in rows["readings"]]
     assert found == sorted(found)
     assert len(found) == 50
+
+
+@pytest.mark.parametrize("table", [table for table in CURATED if table.source], ids=lambda table: table.name)
+def test_should_know_the_rows_of_a_table_that_sql_makes_by_their_key(table: Table) -> None:
+    assert table.key
+    assert set(table.key) <= set(table.column_names)
+    if table.source == "readings_of_hours":
+        assert "hour_start" in table.key
+    rows = curated([stored(b"\n".join(line(device_id=f"d{n}", seq=n, site=f"s{n % 2}") for n in range(5)))])[table.name]
+    keys = [tuple(row[name] for name in table.key) for row in rows]
+    assert keys == sorted(set(keys))
+    assert keys
 
 
 def test_should_write_the_columns_of_the_tables_in_their_order() -> None:

@@ -7,28 +7,41 @@ import sys
 import zipfile
 from pathlib import Path
 
+from telemetry.tables.curated import CURATED
+
 ROOT = Path(__file__).parents[3]
 
 _PROGRAM = """
-import datetime as dt, json, sys, tempfile
+import datetime as dt, json, sys
 from contextlib import closing
 from pathlib import Path
 sys.path[:] = [path for path in sys.path if "work" not in Path(path).parts or "site-packages" in path]
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
 sys.path.insert(0, sys.argv[1])
 import telemetry
+from glue_jobs.curate.engines.duckdb_engine import DuckDBEngine
+from glue_jobs.curate.zones.layout import Plan
 from glue_jobs.curate.zones.raw import Content, raw_object
-from glue_jobs.curate.engines.transform import Previous, Transform
 import pyarrow.parquet as pq
 assert telemetry.__file__.startswith(sys.argv[1]), telemetry.__file__
-found = raw_object("raw/dt=2026-11-23/hour=12/a", 1, dt.datetime(2026, 11, 23, 13, tzinfo=dt.timezone.utc))
-with tempfile.TemporaryDirectory() as folder, closing(Transform(Path(folder), [])) as transform:
-    transform.read_whole([Content(found, sys.argv[2].encode())])
-    hours = [found.hour for found in transform.object_hours()]
-    made = transform.build_day("2026-11-23", hours, Previous([], [], []))
-    transform.quarantine_refused()
-    for table, _, path in made + transform.build_quarantine("2026-11-23", hours, [found.key], []):
-        print(json.dumps([table.name, pq.read_table(path).to_pylist()], default=str))
+raw = raw_object("raw/dt=2026-11-23/hour=12/a", 1, dt.datetime(2026, 11, 23, 13, tzinfo=dt.timezone.utc))
+class Zones:
+    def read(self, objects):
+        return [Content(raw, sys.argv[2].encode()) for _ in objects]
+    def files(self, table, day):
+        return []
+    def download(self, files, folder):
+        return []
+    def upload(self, table, day, name, file):
+        print(json.dumps([table.name, pq.read_table(file).to_pylist()], default=str))
+    def count(self, **counts):
+        pass
+zones = Zones()
+with closing(DuckDBEngine(zones, [], zones)) as engine:
+    hours = [found.hour for found in engine.read_whole([raw])]
+    engine.build_day(zones, "2026-11-23", hours, Plan([], []))
+    engine.collect_quarantine()
+    engine.build_quarantine(zones, "2026-11-23", hours, [raw.key])
 """
 
 
@@ -62,13 +75,7 @@ LINE = '{"device_id":"d","site":"s","ts":"2026-11-23T12:00:00Z","seq":1,"status"
 
 def test_should_run_from_an_archive(tmp_path: Path) -> None:
     tables = _curate(_archive(tmp_path / "job.zip"), f"{LINE}\noops")
-    assert [line.split('"')[1] for line in tables.splitlines()] == [
-        "readings",
-        "readings_hourly",
-        "site_daily",
-        "device_health",
-        "quarantine",
-    ]
+    assert [line.split('"')[1] for line in tables.splitlines()] == [table.name for table in CURATED]
 
 
 def test_should_curate_a_new_metric_after_one_line_in_the_reading(tmp_path: Path) -> None:

@@ -40,3 +40,11 @@ def test_should_give_no_rows_of_an_empty_result() -> None:
 def test_should_refuse_a_result_of_other_types() -> None:
     with pytest.raises(msgspec.ValidationError, match=r"\$.count"):
         structs(pd.DataFrame({"count": ["three"]}), Row)
+
+
+def test_should_take_a_null_for_an_empty_text_where_the_field_has_no_default() -> None:
+    class Required(msgspec.Struct):
+        name: str
+        at: str | None
+
+    assert structs(pd.DataFrame({"name": [None], "at": [None]}), Required) == [Required(name="", at=None)]
