@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import importlib.util
 import os
 import signal
 import sys
@@ -69,6 +70,8 @@ def stop_signals() -> Iterator[list[int]]:
 def destination(context: typer.Context, url: str) -> Destination:
     """Return where ``--sink`` sends; what the URL leaves out is the deployment's. Raises ValueError for a wrong URL."""
     found = parse_sink(url)
+    if found.package and not importlib.util.find_spec(found.package):
+        raise ModuleNotFoundError(name=found.package)  # here, for a worker could not say it in one line
     if not found.in_aws:
         return found
     chosen: target.Choice = context.obj

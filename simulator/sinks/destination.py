@@ -83,6 +83,9 @@ class Destination(abc.ABC):
     #: Whether it is in the AWS account that the command line chose.
     in_aws: ClassVar[bool] = False
 
+    #: The package that it needs and that is not always installed; empty for none.
+    package: ClassVar[str] = ""
+
     #: How many bytes of records the sink should be handed at once.
     outbox_bytes: ClassVar[int] = OUTBOX_BYTES
 

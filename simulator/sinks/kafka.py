@@ -26,6 +26,7 @@ class KafkaTopic(Destination):
     msk_iam: bool = False
 
     schemes: ClassVar = ("kafka",)
+    package: ClassVar = "confluent_kafka"
     usage: ClassVar = "kafka://HOST:PORT/TOPIC"
     help: ClassVar = "A Kafka topic; several HOST:PORT with commas; '?auth=msk-iam' logs in to Amazon MSK with IAM."
 

@@ -34,6 +34,7 @@ class MqttBroker(Destination):
     ca: Path | None = None
 
     schemes: ClassVar = ("mqtts", "mqtt")
+    package: ClassVar = "paho"
     usage: ClassVar = "mqtts://HOST/PREFIX?cert=FILE&key=FILE"
     help: ClassVar = (
         "MQTT, to PREFIX/GATEWAY: AWS IoT Core or another broker, whose authority is in '&ca=FILE'. "

@@ -61,6 +61,7 @@ def test_should_find_a_verb_that_is_just_a_file(tmp_path: Path, monkeypatch: pyt
     [
         ("streamlit", ["dashboard"], "dashboard"),
         ("confluent_kafka", ["simulate", "--sink", "kafka://localhost:9092/readings"], "kafka"),
+        ("confluent_kafka", ["simulate", "--sink", "kafka://localhost:9092/readings", "--processes", "2"], "kafka"),
         ("paho", ["simulate", "--sink", "mqtts://localhost/readings"], "mqtt"),
     ],
 )
