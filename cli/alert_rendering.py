@@ -34,7 +34,7 @@ _SHORT_ID = 8
 
 
 def print_standings(found: Sequence[Standing], *, console: Console = out) -> None:
-    """Alerts and holds, one a line."""
+    """Print alerts and holds, one a line."""
     table = Table(header_style="bold", box=None, pad_edge=False)
     for column in ("alert", "status", "severity", "rule", "device", "site", "since (UTC)", "value", "who"):
         table.add_column(column, justify="right" if column == "value" else "left", overflow="fold")
@@ -70,7 +70,7 @@ def _held(hold: Hold) -> str:
 
 
 def print_standing(standing: Standing, *, console: Console = out) -> None:
-    """Everything that is known of one alert."""
+    """Print everything that is known of one alert."""
     hold = standing.hold
     facts = {
         "alert": standing.alert_id,
@@ -94,7 +94,7 @@ def print_standing(standing: Standing, *, console: Console = out) -> None:
 
 
 def print_history(events: Sequence[Event], *, console: Console = out) -> None:
-    """The changes of one alert, one a line."""
+    """Print the changes of one alert, one a line."""
     for event in events:
         by = f"  by {event.who}: {event.why}" if event.who else ""
         console.print(
@@ -109,7 +109,7 @@ def _when(moment: dt.datetime | None) -> str:
 
 
 def print_notification(received: Received, *, console: Console = out) -> None:
-    """A notification on one line; one about several alerts with a line for each of the first below."""
+    """Print a notification on one line; of several alerts, the first ones on lines below."""
     told = received.notification
     if len(told.alerts) == 1 and not told.omitted:
         _print_notified(received, told.alerts[0], console, lead=f"{received.received_at:%H:%M:%S}")

@@ -17,7 +17,7 @@ err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() el
 
 
 def on_terminal() -> bool:
-    """Whether a person reads standard output, and not a program or a file."""
+    """Return whether a person reads standard output, and not a program or a file."""
     return sys.stdout.isatty()
 
 

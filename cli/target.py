@@ -22,14 +22,14 @@ class Choice(msgspec.Struct):
 
 
 def deployed(context: typer.Context) -> tuple[boto3.Session, Deployment]:
-    """A session with the chosen target, and the chosen deployment there."""
+    """Return a session with the chosen target, and the chosen deployment there."""
     choice: Choice = context.obj
     session = connect(aws=choice.aws)
     return session, deployment.find(session, choice.stage)
 
 
 def connect(*, aws: bool) -> boto3.Session:
-    """A session with the chosen target; the whole process is turned to it.
+    """Return a session with the chosen target; the whole process is turned to it.
 
     Without ``aws``: ``AWS_ENDPOINT_URL`` if it is set (it must lead to the loopback interface), otherwise
     the local AWS of this clone. Raises :class:`PipelineError` or :class:`~local.endpoint.LocalError`

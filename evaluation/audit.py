@@ -95,7 +95,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         return not self.totals.lost and not self.totals.surplus
 
     def worst(self, most: int) -> list[DeviceRow]:
-        """The devices that lost most; of those that lost nothing, those with most duplicates and quarantined lines."""
+        """Return the devices that lost most; then those with most duplicates and quarantined lines."""
 
         def badness(row: DeviceRow) -> tuple[int, int, int, str]:
             return -row.lost, -row.surplus, -row.duplicates - row.quarantined, row.device
@@ -146,7 +146,7 @@ def audit(
 
 
 def _row(device: str, sent: DeviceCounts, raw: RawCounts, tables: CuratedCounts, unreadable: int) -> DeviceRow:
-    """One device's account, where ``unreadable`` lines of any device are there."""
+    """Account for one device, where ``unreadable`` lines of any device are there."""
     missing = sent.sent - sent.duplicates - raw.different_readings - raw.different_damaged
     # Damaged lines may be the same: what is missing of them is no redelivery.
     alike = max(0, min(missing, raw.damaged - raw.different_damaged, sent.malformed - raw.different_damaged))
@@ -175,7 +175,7 @@ def _row(device: str, sent: DeviceCounts, raw: RawCounts, tables: CuratedCounts,
 
 
 def _row_not_readable(sent: int, raw: int, quarantined: int) -> DeviceRow:
-    """The account of the lines that were sent and of which no device can be read; more of them are somebody else's."""
+    """Account for the lines that were sent and of which no device can be read; more of them are somebody else's."""
     ours = min(sent, raw)
     lost = min(ours, max(0, raw - quarantined))
     return DeviceRow(

@@ -131,11 +131,11 @@ class _Player:
             return
         longest = min((rule.hold_for for rule in watch.no_data), default=None)
         seen = playback.recent.arrived if watch.no_data else 0.0
-        telling = run.telling(watch.quiet_ranges, watch.matching_statuses, longest, seen)
+        decisive = run.decisive(watch.quiet_ranges, watch.matching_statuses, longest, seen)
         place = 0
         while place < len(run):
             if not playback.state.alerts:
-                following = telling[telling.searchsorted(place) :]
+                following = decisive[decisive.searchsorted(place) :]
                 upto = int(following[0]) if len(following) else len(run)
                 if upto > place and (watch.no_data or playback.recent.devices):
                     playback.recent.record(run.time(upto - 1).timestamp(), run.site, {run.device: run.site})
@@ -145,7 +145,7 @@ class _Player:
                 place += 1
 
     def finish(self, newest: dt.datetime) -> list[Alert]:
-        """The device's alerts in order, after the time without readings up to ``newest``."""
+        """Return the device's alerts in order, after the time without readings up to ``newest``."""
         self._note(self._playback.wait(newest))
         for fired in self._firing.values():
             self._alerts.append(_alert(fired, newest, ended=False))
@@ -223,7 +223,7 @@ def _of(alerts: Sequence[Alert], rule: str) -> list[Alert]:
 
 
 def shared(ones: Sequence[Alert], others: Sequence[Alert]) -> int:
-    """How many of ``ones`` fired at a moment when one of ``others`` did; both of one rule and device, in order."""
+    """Count those of ``ones`` that fired while one of ``others`` did; both of one rule and device, in order."""
     count = place = 0
     for one in ones:
         while place < len(others) and others[place].ended_at < one.fired_at:

@@ -1,4 +1,4 @@
-"""Readings as columns: a device's readings at one site in a row, and which of them have something to say."""
+"""Readings as columns, for backtests: runs of one device's readings at one site, and which can change an alert."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Run:
         return len(self._ts)
 
     def time(self, place: int) -> dt.datetime:
-        """The event time of a reading (UTC)."""
+        """Return the event time of a reading (UTC)."""
         return _EPOCH + dt.timedelta(microseconds=int(self._ts[place]))
 
     def reading(self, place: int) -> Reading:
-        """A reading as the detector gets it."""
+        """Return a reading as the detector gets it."""
         if self._last is None or self._last[0] != place:
             metrics = {name: float(column[place]) for name, column in self._metrics.items()}
             reading = Reading(
@@ -62,31 +62,33 @@ class Run:
             self._last = place, reading
         return self._last[1]
 
-    def telling(
+    def decisive(
         self,
         ranges: Sequence[tuple[str, float, float]],
         statuses: frozenset[str],
         silence: dt.timedelta | None,
         seen: float,
     ) -> npt.NDArray[np.intp]:
-        """The places of the readings that can begin an alert, or end a silence of at least ``silence``.
+        """Return the places of the readings that can begin an alert, or end a silence of at least ``silence``.
 
         ``ranges`` and ``statuses`` are those of a :class:`telemetry.rules.rule_set.Watch`: what lies outside may make a
         condition true. ``seen`` is when the device was heard of before (Unix seconds), 0 for never.
         """
-        loud = np.isin(self._statuses, [code for code, status in enumerate(STATUSES) if status in statuses])
+        decisive = np.isin(self._statuses, [code for code, status in enumerate(STATUSES) if status in statuses])
         for metric, low, high in ranges:
             values = self._metrics[metric]
-            loud |= (values < low) | (values > high)
+            decisive |= (values < low) | (values > high)
         if silence is not None:
             # Heard of for the first time is no silence; anything that is too short for one costs time only.
             before = np.concatenate(([int(seen * _MICROSECONDS) if seen else self._ts[0]], self._ts[:-1]))
-            loud |= self._ts - before >= int((silence + RECENT_EVERY).total_seconds() * _MICROSECONDS) - _MICROSECONDS
-        return np.flatnonzero(loud)
+            decisive |= (
+                self._ts - before >= int((silence + RECENT_EVERY).total_seconds() * _MICROSECONDS) - _MICROSECONDS
+            )
+        return np.flatnonzero(decisive)
 
 
 def runs_of(batch: pa.RecordBatch) -> Iterator[Run]:
-    """The runs of a batch of :meth:`pipeline.history.History.batches`."""
+    """Yield the runs of a batch of :meth:`pipeline.history.History.batches`."""
     if not batch.num_rows:
         return
     devices, sites = (pc.run_end_encode(batch.column(name)) for name in ("device_id", "site"))

@@ -46,7 +46,7 @@ class Verdict(NamedTuple):
 
 
 def told(received: Sequence[Received], transitions: Iterable[Transition] = ()) -> list[Told]:
-    """The alerts that notifications told of, each once, in the order in which they fired.
+    """Return the alerts that notifications told of, each once, in the order in which they fired.
 
     A notification lists a hundred alerts and counts the others as ``omitted``: which these are, ``transitions`` say.
     An alert that fired and is in no list is told by the first notification of its rule and site that omits any and was
@@ -113,14 +113,14 @@ class _Omitting:
                         self._by_place[rule, site].append(each)
 
     def first(self, transition: Transition) -> Received | None:
-        """The first one that can tell of it."""
+        """Return the first one that can tell of it."""
         near = self._by_place.get((transition.rule, transition.site), ())
         after = (each for each in near if each.notification.published_at >= transition.recorded_at)
         return min(after, key=lambda each: (each.notification.published_at, *_order(each)), default=None)
 
 
 def judge(faults: Sequence[InjectedFault], alerts: Iterable[Told], grace: dt.timedelta = GRACE) -> list[Verdict]:
-    """Which fault each alert is about; one that is only tolerated is left out.
+    """Find which fault each alert is about; one that is only tolerated is left out.
 
     An alert is about a fault of its place (its device, its gateway or its site) that began before it fired and was
     not over for longer than ``grace``. Of several the one that expects its rule, then the one that tolerates it, then
@@ -144,7 +144,7 @@ def begun(fault: InjectedFault) -> tuple[dt.datetime, int, str]:
 
 
 def _weight(fault: InjectedFault) -> tuple[bool, tuple[dt.datetime, int, str]]:
-    """What changes values explains a false alert sooner than what affects lines."""
+    """Rank faults: one that changes values explains a false alert sooner than one that affects lines."""
     return bool(fault.metric), begun(fault)
 
 

@@ -28,13 +28,13 @@ class Playback:
         self._watches_silence = rules.watches_silence
 
     def receive(self, readings: Sequence[Reading], now: dt.datetime) -> list[Transition]:
-        """A record arrives, after the watchdog's looks before that."""
+        """Receive a record, after the runs of the watchdog before that."""
         happened = self.wait(now - dt.datetime.resolution)
         self.state, transitions = evaluate(self.rules, self.state, self.recent, readings, now)
         return happened + transitions
 
     def wait(self, until: dt.datetime) -> list[Transition]:
-        """No record arrives up to and including ``until``."""
+        """Let time pass, without a record, up to and including ``until``."""
         happened: list[Transition] = []
         last = None
         while (wake := self._wake()) and (tick := _tick_at(wake)) <= until:
@@ -54,5 +54,5 @@ class Playback:
 
 
 def _tick_at(moment: dt.datetime) -> dt.datetime:
-    """The first whole minute that is not before ``moment``."""
+    """Return the first whole minute that is not before ``moment``."""
     return _EPOCH + -((_EPOCH - moment) // TICK) * TICK

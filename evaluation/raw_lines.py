@@ -123,7 +123,7 @@ def read_raw_lines(session: boto3.Session, bucket: str, manifest: Manifest, on_p
 
 
 def count_raw_lines(session: boto3.Session, bucket: str, manifest: Manifest) -> int:
-    """The lines in the raw objects that an audit reads, whoever sent them."""
+    """Return the lines in the raw objects that an audit reads, whoever sent them."""
     with _one_line_errors():
         zone = _zone(session, bucket)
         objects = _Window.of(manifest.arrived_from, manifest.arrived_to).objects(zone)
@@ -152,7 +152,7 @@ class _Window(NamedTuple):
 
     @classmethod
     def of(cls, arrived_from: dt.datetime, arrived_to: dt.datetime) -> _Window:
-        """All that may hold a line that arrived between these times, and nothing that was there before."""
+        """Return the window of objects that may hold a line that arrived between these times."""
         return cls(
             start_of_hour(arrived_from - _LONGEST_BUFFERING),
             start_of_hour(arrived_to + _LONGEST_BUFFERING) + HOUR,
@@ -160,12 +160,12 @@ class _Window(NamedTuple):
         )
 
     def objects(self, zone: RawZone) -> list[RawObject]:
-        """The objects, in the order in which curation takes their lines for arrived."""
+        """Return the objects, in the order in which curation takes their lines for arrived."""
         found = (each for each in zone.objects(self.start, self.end) if each.arrived >= self.since)
         return sorted(found, key=lambda each: (each.arrived, each.key))
 
     def condition(self, event_days: Collection[str]) -> str:
-        """What came in these objects, in SQL, for tables by day of event time or of arrival."""
+        """Return the SQL condition for what came in these objects, for tables by day of event time or of arrival."""
         # An object may be complete after its hour.
         arrival_days = ((self.start + number * HOUR) for number in range((self.end - self.start) // HOUR + 1))
         days = sorted({*event_days, *map(day_of, arrival_days)})
@@ -185,7 +185,7 @@ class _Strangers(NamedTuple):
 
 @contextlib.contextmanager
 def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Where the raw lines are counted, on disk as far as they do not fit into the memory.
+    """Open the database in which the raw lines are counted, on disk as far as they do not fit into memory.
 
     ``lines``: ``seq`` is null for what is damaged, ``ts`` is in microseconds since 1970, ``text`` is the line's hash,
     ``place`` its object's number and its own there. ``objects``: when each was complete, as ``ts``; those that
@@ -240,7 +240,7 @@ class _Line(NamedTuple):
 
 
 def _parsed(content: Content, object_no: int, latest: dt.datetime) -> Iterator[_Line]:
-    """The lines of an object, those that are too early or too late included; of an empty or corrupt one, one line."""
+    """Yield the lines of an object, too early and too late ones included; of an empty or corrupt one, one line."""
     lines = _lines(content) or [b""]
     whole = decode_batch(content.text)
     for number, line in enumerate(lines):
@@ -256,7 +256,7 @@ def _parsed(content: Content, object_no: int, latest: dt.datetime) -> Iterator[_
 
 
 def _lines(content: Content) -> list[bytes]:
-    """An object's lines; blank ones are nothing."""
+    """Return an object's lines; blank ones are nothing."""
     return [line for line in content.text.split(b"\n") if not is_blank(line)]
 
 
@@ -308,6 +308,6 @@ def _lateness(db: duckdb.DuckDBPyConnection) -> dict[str | None, Lateness]:
 
 
 def _event_days(db: duckdb.DuckDBPyConnection) -> list[str]:
-    """The days (UTC) of the readings that curation accepts."""
+    """Return the days (UTC) of the readings that curation accepts."""
     found = db.execute("SELECT DISTINCT strftime(make_timestamp(ts), '%Y-%m-%d') FROM firsts WHERE timely")
     return [day for (day,) in found.fetchall()]

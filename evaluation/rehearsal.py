@@ -83,7 +83,7 @@ class _Stage:
         self.transitions: list[Transition] = []
 
     def arrive(self, record: Record, now: dt.datetime) -> None:
-        """The detector gets a record."""
+        """Give the detector a record."""
         if self._next_tick is None:
             self._next_tick = _whole(now, TICK)
         gateway = self._gateways.get(record.gateway)
@@ -94,7 +94,7 @@ class _Stage:
         self._notify(transitions, (), now)
 
     def wait(self, until: dt.datetime) -> None:
-        """What is due up to then, in its order: the watchdog's looks, and those at groups."""
+        """Do what is due up to then, in order: runs of the watchdog, and looks at groups."""
         while True:
             tick, wake = self._next_tick or until + TICK, self._wakes[0][0] if self._wakes else until + TICK
             now = min(tick, wake)
@@ -110,7 +110,7 @@ class _Stage:
             self._notify(happened, woken, now)
 
     def _watch(self, now: dt.datetime) -> tuple[list[Transition], list[str]]:
-        """The watchdog's look: what happened by the clock, and the groups that are due."""
+        """Run the watchdog: return what happened by the clock, and the groups that are due."""
         happened: list[Transition] = []
         for gateway in self._gateways.values():
             gateway.state, transitions = advance(self._rules, gateway.state, now)
@@ -122,7 +122,7 @@ class _Stage:
         return happened, [key for key, at in due.items() if at and at <= now]
 
     def _notify(self, transitions: Sequence[Transition], woken: Sequence[str], now: dt.datetime) -> None:
-        """The notifier gets messages: the sources of inhibition first, then each group all that concerns it."""
+        """Give the notifier messages: the sources of inhibition first, then each group all that concerns it."""
         self.transitions += transitions
         works: dict[str, tuple[dict[str, str], list[Transition]]] = {}
         for transition in filter(concerns_groups, transitions):
@@ -161,5 +161,5 @@ class _Stage:
 
 
 def _whole(moment: dt.datetime, step: dt.timedelta) -> dt.datetime:
-    """The first multiple of ``step`` that is not before the moment."""
+    """Return the first multiple of ``step`` that is not before the moment."""
     return _EPOCH + math.ceil((moment - _EPOCH) / step) * step

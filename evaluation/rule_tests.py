@@ -32,7 +32,7 @@ class Item(NamedTuple):
         return " ".join(part for part in (self.rule, self.device or self.gateway, self.what, self.severity) if part)
 
     def allows(self, seen: Item) -> bool:
-        """Whether ``seen`` is what this one expects."""
+        """Return whether ``seen`` is what this one expects."""
         return all(mine in ("", other) for mine, other in zip(self[3:], seen[3:], strict=True)) and self[:3] == seen[:3]
 
 
@@ -115,7 +115,7 @@ def _active(gateways: Iterable[Playback], at: dt.timedelta) -> Iterable[Item]:
 
 
 def compare(kind: Literal["alert", "transition"], expected: Sequence[Item], seen: Sequence[Item]) -> list[Row]:
-    """Each beside its like, by time: first what agrees, then what is of the same rule and device, then the rest."""
+    """Pair each with its like, by time: first what agrees, then what is of the same rule and device, then the rest."""
     rest, rows = list(seen), []
     wanted = list(expected)
     for fits in (Item.allows, lambda one, other: one[:3] == other[:3]):

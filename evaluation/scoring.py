@@ -30,7 +30,7 @@ Clock = Callable[[dt.datetime], dt.datetime | None]
 
 
 def wall_clock(run: Manifest) -> Clock:
-    """When simulated moments of a run were sent; of one that went as fast as it could, nobody knows."""
+    """Return the clock that says when simulated moments of a run were sent; of an unpaced run, nobody knows."""
 
     def sent_at(moment: dt.datetime) -> dt.datetime | None:
         return run.arrived_from + (moment - run.started_at) / run.speed if run.speed else None
@@ -153,7 +153,7 @@ def score(
 
 
 def had_time(fault: InjectedFault, ended_at: dt.datetime, grace: dt.timedelta = GRACE) -> bool:
-    """Whether a run that ended then was long enough to tell of a fault: it was over, or went on for long."""
+    """Return whether a run that ended then was long enough to tell of a fault: it was over, or went on for long."""
     over = fault.until + grace <= ended_at
     return over or fault.since + max(grace, PATIENCE) <= ended_at
 
@@ -227,5 +227,5 @@ def _delays(seconds: Iterable[float]) -> Delays:
 
 
 def nearest_rank(ordered: Sequence[float], q: float) -> float:
-    """The smallest of some values in order that at least the share ``q`` of them does not exceed."""
+    """Return the smallest of some values in order that at least the share ``q`` of them does not exceed."""
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)]

@@ -58,7 +58,7 @@ def draw(
 
 
 def _end(faults: Sequence[InjectedFault], verdicts: Sequence[Verdict]) -> dt.datetime:
-    """The last moment that is known of: alerts that go on are drawn up to there."""
+    """Return the last moment that is known of: alerts that go on are drawn up to there."""
     moments = [fault.until for fault in faults]
     moments += [verdict.alert.resolved_at or verdict.alert.fired_at for verdict in verdicts]
     return max(moments, default=dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
@@ -89,7 +89,7 @@ def _draw_row(axis: Axes, place: int, row: Row, end: dt.datetime) -> None:
 
 
 def _label(axis: Axes, chosen: Rows) -> None:
-    """The places on the left, and each fault's kind where it begins."""
+    """Label the places on the left, and each fault's kind where it begins."""
     axis.set_yticks(range(len(chosen.shown)), [row.label for row in chosen.shown], fontsize=7)
     axis.tick_params(axis="y", length=0)
     before: tuple[str, int] | None = None

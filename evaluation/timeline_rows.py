@@ -42,7 +42,7 @@ class Rows(NamedTuple):
 
 
 def rows(faults: Sequence[InjectedFault], verdicts: Sequence[Verdict], most: int = MAX_ROWS) -> Rows:
-    """What to draw, by fault; where that is too much, what was missed and what was false comes first.
+    """Return what to draw, by fault; where that is too much, what was missed and what was false comes first.
 
     Of a fault that affected many, those share a row that went the same way: all found, all missed, all quiet, or with
     something false.
@@ -69,7 +69,7 @@ def rows(faults: Sequence[InjectedFault], verdicts: Sequence[Verdict], most: int
 
 
 def _together(fault: list[Row]) -> list[Row]:
-    """The rows of a fault, with one in place of many that went the same way."""
+    """Return the rows of a fault, with one in place of many that went the same way."""
     ways: defaultdict[tuple[Outcome, bool], list[Row]] = defaultdict(list)
     for row in fault:
         ways[row.outcome, _wrong(row)].append(row)
@@ -102,12 +102,12 @@ def _wrong(row: Row) -> bool:
 
 
 def _telling(row: Row) -> tuple[bool, bool, bool]:
-    """The most telling rows first: with something wrong, then of many faults, then with alerts."""
+    """Rank rows: those with something wrong first, then those of many faults, then those with alerts."""
     return not _wrong(row), len(row.faults) <= 1, not row.alerts
 
 
 def _position(row: Row) -> tuple[bool, int, dt.datetime, bool, str]:
-    """Where in the picture: by fault, and in it by what was told first; at the end what nothing explains."""
+    """Order rows in the picture: by fault, then by the first alert; at the end what nothing explains."""
     number = row.faults[0].number if row.faults else 0
     first = min((verdict.alert.fired_at for verdict in row.alerts), default=dt.datetime.max.replace(tzinfo=dt.UTC))
     return row.kind == NOTHING, number, first, len(row.faults) <= 1, row.label
@@ -118,7 +118,7 @@ def _place(fault: InjectedFault) -> str:
 
 
 def _unit(row: Row) -> str:
-    """What a row is about."""
+    """Return what a row is about."""
     if not row.faults:
         return "place"
     return "device" if row.faults[0].device else "gateway" if row.faults[0].gateway else "site"

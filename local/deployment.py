@@ -116,7 +116,7 @@ def _run(
 
 
 def _progress(line: str) -> Progress | None:
-    """What a line of the command line's output says about a stack's progress."""
+    """Return a stack's progress if a line of the command line's output reports any."""
     if event := _EVENT.match(line):
         return Progress(event["stack"], int(event["done"]), int(event["total"]), finished=False)
     if finished := _FINISHED.match(line):

@@ -73,7 +73,7 @@ _Values = _Value | Annotated[list[_Value], msgspec.Meta(max_length=_MAX_VALUES)]
 
 
 def parse(line: str) -> list[Sample]:
-    """The samples in a log line; none if it does not mean to carry any.
+    """Return the samples in a log line; none if it does not mean to carry any.
 
     Raises :class:`BadLineError` for one that does and cannot be understood: none of its metrics counts then.
     """
@@ -103,7 +103,7 @@ def _samples(metadata: _Metadata, root: dict[str, Any]) -> Iterator[Sample]:
 
 
 def _member(root: dict[str, Any], name: str, kind: Any) -> Any:
-    """What a name in the metadata refers to."""
+    """Return what a name in the metadata refers to."""
     if name not in root:
         raise BadLineError(f"{name} is named and not there")
     try:

@@ -50,7 +50,7 @@ class Instance(NamedTuple):
 
 
 def start(port: int | None = None, home: Path = HOME) -> Instance:
-    """The instance of ``home``, started unless it runs, answering requests.
+    """Start the instance of ``home`` unless it runs, and return it once it answers requests.
 
     ``port`` is by default the former one, or one that is free. Raises :class:`LocalError` if the port is in use, if the
     instance runs on another one, or if it does not come up; no process is left then.
@@ -73,7 +73,7 @@ def start(port: int | None = None, home: Path = HOME) -> Instance:
 
 
 def running(home: Path = HOME) -> Instance | None:
-    """The instance of ``home``, whether it answers yet or not; None if there is none."""
+    """Return the instance of ``home``, whether it answers yet or not; None if there is none."""
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError), _try_lock(home, fcntl.LOCK_SH) as lock:
         if lock is None:
             return Instance(**json.loads(_instance_file(home).read_text()))
@@ -101,17 +101,17 @@ def stop(home: Path = HOME) -> bool:
 
 
 def is_healthy(instance: Instance) -> bool:
-    """Whether the instance answers."""
+    """Return whether the instance answers."""
     return _request(instance, "GET", "/_ministack/health", seconds=2) == http.HTTPStatus.OK
 
 
 def log_file(home: Path = HOME) -> Path:
-    """Where the instance of ``home`` writes its log."""
+    """Return the log file of the instance of ``home``."""
     return home / "emulator.log"
 
 
 def environment(port: int, home: Path = HOME) -> dict[str, str]:
-    """The whole environment of an instance; its functions and jobs inherit it."""
+    """Return the whole environment of an instance; its functions and jobs inherit it."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
         **inherited,
@@ -130,14 +130,14 @@ def environment(port: int, home: Path = HOME) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """Return a loopback port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def _request(instance: Instance, method: str, path: str, seconds: float) -> int | None:
-    """The status of an answer without asking any proxy, or None if there is none in that time."""
+    """Return the status of an answer without asking any proxy, or None if there is none in that time."""
     connection = http.client.HTTPConnection(_HOST, instance.port, timeout=seconds)
     try:
         connection.request(method, path)
@@ -154,7 +154,7 @@ def _instance_file(home: Path) -> Path:
 
 @contextlib.contextmanager
 def _try_lock(home: Path, kind: int = fcntl.LOCK_EX) -> Iterator[IO[bytes] | None]:
-    """The instance's file if no instance holds it, else None. A child that inherits it keeps the lock."""
+    """Lock the instance's file and yield it, None if an instance holds it. A child that inherits it keeps the lock."""
     with _instance_file(home).open("ab" if kind == fcntl.LOCK_EX else "rb") as file:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
@@ -198,7 +198,7 @@ def _launch(lock: IO[bytes], port: int | None, home: Path, deadline: float) -> I
 
 
 def _former_port(home: Path) -> int | None:
-    """The port of the instance before this one, if it is free: whatever was turned to that goes on."""
+    """Return the port of the instance before this one, if it is free: whatever was turned to that goes on."""
     try:
         port = int(json.loads(_instance_file(home).read_text())["port"])
         require_free(port)

@@ -75,7 +75,7 @@ class Follower:
         self._seen: Counter[_Line] = Counter()
 
     def new_lines(self) -> Iterator[str]:
-        """The messages that were not there last time. An execution may well write the same line twice."""
+        """Yield the messages that were not there last time. An execution may well write the same line twice."""
         full = True
         while full:
             found = self._logs.filter_log_events(

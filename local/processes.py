@@ -27,7 +27,7 @@ def end_group(group: int) -> bool:
 
 
 def _is_alive(group: int) -> bool:
-    """Whether a process of the group still lives; elsewhere than on Linux, the kill has to be proof enough.
+    """Return whether a process of the group still lives; elsewhere than on Linux, the kill has to be proof enough.
 
     ``killpg(group, 0)`` cannot tell: it counts the dead too, for as long as init does not collect them.
     """

@@ -79,7 +79,7 @@ class Place(NamedTuple):
 
 
 def rules_in_use(session: boto3.Session, deployed: Deployment) -> RuleSet:
-    """The rules as the functions see them: of a broken object the newest version that parses."""
+    """Return the rules as the functions see them: of a broken object the newest version that parses."""
     return RulesObject(
         session.client("s3"),
         deployed.config_bucket_name,
@@ -91,7 +91,7 @@ def rules_in_use(session: boto3.Session, deployed: Deployment) -> RuleSet:
 
 
 def standings(session: boto3.Session, deployed: Deployment, rules: RuleSet) -> list[Standing]:
-    """Every active alert and every hold, the most severe first, the oldest of them first.
+    """Return every active alert and every hold, the most severe first, the oldest of them first.
 
     Reads the whole state table, eventually consistently: half a read unit for each 4 KB, so some 5,000 for 10,000
     gateways with items of 4 KB. It is for a person who asks now and then, not for a program in a loop.
@@ -150,7 +150,7 @@ def _prominence(standing: Standing) -> tuple[bool, int, dt.datetime, str, str]:
 def select(
     found: Iterable[Standing], *, rule: str, site: str, device: str, severity: Severity | None, quiet: bool
 ) -> list[Standing]:
-    """Those that match the globs and the severity; ``quiet``: also holds where there is no alert."""
+    """Return those that match the globs and the severity; ``quiet``: also holds where there is no alert."""
     return [
         standing
         for standing in found
@@ -163,7 +163,7 @@ def select(
 
 
 def by_id(found: Iterable[Standing], prefix: str) -> Standing | None:
-    """The active alert whose id begins with ``prefix``, None if there is none.
+    """Return the active alert whose id begins with ``prefix``, None if there is none.
 
     Raises :class:`PipelineError` for what is no beginning of an id, and for one of several.
     """
@@ -181,7 +181,7 @@ def _ambiguous(prefix: str, ids: list[str]) -> PipelineError:
 
 
 def places(found: Iterable[Standing], prefixes: Iterable[str]) -> list[Place]:
-    """The active alerts with these ids; raises :class:`PipelineError` if any is none, or not exactly one."""
+    """Return the active alerts with these ids; raises :class:`PipelineError` if any is none, or not exactly one."""
     found = list(found)
     named = []
     for prefix in prefixes:
@@ -193,7 +193,7 @@ def places(found: Iterable[Standing], prefixes: Iterable[str]) -> list[Place]:
 
 
 def gateway_of(session: boto3.Session, deployed: Deployment, device: str) -> str:
-    """The gateway behind which a device was heard of; reads the whole state table.
+    """Return the gateway behind which a device was heard of; reads the whole state table.
 
     Only what alerted, is held or is watched for silence is known there. Raises :class:`PipelineError` for a device
     that is not, and for one behind several.
@@ -238,7 +238,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 def transitions(
     session: boto3.Session, deployed: Deployment, since: dt.datetime, until: dt.datetime
 ) -> list[Transition]:
-    """What happened to all alerts between two times by the clock (UTC), each change once, in its order."""
+    """Return what happened to all alerts between two times by the clock (UTC), each change once, in order."""
     columns = ", ".join(f'"{name}"' for name in Transition.__struct_fields__)
     sql = (
         f"SELECT {columns} FROM alerts "  # noqa: S608
@@ -252,7 +252,7 @@ def transitions(
 
 
 def history(session: boto3.Session, deployed: Deployment, prefix: str, since: dt.datetime | None) -> list[Event]:
-    """Every change of the alert whose id begins with ``prefix``, in order, each once; empty if the lake has none.
+    """Return the changes of the alert whose id begins with ``prefix``, in order, each once.
 
     The lake has a change when Firehose has delivered it, minutes later. Athena reads the partitions from the day before
     ``since`` on, all of them without it. Raises :class:`PipelineError` for the beginning of several alerts' ids.

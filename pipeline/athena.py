@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
 
 def query(session: boto3.Session, deployment: Deployment, sql: str) -> pd.DataFrame:
-    """The rows that :func:`answer` gives."""
+    """Return the rows that :func:`answer` gives."""
     return answer(session, deployment, sql).frame
 
 
@@ -98,7 +98,7 @@ def _frame(session: boto3.Session, execution: QueryExecutionTypeDef) -> pd.DataF
 
 
 def _text(session: boto3.Session, execution_id: str) -> pd.DataFrame:
-    """What no SELECT answers (SHOW, DESCRIBE, EXPLAIN): lines of text, which awswrangler does not read."""
+    """Return the lines of text that SHOW, DESCRIBE and EXPLAIN answer, which awswrangler does not read."""
     import pandas as pd  # noqa: PLC0415
 
     columns: list[str] = []

@@ -41,7 +41,7 @@ class Deployment(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 def find(session: boto3.Session, stage: str) -> Deployment:
-    """The deployment of ``stage``; raises :class:`PipelineError` where there is none or only a part of it."""
+    """Return the deployment of ``stage``; raises :class:`PipelineError` where there is none or only a part of it."""
     prefix = f"{Names(stage).prefix}-"
     outputs: dict[str, str] = {}
     pages = session.client("cloudformation").get_paginator("describe_stacks").paginate()

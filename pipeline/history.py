@@ -60,7 +60,7 @@ class History:
         self.newest = dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(microseconds=newest or 0)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The readings by device and time: device_id, site, ts (microseconds since 1970), seq, the metrics, status."""
+        """Yield readings by device and time: device_id, site, ts (microseconds since 1970), seq, metrics, status."""
         yield from self._rows.order("device_id, ts, seq").fetch_record_batch(_BATCH_ROWS)
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class History:
 
 @contextlib.contextmanager
 def fetched(session: boto3.Session, deployed: Deployment, start: dt.datetime, end: dt.datetime) -> Iterator[History]:
-    """The window [start, end) of event time, downloaded into a temporary folder that is removed in any case.
+    """Download the window [start, end) of event time into a temporary folder that is removed in any case.
 
     Raises :class:`PipelineError` where there is nothing, or no room for it.
     """
@@ -97,13 +97,13 @@ def fetched(session: boto3.Session, deployed: Deployment, start: dt.datetime, en
 
 
 def _metric(name: str, columns: list[str]) -> str:
-    """A metric as the device sent it, which is what rules see of it."""
+    """Return a metric as the device sent it, which is what rules see of it."""
     sent = next((column for column in (f"{name}_raw", name) if column in columns), "NULL::DOUBLE")
     return f"{sent} AS {name}"
 
 
 def _locations(glue: GlueClient, database: str, start: dt.datetime, end: dt.datetime) -> Iterator[str]:
-    """Where the registered partitions of the window lie: only they are part of the table."""
+    """Yield the locations of the registered partitions of the window: only they are part of the table."""
     start, end = start.astimezone(dt.UTC), end.astimezone(dt.UTC)
     pages = glue.get_paginator("get_partitions").paginate(
         DatabaseName=database,

@@ -99,7 +99,7 @@ class Orders:
         )
 
     def _settled(self, gateway: str) -> VersionedState:
-        """The gateway's state, after the transitions that somebody left unsent have been sent."""
+        """Return the gateway's state, after the transitions that somebody left unsent have been sent."""
         try:
             found = self._states.load([gateway])[gateway]
         except ItemsUnavailableError as error:

@@ -40,7 +40,7 @@ class Inbox:
         self._queue_url = queue_url
 
     def receive(self, wait_seconds: int = 1) -> list[Received]:
-        """The notifications that arrive within ``wait_seconds`` (0 to 20); returns as soon as there is one."""
+        """Return the notifications that arrive within ``wait_seconds`` (0 to 20); returns as soon as there is one."""
         response = self._sqs.receive_message(
             QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_seconds
         )
@@ -58,7 +58,7 @@ class Inbox:
 
 
 def _notification(body: str) -> Notification | None:
-    """The notification, or None for what somebody else published to the topic."""
+    """Return the notification, or None for what somebody else published to the topic."""
     try:
         return msgspec.json.decode(body, type=Notification)
     except msgspec.DecodeError:
@@ -68,7 +68,7 @@ def _notification(body: str) -> Notification | None:
 
 @contextlib.contextmanager
 def open_inbox(session: boto3.Session, topic_arn: str) -> Iterator[Inbox]:
-    """An inbox subscribed to the topic; queue and subscription are gone when the ``with`` block ends."""
+    """Open an inbox subscribed to the topic; queue and subscription are removed when the ``with`` block ends."""
     sqs, sns = session.client("sqs"), session.client("sns")
     with contextlib.ExitStack() as cleanup:
         queue_url = sqs.create_queue(
@@ -90,7 +90,7 @@ def open_inbox(session: boto3.Session, topic_arn: str) -> Iterator[Inbox]:
 
 
 def _only_from(topic_arn: str, queue_arn: str) -> str:
-    """A queue policy that lets the topic send, and nobody else."""
+    """Return a queue policy that lets the topic send, and nobody else."""
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},

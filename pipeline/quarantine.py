@@ -64,7 +64,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def counts(session: boto3.Session, deployed: Deployment, selection: Selection) -> dict[str, int]:
-    """How many lines there are of each reason, most first."""
+    """Return how many lines there are of each reason, most first."""
     sql = f"SELECT reason, count(*) AS lines FROM quarantine WHERE {selection.sql} GROUP BY reason"  # noqa: S608
     frame = query(session, deployed, sql)
     found = Counter({str(reason): int(lines) for reason, lines in zip(frame["reason"], frame["lines"], strict=True)})
@@ -74,12 +74,12 @@ def counts(session: boto3.Session, deployed: Deployment, selection: Selection) -
 def lines(
     session: boto3.Session, deployed: Deployment, selection: Selection, limit: int | None = None
 ) -> list[Quarantined]:
-    """The lines, newest first."""
+    """Return the lines, newest first."""
     return _query(session, deployed, selection.sql, limit)
 
 
 def by_id(session: boto3.Session, deployed: Deployment, prefix: str) -> Quarantined:
-    """The line whose id begins with ``prefix``.
+    """Return the line whose id begins with ``prefix``.
 
     Raises :class:`PipelineError` for what is no beginning of an id, of no line, or of several.
     """
@@ -158,7 +158,7 @@ _listed = msgspec.json.Decoder(_Listed)
 
 
 def offered(text: bytes) -> Offer:
-    """The lines of a file: each a bare line, or an object of ``iot quarantine list --json`` with the line in it.
+    """Return the lines of a file: each a bare line, or an object of ``iot quarantine list --json`` with the line in it.
 
     An object with a ``line`` and without a ``device_id``, which every reading has, is taken for the second.
     """
@@ -179,7 +179,7 @@ def offered(text: bytes) -> Offer:
 
 
 def _row(line: bytes) -> _Listed | None:
-    """The object of ``iot quarantine list --json`` that a line is; None for one that stands for itself."""
+    """Return the object of ``iot quarantine list --json`` that a line is; None for one that stands for itself."""
     try:
         row = _listed.decode(line) if is_utf8(line) else None
     except (msgspec.DecodeError, RecursionError):
@@ -188,7 +188,7 @@ def _row(line: bytes) -> _Listed | None:
 
 
 def sort(candidates: Iterable[Offered], now: dt.datetime) -> Sorted:
-    """Which lines are readings if they arrive ``now`` (UTC), as the detector and the curation will see them."""
+    """Sort out which lines are valid readings if they arrive ``now`` (UTC), as detector and curation will see them."""
     good, refused = [], []
     for name, line in candidates:
         if len(line) >= MAX_RECORD_BYTES:

@@ -66,7 +66,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(text: str | bytes, name: str) -> Registry:
-    """The registry in the text of this name; raises :class:`PipelineError` that says what is wrong with it."""
+    """Return the registry in the text of this name; raises :class:`PipelineError` that says what is wrong with it."""
     try:
         return parse_registry(text)
     except RegistryError as error:
@@ -83,7 +83,7 @@ def check_values(registered: Registry, name: str) -> None:
 
 
 def current(session: boto3.Session, deployed: Deployment) -> bytes | None:
-    """The text of the registry that was applied, None if none was."""
+    """Return the text of the registry that was applied, None if none was."""
     s3 = session.client("s3")
     try:
         return s3.get_object(Bucket=deployed.config_bucket_name, Key=deployed.registry_key)["Body"].read()
@@ -92,7 +92,7 @@ def current(session: boto3.Session, deployed: Deployment) -> bytes | None:
 
 
 def in_use(session: boto3.Session, deployed: Deployment) -> Registry:
-    """The registry that was applied, the empty one if none was; raises :class:`PipelineError` where it is broken."""
+    """Return the registry that was applied, else the empty one; raises :class:`PipelineError` where it is broken."""
     text = current(session, deployed)
     return EMPTY if text is None else check(text, f"the registry in use ({deployed.registry_key})")
 
@@ -105,7 +105,7 @@ def apply(session: boto3.Session, deployed: Deployment, text: bytes) -> None:
 
 
 def seen_since(session: boto3.Session, deployed: Deployment, day: dt.date) -> list[Seen]:
-    """The devices that sent readings of event times from ``day`` (UTC) on, by name; as curated so far."""
+    """Return the devices that sent readings of event times from ``day`` (UTC) on, by name; as curated so far."""
     # A device that was moved has stood in two places: the last one is where it stands.
     sql = f"""
         SELECT device_id, max_by(site, last_seen) AS site, CAST(sum(received) AS bigint) AS readings,
@@ -116,7 +116,7 @@ def seen_since(session: boto3.Session, deployed: Deployment, day: dt.date) -> li
 
 
 def compare(registered: Registry, seen: Iterable[Seen], days: int) -> Check:
-    """The registry against itself and what was seen; a device without a site in it may be anywhere."""
+    """Compare the registry with itself and with what was seen; a device without a site in it may be anywhere."""
     heard = sorted(seen, key=lambda one: one.device_id)
     names = {one.device_id for one in heard}
     known = registered.devices

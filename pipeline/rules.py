@@ -43,7 +43,7 @@ class Changes(NamedTuple):
 
 
 def check(text: str, registered: Registry = EMPTY) -> RuleSet:
-    """The rules in ``text`` about a registry; raises :class:`PipelineError` that says what is wrong with them."""
+    """Return the rules in ``text`` about a registry; raises :class:`PipelineError` that explains what is wrong."""
     try:
         return parse_rules(text, registered)
     except TextError as error:
@@ -51,7 +51,7 @@ def check(text: str, registered: Registry = EMPTY) -> RuleSet:
 
 
 def current(session: boto3.Session, deployed: Deployment) -> Applied | None:
-    """The rules that were applied, or None where the detector uses those it was packaged with."""
+    """Return the rules that were applied, or None where the detector uses those it was packaged with."""
     s3 = session.client("s3")
     try:
         found = s3.get_object(Bucket=deployed.config_bucket_name, Key=deployed.rules_key)
@@ -98,7 +98,7 @@ def rollback(session: boto3.Session, deployed: Deployment) -> RuleSet:
 
 
 def changes(before: RuleSet, after: RuleSet) -> Changes:
-    """What ``after`` changes, in the order of the files; a rule is known by its name."""
+    """Return what ``after`` changes, in the order of the files; a rule is known by its name."""
     old = {rule.name: rule for rule in before.rules}
     new = {rule.name: rule for rule in after.rules}
     return Changes(
@@ -110,6 +110,6 @@ def changes(before: RuleSet, after: RuleSet) -> Changes:
 
 
 def _versions(s3: S3Client, deployed: Deployment) -> list[str]:
-    """The ids of the object's two newest versions, newest first."""
+    """Return the ids of the object's two newest versions, newest first."""
     listing = s3.list_object_versions(Bucket=deployed.config_bucket_name, Prefix=deployed.rules_key)
     return [version["VersionId"] for version in listing.get("Versions", []) if version["Key"] == deployed.rules_key][:2]

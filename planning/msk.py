@@ -37,7 +37,7 @@ class Cluster(NamedTuple):
 
 
 def cluster(flow: Flow) -> Cluster:
-    """The cheaper one of the smallest sensible provisioned cluster and a serverless one."""
+    """Return the cheaper one of the smallest sensible provisioned cluster and a serverless one."""
     return min(_provisioned(flow), _serverless(flow), key=lambda found: found.usd)
 
 

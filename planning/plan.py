@@ -100,12 +100,12 @@ class Plan(msgspec.Struct, frozen=True):
     notes: list[str]
 
     def variant(self, name: str) -> Variant:
-        """The variant of that name."""
+        """Return the variant of that name."""
         return next(found for found in self.variants if found.name == name)
 
 
 def plan(fleet: Fleet) -> Plan:
-    """The plan for a fleet."""
+    """Plan a fleet."""
     flow = batched(fleet)
     streams = _streams(flow)
     found, curation = detector(fleet, flow), run(fleet)
@@ -229,7 +229,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cost_so_far(usage: Usage) -> list[Item]:
-    """What it has cost, by service; ``usd_per_month`` of an item is for ``hours`` here.
+    """Return what it has cost, by service; ``usd_per_month`` of an item is for ``hours`` here.
 
     Records are taken to be of one size, and queries to be larger than Athena's ten megabytes: where they are not, the
     bill is a little higher.

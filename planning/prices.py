@@ -129,7 +129,7 @@ SHARD_RECORDS = 1_000
 
 
 def blocks(size: float, block: int) -> int:
-    """How many blocks of so many bytes are billed for ``size`` bytes: begun ones count whole."""
+    """Return how many blocks of so many bytes are billed for ``size`` bytes: begun ones count whole."""
     return math.ceil(size / block)
 
 
@@ -140,5 +140,5 @@ def athena_query(scanned_bytes: int) -> float:
 
 
 def table() -> dict[str, Price]:
-    """Every price by its name."""
+    """Return every price by its name."""
     return {name: value for name, value in globals().items() if isinstance(value, Price)}

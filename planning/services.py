@@ -25,12 +25,12 @@ class Item(msgspec.Struct, frozen=True):
 
 
 def item(service: str, what: str, charged: Price, quantity: float) -> Item:
-    """A line at a price."""
+    """Return a line at a price."""
     return Item(service, what, quantity, charged.unit, charged.of(quantity))
 
 
 def provisioned(flow: Flow) -> list[Item]:
-    """A Kinesis stream with as many shards as are needed."""
+    """Return a Kinesis stream with as many shards as are needed."""
     units = flow.blocks(prices.KINESIS_PUT_UNIT_BYTES) * SECONDS_A_MONTH
     return [
         item("Kinesis", f"{flow.shards:,} shards", prices.KINESIS_SHARD_HOUR, flow.shards * HOURS_A_MONTH),
@@ -39,7 +39,7 @@ def provisioned(flow: Flow) -> list[Item]:
 
 
 def on_demand(flow: Flow) -> list[Item]:
-    """A Kinesis stream that scales by itself. What is read is taken to be rounded as what is written."""
+    """Return a Kinesis stream that scales by itself. What is read is taken to be rounded as what is written."""
     gigabytes = _a_month(flow.blocks(prices.KINESIS_ON_DEMAND_BYTES) * prices.KINESIS_ON_DEMAND_BYTES)
     return [
         item("Kinesis", "one stream", prices.KINESIS_STREAM_HOUR, HOURS_A_MONTH),
@@ -57,7 +57,7 @@ class Detector(NamedTuple):
 
 
 def detector(fleet: Fleet, flow: Flow) -> Detector:
-    """How the event source mapping cuts a stream into batches: by records, bytes or time, whichever is first."""
+    """Cut a stream into batches as the event source mapping does: by records, bytes or time, whichever is first."""
     most = flow.shards * parameters.PARALLELIZATION
     invocations = max(
         min(flow.records, most / parameters.BATCH_WINDOW_SECONDS),
@@ -74,7 +74,7 @@ def detector(fleet: Fleet, flow: Flow) -> Detector:
 
 
 def functions(fleet: Fleet, flow: Flow) -> list[Item]:
-    """The three functions, their rules and their logs."""
+    """Return the three functions, their rules and their logs."""
     found = detector(fleet, flow)
     watchdog = HOURS_A_MONTH * 60
     notifier = _alerts(fleet) * parameters.RUNS_AN_ALERT
@@ -141,7 +141,7 @@ class Run(NamedTuple):
 
 
 def run(fleet: Fleet) -> Run:
-    """The engine that curates an hour's readings in time: Python shell for as long as it does."""
+    """Return the engine that curates an hour's readings in time: Python shell for as long as it does."""
     readings = fleet.readings * 3600 * parameters.CURATED_AGAIN
     shell = parameters.STARTUP_SECONDS + readings / parameters.SHELL_READINGS
     if shell <= parameters.SHELL_AT_MOST_SECONDS:
@@ -185,7 +185,7 @@ def alerting(fleet: Fleet, flow: Flow) -> list[Item]:
 
 
 def monitoring() -> list[Item]:
-    """What watches it and encrypts it; the same for every fleet."""
+    """Return alarms, metrics, dashboard and keys; the same for every fleet."""
     return [
         item("CloudWatch", "alarms", prices.CLOUDWATCH_ALARM, parameters.ALARM_METRICS),
         item("CloudWatch", "custom metrics", prices.CLOUDWATCH_METRIC, parameters.CUSTOM_METRICS),
@@ -228,5 +228,5 @@ def _curated_a_day(fleet: Fleet) -> float:
 
 
 def _a_month(bytes_a_second: float) -> float:
-    """Gigabytes a month."""
+    """Return gigabytes a month."""
     return bytes_a_second * SECONDS_A_MONTH / GIB

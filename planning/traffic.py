@@ -114,7 +114,7 @@ class Flow(NamedTuple):
 
 
 def batched(fleet: Fleet) -> Flow:
-    """A record for all that a gateway's devices said since its last: as the pipeline wants it.
+    """Return a record for all that a gateway's devices said since its last: as the pipeline wants it.
 
     The devices of a gateway report evenly over the interval, so that there are as many readings in each ``collect``,
     or one more. Where there are none, nothing is sent.
@@ -136,5 +136,5 @@ def _batches(fleet: Fleet) -> Iterator[tuple[float, int]]:
 
 
 def one_by_one(fleet: Fleet) -> Flow:
-    """A record for each reading."""
+    """Return a record for each reading."""
     return Flow(((fleet.readings, fleet.reading_bytes),))

@@ -82,7 +82,7 @@ def _counts(counts: Counts) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def bar(console: Console) -> Iterator[OnProgress]:
-    """A bar that follows the reading of the raw objects; nothing where there is no terminal."""
+    """Show a bar that follows the reading of the raw objects; nothing where there is no terminal."""
     columns = (TextColumn("raw objects"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         task = shown.add_task("", total=None)
@@ -90,7 +90,7 @@ def bar(console: Console) -> Iterator[OnProgress]:
 
 
 def print_audit(result: Audit, console: Console = out) -> None:
-    """The run as a sum, stage by stage, and whether it adds up."""
+    """Print the run as a sum, stage by stage, and whether it adds up."""
     totals = result.totals
     rows = (
         ("sent", totals.sent, "accepted by the sink"),
@@ -146,7 +146,7 @@ def _lateness(result: Audit) -> str:
 
 
 def print_devices(devices: Sequence[DeviceRow], *, of: int, real_time: bool, console: Console = out) -> None:
-    """Devices with their counts, one a line; ``of`` is how many there are in all."""
+    """Print devices with their counts, one a line; ``of`` is how many there are in all."""
     table = Table(
         title=f"The worst of {of:,} devices", title_justify="left", header_style="bold", box=None, pad_edge=False
     )

@@ -226,7 +226,7 @@ def _score(ran: Ran) -> Score:
 
 
 def _all_over(ran: Ran) -> bool:
-    """Whether every expected alert was told, and its end."""
+    """Return whether every expected alert was told, and its end."""
     return _score(ran).total.recall == 1 and all(alert.resolved_at for alert in told(ran.received))
 
 
@@ -242,7 +242,7 @@ def _is_in_raw_zone(session: boto3.Session, bucket: str, manifest: Manifest) -> 
 
 
 def _transitions(session: boto3.Session, deployed: Deployment) -> dict[str, int]:
-    """How many transitions of each kind the alerts table has, each once."""
+    """Return how many transitions of each kind the alerts table has, each once."""
     frame = athena.query(session, deployed, _TRANSITIONS)
     return {str(change): int(count) for change, count in zip(frame["change"], frame["n"], strict=True)}
 

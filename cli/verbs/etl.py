@@ -85,7 +85,7 @@ class _Rate(ProgressColumn):
     """Lines, and how many a second."""
 
     def render(self, task: Task) -> Text:
-        """The text of the column."""
+        """Return the text of the column."""
         rows, elapsed = int(task.fields["rows"]), task.elapsed or 0.0
         rate = f", {rows / elapsed:,.0f}/s" if rows and elapsed else ""
         return Text(f"{rows:,} lines{rate}", style="dim")
@@ -93,7 +93,7 @@ class _Rate(ProgressColumn):
 
 @contextlib.contextmanager
 def bar(console: Console) -> Iterator[Callable[[RunProgress], None]]:
-    """A bar that follows a run: give it what the run says of its progress."""
+    """Show a bar that follows a run: call it with the run's progress."""
     columns = (
         TextColumn("curate: {task.description}"),
         BarColumn(bar_width=30),
@@ -118,7 +118,7 @@ def bar(console: Console) -> Iterator[Callable[[RunProgress], None]]:
 
 
 def print_summary(summary: Summary, seconds: int, console: Console = out) -> None:
-    """What a run did, or would do."""
+    """Print what a run did, or would do."""
     if summary.dry_run:
         _print_plan(summary, console)
         return

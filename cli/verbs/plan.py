@@ -82,7 +82,7 @@ _CENT = 0.005
 
 
 def print_plan(found: Plan, console: Console = out) -> None:
-    """The whole plan; no line is longer than a hundred columns."""
+    """Print the whole plan; no line is longer than a hundred columns."""
     console.print(_headline(found.fleet), soft_wrap=True)
     width = min(console.width, _WIDTH)
     for table in (_needs(found), _streams(found), _variants(found), _items(found)):
@@ -94,7 +94,7 @@ def print_plan(found: Plan, console: Console = out) -> None:
 
 
 def plan_json(found: Plan) -> dict[str, Any]:
-    """The plan for a program: the totals first, then what they are made of."""
+    """Return the plan for a program: the totals first, then what they are made of."""
     fleet = found.fleet
     rest = msgspec.to_builtins(found)
     return {
@@ -180,7 +180,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _point(line: str) -> Table:
-    """A line with a bullet, folded beside it."""
+    """Return a line with a bullet, folded beside it."""
     grid = Table.grid(padding=(0, 1))
     grid.add_row("•", line)
     return grid

@@ -213,7 +213,7 @@ _ESCAPED = re.compile(r"\\x[0-9a-f]{2}")
 
 
 def print_lines(found: Sequence[Quarantined], *, console: Console = out) -> None:
-    """Lines in quarantine, each cut to one line of the terminal."""
+    """Print lines in quarantine, each cut to one line of the terminal."""
     table = Table(header_style="bold", box=None, pad_edge=False, expand=True)
     for column in ("id", "reason", "arrived (UTC)"):
         table.add_column(column, no_wrap=True)
@@ -226,7 +226,7 @@ def print_lines(found: Sequence[Quarantined], *, console: Console = out) -> None
 
 
 def print_counts(counts: Mapping[str, int], listed: int, *, console: Console = err) -> None:
-    """How many lines there are of each reason, and whether all of them are listed."""
+    """Print the number of lines per reason, and whether all of them are listed."""
     every = sum(counts.values())
     by_reason = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
     console.print(
@@ -237,7 +237,7 @@ def print_counts(counts: Mapping[str, int], listed: int, *, console: Console = e
 
 
 def print_line(line: Quarantined, bucket: str, command: str, *, console: Console = out) -> None:
-    """Everything that is known of a line, and the line itself with a caret where its mistake is, if that is known."""
+    """Print a line with what is known of it, and a caret where its mistake is, if that is known."""
     offset = "" if line.raw_offset is None else f", after {line.raw_offset:,} bytes"
     facts = {
         "id": line.id,
@@ -264,18 +264,18 @@ def print_line(line: Quarantined, bucket: str, command: str, *, console: Console
 
 
 def print_refused(refused: Sequence[Refused], *, console: Console = out) -> None:
-    """Lines that are not replayed, and why."""
+    """Print lines that are not replayed, and why."""
     for one in refused:
         console.print(f"{one.name}: {one.reason}: {one.detail}", markup=False, soft_wrap=True)
 
 
 def printable(text: str) -> str:
-    """The text with what a terminal would not show, or take for an order, as Python writes it."""
+    """Return the text with what a terminal would not show, or take for an order, as Python writes it."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def mistake(line: Quarantined) -> int | None:
-    """Where in a line its mistake is, in characters; None if nothing says so."""
+    """Return where in a line its mistake is, in characters; None if nothing says so."""
     text = line.line
     if line.reason == "not_utf8":
         escaped = _ESCAPED.search(text)
@@ -291,7 +291,7 @@ def mistake(line: Quarantined) -> int | None:
 
 
 def fetch_command(line: Quarantined, bucket: str, endpoint: str = "") -> str:
-    """The shell command that prints the line as it came, from AWS or from the local ``endpoint``.
+    """Return the shell command that prints the line as it came, from AWS or from the local ``endpoint``.
 
     Of an object of which no line can be read, the one that copies it here.
     """

@@ -106,7 +106,7 @@ def _ask(context: typer.Context, sql: str, output: _Output) -> None:
 
 
 def _output(file_format: Format | None, file: Path | None, *, as_json: bool) -> _Output:
-    """What was asked for; raises :class:`PipelineError`, before anything is asked and billed, for what cannot be."""
+    """Return the output that was asked for; raise :class:`PipelineError` before anything is billed."""
     if as_json and file_format not in (None, "json"):
         raise PipelineError(f"--json is --format json, and --format {file_format} was asked for, too: leave one out")
     wanted = "json" if as_json else file_format
@@ -154,7 +154,7 @@ def _queries() -> pd.DataFrame:
 
 
 def _write_columns(output: _Output) -> None:
-    """The tables and their columns: for a person one after another, for a program a row a column."""
+    """Write the tables and their columns: for a person table by table, for a program one row per column."""
     rows = pd.DataFrame(
         [
             (table.name, column.name, column.type, column.unit, column.comment)
@@ -172,7 +172,7 @@ def _write_columns(output: _Output) -> None:
 
 
 def print_frame(frame: pd.DataFrame, *, title: str = "", console: Console = out) -> None:
-    """A data frame as a table; numbers rounded for reading, and nothing where there is no value."""
+    """Print a data frame as a table; numbers rounded for reading, and nothing where there is no value."""
     table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
     for column in frame.columns:
         table.add_column(escape(str(column)), justify="right" if frame[column].dtype.kind in "if" else "left")
@@ -189,7 +189,7 @@ def _cell(value: object) -> str:
 
 
 def encode_frame(frame: pd.DataFrame, to: FileFormat) -> bytes:
-    """A data frame as a file of that format: an array of objects in JSON, a header line in CSV; UTF-8, times in UTC."""
+    """Encode a data frame: an array of objects in JSON, a header line in CSV; UTF-8, times in UTC."""
     if to == "csv":
         text = frame.assign(**{name: frame[name].map({True: "true", False: "false"}) for name in _truths(frame)})
         return text.to_csv(index=False, lineterminator="\n").encode()
@@ -209,12 +209,12 @@ def _truths(frame: pd.DataFrame) -> list[str]:
 
 
 def _day(value: object) -> object:
-    """A date as it is written; pandas writes midnight, too."""
+    """Return a date as it is written; pandas writes midnight, too."""
     return value.isoformat() if isinstance(value, dt.date) and not isinstance(value, dt.datetime) else value
 
 
 def print_statistics(rows: int, taken: Statistics, *, billed: bool, console: Console = err) -> None:
-    """What a query took, on one line; ``billed`` says whether by AWS."""
+    """Print what a query took, on one line; ``billed`` is whether by AWS."""
     usd = prices.athena_query(taken.scanned_bytes)
     cost = f"{usd:.5f} USD" if usd < 1 else f"{usd:.2f} USD"
     if not taken.billed:

@@ -117,7 +117,7 @@ _MAX_DEVICES = 20
 
 
 def print_registry(registered: Registry, name: str, *, console: Console = out) -> None:
-    """What there is in a registry, and which of its columns mean something beside being matched by rules."""
+    """Print what a registry has, and which of its columns mean more than being matched by rules."""
     typed = [column for column in registered.attributes if column in TYPED_COLUMNS]
     others = [column for column in registered.attributes if column not in ("model", *TYPED_COLUMNS)]
     columns = "; ".join(
@@ -131,7 +131,7 @@ def print_registry(registered: Registry, name: str, *, console: Console = out) -
 
 
 def print_check(result: Check, *, console: Console = out) -> None:
-    """What is wrong in a registry, and where it and the readings do not agree."""
+    """Print what is wrong in a registry, and where it and the readings do not agree."""
     if result.problems:
         console.print(f"[bold red]values that cannot be used: {len(result.problems):,}[/]")
         for problem in result.problems:

@@ -63,7 +63,7 @@ def check_file(file: _File, registry_file: _RegistryFile = None) -> None:
 
 
 def as_help(docstring: str) -> str:
-    """What a docstring says after its first line, as a verb's help: literal blocks keep their lines, prose flows."""
+    """Return a docstring after its first line as a verb's help: literal blocks keep their lines, prose flows."""
     _, *paragraphs = docstring.strip().split("\n\n")
     return "\n\n".join(
         f"\b\n{escape(textwrap.dedent(text))}"
@@ -216,7 +216,7 @@ def _check(file: Path, registered: Registry) -> RuleSet:
 
 
 def _registered(named: Path | None) -> Registry:
-    """The registry in the file that was named, or else in the default one; the empty one where there is neither."""
+    """Return the registry in the named file, or else in the default one; the empty one where there is neither."""
     file = named or _REGISTRY
     return registry.check(read_text(file, "registry"), str(file)) if named or file.exists() else EMPTY
 
@@ -241,7 +241,7 @@ _MAX_DAYS = 31
 
 
 def line(rule: Rule) -> str:
-    """A rule on one line."""
+    """Return a rule on one line."""
     held = f" for {format_duration(rule.hold_for)}" if rule.hold_for else ""
     until = "readings arrive again" if rule.no_data else str(rule.clear)
     kept = f" for {format_duration(rule.keep_firing_for)}" if rule.keep_firing_for else ""
@@ -252,7 +252,7 @@ def line(rule: Rule) -> str:
 
 
 def print_outcomes(outcomes: Sequence[Outcome], *, console: Console = out) -> None:
-    """How each test ended; of one that failed, what was expected beside what was seen."""
+    """Print how each test ended; of one that failed, what was expected and what was seen."""
     for outcome in outcomes:
         if outcome.passed:
             console.print(f"[green]passed[/]  {escape(outcome.name)}")
@@ -283,7 +283,7 @@ def _differences(rows: Sequence[Row]) -> Table:
 def print_backtest(
     result: Backtest, start: dt.datetime, end: dt.datetime, seconds: float, *, console: Console = out
 ) -> None:
-    """A backtest as tables."""
+    """Print a backtest as tables."""
     console.print(
         f"[bold]{result.readings:,} readings[/] of {result.devices:,} devices from {start:%Y-%m-%d %H:%M} to "
         f"{end:%Y-%m-%d %H:%M} UTC, in {seconds:.1f} s ({result.readings / seconds:,.0f} readings/s)"

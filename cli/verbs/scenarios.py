@@ -86,7 +86,7 @@ def print_schema() -> None:
 
 
 def with_errors(name: str) -> Scenario:
-    """The scenario, and a fleet can be made of it. Raises :class:`PipelineError`."""
+    """Return the scenario if a fleet can be made of it. Raises :class:`PipelineError`."""
     try:
         scenario = load(name)
         _injected(scenario, Fleet(scenario))

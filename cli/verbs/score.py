@@ -116,7 +116,7 @@ def score(
 
 
 def _check_picture(picture: Path, runs: int) -> None:
-    """A minute's rehearsal for a picture that cannot be drawn would be in vain."""
+    """Raise :class:`PipelineError` for a picture that cannot be drawn, before the rehearsal."""
     if runs > 1:
         raise PipelineError("--picture draws one run: give one --scenario")
     if picture.suffix.lower() not in _PICTURES:
@@ -199,14 +199,14 @@ def _scored(
 
 
 def _about(run: Manifest, received: Received) -> Received:
-    """The notification without alerts of devices that the run does not have: somebody else's."""
+    """Return the notification without alerts of devices that the run does not have: somebody else's."""
     notification = received.notification
     ours = [alert for alert in notification.alerts if not alert.device or alert.device in run.by_device]
     return received._replace(notification=msgspec.structs.replace(notification, alerts=ours))
 
 
 def _recorded(path: Path) -> list[Received]:
-    """The notifications in a file, each received when it was published: the file does not say when it really was."""
+    """Return the notifications in a file, each as received when it was published: the file has no other time."""
 
     try:
         found = msgspec.json.Decoder(Notification).decode_lines(path.read_bytes())
@@ -229,7 +229,7 @@ _NAMED = 5
 
 
 def print_score(result: Score, title: str, console: Console = out, *, paced: bool = True) -> None:
-    """The whole result of one run; ``paced`` is whether it says anything about how soon things were told."""
+    """Print the result of one run; ``paced`` is whether it says anything about how soon alerts were reported."""
     console.print(verdict(result, title), soft_wrap=True)
     if not (result.faults or result.total.false):
         return
@@ -244,7 +244,7 @@ def print_score(result: Score, title: str, console: Console = out, *, paced: boo
 
 
 def verdict(result: Score, title: str) -> str:
-    """One line: how good it is."""
+    """Return one line: how good it is."""
     total = result.total
     word = "[green]good[/]" if result.good else "[bold red]not good[/]"
     return (
@@ -255,7 +255,7 @@ def verdict(result: Score, title: str) -> str:
 
 
 def print_scores(results: Mapping[str, Score], console: Console = out) -> None:
-    """One line each for several scenarios."""
+    """Print one line per scenario."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("scenario")
     for name in ("faults", "expected", "found", "false", "precision", "recall", "fires after\np50, p95",

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.options import DEMO_SUMMARY
 from cli.verbs import demo
 from local import emulator
 from simulator.faults.truth import decode_injected_faults
@@ -36,9 +35,8 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _own_files_and_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setattr(demo, "FOLDER", tmp_path / "demo")
-    monkeypatch.setattr(demo, "MANIFEST", tmp_path / "demo" / "manifest.json")
-    monkeypatch.setattr(demo, "SUMMARY", tmp_path / "demo" / "summary.json")
+    monkeypatch.setattr(demo, "DEMO_MANIFEST", tmp_path / "demo" / "manifest.json")
+    monkeypatch.setattr(demo, "DEMO_SUMMARY", tmp_path / "demo" / "summary.json")
     monkeypatch.setattr(demo, "TRUTH", tmp_path / "demo" / "manifest.truth.jsonl")
     monkeypatch.setattr(demo, "SPEED", 150.0)
     before = dict(os.environ)
@@ -51,7 +49,7 @@ def _own_files_and_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_should_account_for_every_line_and_alert(home: Path) -> None:
     shown = io.StringIO()
     assert demo.run(Console(file=shown, width=120), home=home)
-    summary = json.loads(DEMO_SUMMARY.read_text())
+    summary = json.loads((home / "demo" / "summary.json").read_text())
     assert list(summary) == SUMMARY_KEYS
     assert list(summary["alert_latency_ms"]) == ["p50", "p95", "max"]
     latencies = summary["alert_latencies_ms"]
