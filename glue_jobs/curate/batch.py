@@ -31,7 +31,7 @@ _CLOSED_AFTER = DAY
 
 
 class Batch(NamedTuple):
-    """Raw objects to read, event hours to compute anew, or days whose files to merge."""
+    """Raw objects to read, event hours to compute again, or days whose files to merge."""
 
     objects: Sequence[RawObject] = ()
     hours: Sequence[dt.datetime] = ()
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a batch. ``days`` are those whose partitions may have been switched, ``hours`` were computed anew.
+    """The result of a batch. The partitions of ``days`` may have been switched, ``hours`` were computed again.
 
     ``left`` are hours that were touched and take more than a batch to be computed: they are left for batches of their
     own. ``expired`` are the readings that arrived for hours whose raw objects may be gone.

@@ -52,7 +52,7 @@ MakeEngine = Callable[[RawZone, Sequence[DeviceRow], Reporter], Engine]
 def curate(clients: Clients, arguments: Arguments, now: dt.datetime, make_engine: MakeEngine) -> Summary:
     """Curate what the arguments say; raises :class:`~glue_jobs.curate.errors.CurateError`.
 
-    Whatever event hours the readings of raw objects lie in are computed anew from all raw objects known to hold
+    Whatever event hours the readings of raw objects lie in are computed again from all raw objects known to hold
     readings of these hours, so that the order and the number of runs change nothing.
     """
     run_id = arguments.run_id or f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"

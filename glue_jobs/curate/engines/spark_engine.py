@@ -71,12 +71,12 @@ class SparkEngine:
         self._frame(registry, DEVICES.columns).createOrReplaceTempView("registry")
 
     def read_whole(self, objects: Sequence[RawObject]) -> list[ObjectHour]:
-        """Read every line of these objects; which event hours their readings lie in comes back."""
+        """Read every line of these objects; return which event hours their readings lie in."""
         self._read(objects, None)
         return self.object_hours()
 
     def read_hours(self, objects: Sequence[RawObject], hours: Collection[dt.datetime]) -> None:
-        """Read, of these objects, the readings of these event hours."""
+        """Read the readings of these event hours from these objects."""
         self._read(objects, hours)
 
     def leave(self, hours: Collection[dt.datetime]) -> None:
@@ -84,13 +84,13 @@ class SparkEngine:
         self._left |= set(hours)
 
     def object_hours(self) -> list[ObjectHour]:
-        """Which objects hold readings of which event hours, of all that was read so far."""
+        """Return which objects hold readings of which event hours, of all that was read so far."""
         hour = f.unix_micros("hour_start").alias("hour")
         rows = _collected(self._accepted().groupBy(hour, "raw_object").count().orderBy("hour", "raw_object"))
         return [ObjectHour(_moment(row["hour"]), self._objects[row["raw_object"]], row["count"]) for row in rows]
 
     def build_day(self, zone: CuratedZone, day: str, hours: Collection[dt.datetime], plan: Plan) -> bool:
-        """Put a day's files, with these hours computed anew, beside the old ones; whether there are any."""
+        """Write a day's files, with these hours computed again, next to the old ones; return whether there are any."""
         with self._for_now():
             for file in plan.copied:
                 zone.copy(READINGS, day, file)
@@ -120,7 +120,7 @@ class SparkEngine:
             return True
 
     def collect_quarantine(self) -> None:
-        """Collect what is to be quarantined: refused lines, and those that contradict a reading of the days built."""
+        """Collect the lines to quarantine: refused ones, and those that contradict a reading of the days built."""
         refused = self._staged.where(f.col("kind") == "refused")
         found = [refused.select(*(f.col(name) for name in QUARANTINE.column_names if name != "id"))]
         if self._contradicting:
@@ -137,7 +137,7 @@ class SparkEngine:
     def build_quarantine(
         self, zone: CuratedZone, day: str, hours: Collection[dt.datetime], objects: Collection[str]
     ) -> Optional[bool]:
-        """Put a day's quarantine beside the old one; whether there is any, or None if nothing changes."""
+        """Write a day's quarantine next to the old one; return whether it has rows, or None if nothing changes."""
         with self._for_now():
             before = self._keep(self._files(zone, QUARANTINE, zone.files(QUARANTINE, day)))
             is_conflict = f.col("reason") == "conflict"
@@ -154,14 +154,14 @@ class SparkEngine:
             return True
 
     def counts(self) -> Counts:
-        """What was built."""
+        """Return what was built."""
         ((newest,),) = _collected(self._accepted().select(f.max(f.unix_micros("ts"))))
         ((quarantined,),) = _collected(self._quarantined.select(f.count("*")))
         moment = None if newest is None else _moment(newest)
         return Counts(self._readings, self._duplicates, quarantined, moment, self._days)
 
     def close(self) -> None:
-        """Let go of the memory and the files."""
+        """Release the memory and the files."""
         _release([*self._kept, *self._contradicting])
 
     def _read(self, objects: Sequence[RawObject], hours: Optional[Collection[dt.datetime]]) -> None:

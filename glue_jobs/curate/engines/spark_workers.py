@@ -1,4 +1,4 @@
-"""What Spark's workers do beside SQL: they read raw objects and write Parquet files, in S3 themselves.
+"""The work of Spark's workers besides SQL: they read raw objects and write Parquet files, in S3 themselves.
 
 Each function here makes one that takes Arrow batches and gives Arrow batches, as DataFrame.mapInArrow wants it.
 Spark's own S3 file systems are left out: they name files as they like, and leave markers behind.

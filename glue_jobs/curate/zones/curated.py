@@ -1,4 +1,4 @@
-"""The curated zone: new files beside the old, then the catalog points at them, then the old ones go."""
+"""The curated zone: new files next to the old ones, then the catalog points at them, then the old ones go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which raw objects hold readings of which event hours, so that an hour is computed anew from just these.
+"""Which raw objects hold readings of which event hours, so that an hour is computed again from just these.
 
 One JSON object for an hour and a batch of raw objects. Raw objects never change, so neither does what is said of one:
 entries are written before anything else and never taken back, whatever becomes of the run, and a batch that is read

@@ -1,4 +1,4 @@
-"""Which files a day of readings lies in: some of them to copy as they are, the others to write anew.
+"""The files of a day of readings, and the plan which of them to copy as they are and which to write again.
 
 A file holds whole hours and says in its name from which to which, and how many rows: ``07-09-5000.parquet``. An hour
 is in one file only.

@@ -39,7 +39,7 @@ class Position(msgspec.Struct, frozen=True):
     """Every raw object is curated that arrived before ``watermark``, and so are those of the keys ``seen``.
 
     ``seen`` are the keys of the last hours only, in which objects can still come. Event hours that are ``pending`` have
-    yet to be computed anew from what was curated.
+    yet to be computed again from what was curated.
     """
 
     watermark: Optional[dt.datetime] = None
