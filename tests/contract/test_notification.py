@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ SCHEMA = Path("docs/notification.schema.json")
 
 
 def generated() -> dict[str, Any]:
-    """The schema of what the code publishes. Fields that may be added later are no breach of it."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Notification)}
+    """Return the schema of what the code publishes. Fields that are added later do not break it."""
+    schema = msgspec.json.schema(Notification)
+    for each in schema["$defs"].values():
+        each["description"] = inspect.cleandoc(each["description"])  # as Python 3.13 itself does with docstrings
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 @pytest.fixture
