@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 
 
 class RunContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What all batches of a run work with.
+    """The collaborators and times that all batches of a run share.
 
     ``engine`` makes a new one for each batch. ``oldest`` is the first arrival hour that the raw zone surely keeps.
     """
