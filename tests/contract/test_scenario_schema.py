@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 import yaml
 
+from simulator.scenario.faults import Fault
 from simulator.scenario.scenario import NAMES, ScenarioError, parse, text_of
 from simulator.scenario.schema import schema, text
 from tests.unit.simulator.test_scenario import BASE, MISTAKES, OTHERS, WHOLE
 
 SCHEMA = Path("docs/scenario.schema.json")
+FAULTS = Path("docs/simulator.md")
 
 #: What goes beyond a single value: only the loader knows.
 BEYOND = (
@@ -107,3 +110,13 @@ def test_should_describe_every_key_to_editors() -> None:
         for key, value in struct["properties"].items():
             assert value.get("description") or key == "kind", (struct["title"], key)
         assert struct["additionalProperties"] is False
+
+
+def test_should_document_every_kind_of_fault() -> None:
+    (table,) = re.findall(r"^\| kind \| parameters .*\n\|.*\n((?:\|.*\n)+)", FAULTS.read_text(), re.MULTILINE)
+    documented = {name: row for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert documented.keys() == {kind.__struct_config__.tag for kind in get_args(Fault)}
+    common = {"start", "duration", "devices", "sites", "gateways", "models", "count", "share", "expect", "tolerate"}
+    for kind in get_args(Fault):
+        row = documented[kind.__struct_config__.tag]
+        assert set(kind.__struct_fields__) - common == set(re.findall(r"`(\w+)`", row.split("|")[2])), row
