@@ -1,1 +1,1 @@
-"""How fast the parts are, each beside what people use today for the same work and beside what cannot be beaten."""
+"""Benchmarks: each part next to what people use today for the same work, and next to a floor that cannot be beaten."""

@@ -112,7 +112,7 @@ def show(measured: msgspec.Struct, table: Callable[[Any], str], *, as_json: bool
 
 
 def run(module: str, *arguments: str) -> bytes:
-    """What a module of the benchmarks prints, in a process of its own."""
+    """Run a module of the benchmarks in its own process; return its output."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 

@@ -33,7 +33,7 @@ def plants(devices: int, interval: float) -> Fleet:
 
 
 def taken(fleet: Fleet, since: dt.datetime, until: dt.datetime) -> Lines:
-    """What the devices report in [since, until) (UTC), in the order of time."""
+    """Return the lines that the devices report in [since, until) (UTC), in the order of time."""
     everyone = np.ones(len(fleet.devices), np.int64)
     device, seq = fleet.reports(everyone * microseconds(since), everyone * microseconds(until))
     at = fleet.taken_at(device, seq)

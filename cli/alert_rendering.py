@@ -1,4 +1,4 @@
-"""How alerts look to a person: those that stand, one of them in full, and notifications as they arrive."""
+"""Rendering of alerts: the active ones, one in full, and notifications as they arrive."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def print_notification(received: Received, *, console: Console = out) -> None:
 
 
 def _print_notified(received: Received, alert: NotifiedAlert, console: Console, *, lead: str) -> None:
-    # How long ago an alert began that still fires is no latency.
+    # The age of an alert that still fires is not a latency.
     note = "still" if received.notification.reason == "repeat" else f"{received.latency_ms(alert):.0f} ms"
     marks = "".join(f"{mark}, " for mark in ("flapping" if alert.flapping else "", alert.held) if mark)
     console.print(

@@ -15,7 +15,7 @@ from pipeline.errors import PipelineError
 
 
 class Choice(msgspec.Struct):
-    """What the options before the verb chose; the context's ``obj``."""
+    """Choice of the options before the verb; the context's ``obj``."""
 
     aws: bool
     stage: str

@@ -1,4 +1,4 @@
-"""What rules would have alerted of: curated readings played back, beside what the rules in use would have."""
+"""Backtest of rules: curated readings played back through them, next to the rules in use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOISIEST = 10
 
 
 class RuleHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one rule.
+    """Result of one rule.
 
     ``alerts`` fired, of which ``flapping`` were reported as that and ``open`` had not ended by the last reading;
     ``median_seconds`` is how long the others fired. ``live`` alerts are those of the rule of that name in use. Of the

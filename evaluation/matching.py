@@ -38,7 +38,7 @@ class Told(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of one alert: the fault that it tells of, or that affected its place then; ``true`` if it should."""
+    """Match of one alert: the fault that it reports, or that affected its place then; ``true`` if it was expected."""
 
     alert: Told
     fault: InjectedFault | None

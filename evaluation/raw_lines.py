@@ -94,7 +94,7 @@ class RawCounts(NamedTuple):
 
 
 class RawLines(NamedTuple):
-    """What the raw zone holds of a run.
+    """Lines of a run in the raw zone.
 
     ``lateness`` is by device, and of all devices under None; of readings that curation accepts, as ``arrived - ts`` in
     its table; empty for a run that was not in real time. ``foreign`` lines are of devices that the run does not have,

@@ -1,4 +1,4 @@
-"""What a deployment would tell of readings, played through in simulated time on this machine."""
+"""Rehearsal: the notifications of a deployment for given records, in simulated time on this machine."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def rehearse(
 
 
 class _Gateway:
-    """What is known of a gateway."""
+    """State of a gateway."""
 
     __slots__ = ("recent", "state")
 

@@ -37,7 +37,7 @@ class Item(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What was expected at a time beside what was seen; None where there is no such thing."""
+    """Expected and seen at one time; None if there is nothing."""
 
     kind: Literal["alert", "transition"]
     at: dt.timedelta

@@ -46,7 +46,7 @@ class Delays(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """How well faults of some kind, or some rule's, were told.
+    """Figures of one kind of fault, or of one rule.
 
     ``expected`` are pairs of a fault and a rule that should fire for it, ``found`` those for which it did;
     ``false`` are alerts that nothing explains. ``precision`` is found / (found + false), ``recall`` found / expected,

@@ -26,7 +26,7 @@ _REASON_LINES = 3
 
 
 class Progress(NamedTuple):
-    """How far a stack is: resources done and in all, as far as known, and whether the stack is finished."""
+    """Progress of a stack: resources done and in all, as far as known, and whether it is finished."""
 
     stack: str
     done: int

@@ -52,7 +52,7 @@ logger = logging.getLogger("metrics agent")
 
 
 class _Logs(Protocol):
-    """What is asked of CloudWatch Logs."""
+    """The calls of CloudWatch Logs that the agent needs."""
 
     def filter_log_events(self, *, logGroupName: str, filterPattern: str, startTime: int, limit: int) -> Any: ...  # noqa: N803
 

@@ -29,7 +29,7 @@ class Statistics(msgspec.Struct, frozen=True):
 
 
 class Answer(NamedTuple):
-    """What a query answered, and what that took."""
+    """Result of a query, and its cost."""
 
     frame: pd.DataFrame
     statistics: Statistics

@@ -1,4 +1,4 @@
-"""What is deployed for a stage, read from the outputs of its stacks."""
+"""The deployment of a stage, read from the outputs of its stacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong, for a person."""
+"""Errors of a deployed pipeline, for a person."""
 
 
 class PipelineError(Exception):

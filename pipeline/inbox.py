@@ -62,7 +62,7 @@ def _notification(body: str) -> Notification | None:
     try:
         return msgspec.json.decode(body, type=Notification)
     except msgspec.DecodeError:
-        logger.warning("a message on the topic is no notification: %.200s", body)
+        logger.warning("a message on the topic is not a valid notification: %.200s", body)
         return None
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.deployment import Deployment
 
-#: Why a line is in quarantine: it is no reading; none could be read of its object; it contradicts an earlier reading.
+#: Why a line is in quarantine: invalid, in an object that cannot be read, or in conflict with an earlier reading.
 QuarantineReason = Literal[Reason, "corrupt_object", "conflict"]
 
 #: Which gateway replayed lines come from: the lake does not say which one sent them first.
@@ -148,7 +148,7 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 class Offer(NamedTuple):
-    """What a file offers for a replay; ``conflicts`` are the ids of its lines that contradicted a reading."""
+    """Contents of a file to replay; ``conflicts`` are the ids of its lines that contradicted a reading."""
 
     lines: list[Offered]
     conflicts: list[str]

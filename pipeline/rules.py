@@ -26,7 +26,7 @@ class Applied(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What other rules change: names of rules, and whether the inhibitions differ."""
+    """Difference between two rule sets: names of rules, and whether the inhibitions differ."""
 
     added: list[str]
     removed: list[str]

@@ -1,4 +1,4 @@
-"""What the pipeline needs and costs for a fleet: as it is, with a record for each reading, and through MSK.
+"""Capacity and cost of the pipeline for a fleet: as it is, with one record per reading, and through MSK.
 
 Pure arithmetic over the prices of :mod:`planning.prices`: cheap enough to be called for each point of a curve.
 docs/plan.md says how to read it, and which of its numbers are measured and which assumed.
@@ -73,7 +73,7 @@ class StreamChoice(msgspec.Struct, frozen=True):
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """How much of everything ours needs. Rates are a second; ``concurrency`` is the mean, and the most there can be."""
+    """Capacity that ours needs. Rates are per second; ``concurrency`` is the mean, and the largest possible."""
 
     gateways: int
     readings: float
@@ -89,7 +89,7 @@ class Needs(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a fleet needs, and its variants: ours first. ``streams`` has both modes, ``recommended`` is the cheaper."""
+    """Capacity for a fleet, and its variants, ours first. ``streams``: both modes, ``recommended``: the cheaper."""
 
     fleet: Fleet
     needs: Needs
@@ -215,7 +215,7 @@ def _notes(fleet: Fleet, flow: Flow, ours: Variant, streams: list[StreamChoice],
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted in ``hours``. Without ``shards`` the stream is on demand."""
+    """Usage counted in ``hours``. Without ``shards`` the stream is on demand."""
 
     hours: float
     shards: int = 0

@@ -1,4 +1,4 @@
-"""What AWS charges, each price once: list prices of us-east-1 in US dollars, the first tier, without the free tier.
+"""Prices of AWS, each once: list prices of us-east-1 in US dollars, the first tier, without the free tier.
 
 The pages at ``page`` are AWS' own; they could not be read live. What was read are stored texts, and ``seen`` says
 which and of when: "page" a stored copy of AWS' page, "price list" one of its price list, "quoted" a text that quotes

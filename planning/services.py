@@ -1,4 +1,4 @@
-"""What each service of the pipeline has to do for a fleet, and what AWS charges for that in a month of 30 days."""
+"""Load of each service for a fleet, and AWS's price for it in a month of 30 days."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def windows(fleet: Fleet) -> float:
 
 
 def _soft_writes(fleet: Fleet) -> list[tuple[float, float]]:
-    """How many gateways' soft state is written a second, of each size (bytes): once a minute, where there is news."""
+    """Return writes of soft state per second by size (bytes): once a minute per gateway with news."""
     return [
         (
             count * min(1 / 60, devices / fleet.interval.total_seconds()),

@@ -1,4 +1,4 @@
-"""What a fleet sends: its records, how many there are, how large they are, and what of them is rounded up."""
+"""Traffic of a fleet: number and size of its records, and what billing rounds up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHORTEST_RETENTION = MAX_LATENESS + dt.timedelta(days=2)
 
 _SECOND = dt.timedelta(seconds=1)
 
-#: Longer than this, and what is told is no alert any more.
+#: Upper limit: a later notification is of no use as an alert.
 _LONGEST_COLLECT = dt.timedelta(minutes=15)
 
 #: A day on which one device in a hundred alerts once.
@@ -33,7 +33,7 @@ SHARD_FILLED = 0.5
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
-    """What is planned for. Raises :class:`PipelineError` for what cannot be.
+    """The fleet to plan for. Raises :class:`PipelineError` for what cannot be.
 
     ``reading_bytes`` is a JSON line with its newline; a gateway sends what its devices said every ``collect``.
     ``retention`` is how long raw objects are kept, and in the plan the curated ones too. ``alerts_per_day`` unset: one
@@ -81,7 +81,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gateways(self) -> list[tuple[int, int]]:
-        """How many gateways have how many devices: full ones, and one with those that are left."""
+        """Return numbers of gateways and their devices: full ones, and one with the remainder."""
         full, rest = divmod(self.devices, self.devices_per_gateway)
         return [(count, size) for count, size in ((full, self.devices_per_gateway), (1, rest)) if count and size]
 
@@ -107,9 +107,9 @@ class Flow(NamedTuple):
 
     @property
     def shards(self) -> int:
-        """How many shards take it, each as full as planned."""
+        """Return the number of shards, each as full as planned."""
         needed = max(self.records / SHARD_RECORDS, self.payload / SHARD_BYTES) / SHARD_FILLED
-        # What rounding errors add is no shard.
+        # Rounding errors must not add a shard.
         return max(1, math.ceil(needed - 1e-9))
 
 

@@ -15,7 +15,7 @@ _CONTENTS = "contents.json"
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
-    """What the raw objects hold: ``rows`` readings, each once, and the lines that came beside them.
+    """Contents of the raw objects: ``rows`` readings, each once, and other lines.
 
     ``humidity`` is the sum of all readings' humidity, to tell that none was changed; ``until`` is when the last object
     had arrived.
@@ -41,7 +41,7 @@ def raw_objects(data: Path) -> list[Path]:
 
 
 def contents(data: Path) -> Contents:
-    """What is in the data; raises FileNotFoundError where it was never made whole."""
+    """Return the contents of a data set; raise FileNotFoundError if it was never completed."""
     return msgspec.json.decode((data / _CONTENTS).read_bytes(), type=Contents)
 
 

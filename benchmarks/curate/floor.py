@@ -1,4 +1,4 @@
-"""What cannot be beaten: DuckDB reads the typed columns of every line and writes them, and does nothing else."""
+"""The floor: DuckDB reads the typed columns of every line and writes them, and does nothing else."""
 
 from __future__ import annotations
 

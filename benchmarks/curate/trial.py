@@ -15,7 +15,7 @@ from benchmarks.measuring import peak_memory_mb
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How long the curation took by the clock, the most memory used (MB), and the versions of what it was done with."""
+    """Wall-clock seconds of the curation, peak memory (MB), and the versions of its packages."""
 
     seconds: float
     peak_memory_mb: float

@@ -1,4 +1,4 @@
-"""How long a new execution environment takes to import the handler, and how much of that is the AWS SDK's."""
+"""Import time of the handler in a new execution environment, and the AWS SDK's part of it."""
 
 from __future__ import annotations
 

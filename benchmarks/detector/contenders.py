@@ -69,5 +69,5 @@ class Topic:
         self._alerts += 1
 
     def tell(self) -> dict[str, float]:
-        """How many messages it took."""
+        """Return the number of messages received."""
         return {"alerts": self._alerts}

@@ -1,4 +1,4 @@
-"""What cannot be beaten: the payloads decoded into readings, and nothing done with them."""
+"""The floor: the payloads decoded into readings, and nothing done with them."""
 
 from __future__ import annotations
 

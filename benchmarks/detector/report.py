@@ -1,4 +1,4 @@
-"""What the rounds come to: ratios first, since a machine's mood changes the rates of all and the ratios of none."""
+"""Report of the detector's benchmark: ratios first, because a busy machine changes all rates but few ratios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much data there is. Apart from the data itself, so that who only counts does not import what makes them."""
+"""Size of the data, apart from its generator, so that counting does not import the generator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _RECORDS_AN_EVENT = 100
 
 
 class Shape(NamedTuple):
-    """How many events there are to measure, of how many records each. One more comes before them, to warm up."""
+    """Numbers of measured events and of records per event. One more event comes first, to warm up."""
 
     events: int
     records: int

@@ -1,4 +1,4 @@
-"""What the measurements should reach, and whether they do."""
+"""Aims of the measurements, and whether they are reached."""
 
 from __future__ import annotations
 

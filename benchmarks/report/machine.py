@@ -1,4 +1,4 @@
-"""What stands behind a figure besides its command: the machine, the versions and the commit."""
+"""Conditions of a measurement: the machine, the versions and the commit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What all measurements of a run share. ``commit`` says so where files differ from it."""
+    """Conditions that all measurements of a run share. ``commit`` says so if files differ from it."""
 
     machine: Machine
     versions: dict[str, str]
@@ -37,7 +37,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 def surroundings() -> Surroundings:
-    """Those of this process."""
+    """Return the machine of this process."""
     return Surroundings(machine(), versions(), commit())
 
 
@@ -69,7 +69,7 @@ def _os() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Those of the packages that are installed, and of the embedded AWS, which has an environment of its own."""
+    """Return the versions of installed packages, and of the embedded AWS, which has its own environment."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -90,7 +90,7 @@ def commit() -> str:
 
 
 def _said(*command: str) -> str:
-    """What a program prints; nothing where it is missing or fails."""
+    """Return the output of a program, or an empty string if it is missing or fails."""
     try:
         return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

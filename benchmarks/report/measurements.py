@@ -35,7 +35,7 @@ _REHEARSED_FROM = "2026-11-24T09:00:00Z"
 
 
 class Size(NamedTuple):
-    """How much is measured: readings in the largest curation, of which the others take a part, and how often."""
+    """Sizes of the measurements: readings in the largest curation, of which the others take a part, and how often."""
 
     rows: int = 2_000_000
     rounds: int = 3
@@ -59,7 +59,7 @@ class Measurement(NamedTuple):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of one measurement.
+    """Record of one measurement.
 
     ``load`` is how many processes wanted a processor in the minute before. ``error`` says why there is no ``result``.
     """
@@ -190,7 +190,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _result(measurement: Measurement, output: bytes) -> Any:
-    """What it measured; None where there is nothing, or something else."""
+    """Return the recorded measurement, or None if there is none of this kind."""
     try:
         text = measurement.file.read_bytes() if measurement.file else output
         return msgspec.json.decode(text, type=measurement.result)
@@ -199,7 +199,7 @@ def _result(measurement: Measurement, output: bytes) -> Any:
 
 
 def _words(line: bytes) -> str:
-    """What a line says, without the frame that is drawn around some errors; nothing where it is all frame."""
+    """Return a line without the frame that is drawn around some errors; empty if it is only frame."""
     said = line.decode(errors="replace").strip(" \t\r\n│")
     return said if any(letter.isalnum() for letter in said) else ""
 
@@ -234,6 +234,6 @@ def read(folder: Path) -> dict[str, Record]:
             found[path.stem] = msgspec.json.decode(path.read_bytes(), type=Record)
         except (OSError, msgspec.DecodeError) as error:
             raise PipelineError(
-                f"{path} is no record of a measurement: {error}; measure again with iot report"
+                f"{path} is not a record of a measurement: {error}; measure again with iot report"
             ) from error
     return found

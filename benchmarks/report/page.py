@@ -24,7 +24,7 @@ _PARTS = ("detector", "simulator", "curate", "demo", "scores", "cost")
 
 
 class Written(NamedTuple):
-    """What a page says of itself: aims that are missed, and what could not be measured, with the reason."""
+    """Outcome of writing the page: missed aims, and measurements that failed, with the reason."""
 
     missed: list[Held]
     failed: dict[str, str]
@@ -129,7 +129,7 @@ def _busy(records: Iterable[Record]) -> float:
 
 
 def _cheaper(found: Results) -> list[str]:
-    """What costs less than ours, and at how many devices."""
+    """List the variants that cost less than ours, and at how many devices."""
     return [
         f"{name} at {each.devices:,}"
         for each in found.costs.values()
@@ -146,7 +146,7 @@ def rate(value: float) -> str:
 
 
 def _quoted(words: str) -> str:
-    """What a program said, as code, so that none of it is taken for Markdown."""
+    """Return a program's output as code, so that none of it is read as Markdown."""
     return "`" + " ".join(words.replace("`", "'").split()) + "`"
 
 

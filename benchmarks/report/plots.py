@@ -26,7 +26,7 @@ _Draw = Callable[[Results], Figure]
 
 
 def pictures(found: Results) -> dict[str, str]:
-    """What is drawn of these results, by name: what it shows, for who cannot see it."""
+    """Return the alternative text of each picture of these results, by its name."""
     return {name: _TITLES[name] for name in _DRAWN if _can(name, found)}
 
 

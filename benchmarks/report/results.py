@@ -1,4 +1,4 @@
-"""What the report's measurements print, as far as the report reads it."""
+"""Output of the measurements, as far as the report reads it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Demo(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``iot demo`` leaves in ``summary.json``; latencies in ms, from sending a reading to the inbox."""
+    """``summary.json`` of ``iot demo``; latencies in ms, from sending a reading to the inbox."""
 
     sent: int
     raw: int
@@ -76,13 +76,13 @@ class Prices(msgspec.Struct, frozen=True):
 
 
 class PlannedFleet(msgspec.Struct, frozen=True):
-    """What a plan is for."""
+    """The fleet of a plan."""
 
     interval_seconds: float
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``iot plan --json`` prints: US dollars a month by variant, ours first."""
+    """Output of ``iot plan --json``: US dollars a month by variant, ours first."""
 
     devices: int
     usd: dict[str, float]
@@ -91,7 +91,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(NamedTuple):
-    """What was measured, by what it is about; by the name of the measurement where there are several.
+    """All results by subject; by the name of the measurement if there are several.
 
     In ascending order: ``curate`` by readings, ``costs`` by devices.
     """
@@ -105,5 +105,5 @@ class Results(NamedTuple):
 
     @property
     def latencies(self) -> list[float]:
-        """Those of the alerts of all demos, in seconds and in ascending order."""
+        """Return the latencies of the alerts of all demos, in seconds, in ascending order."""
         return sorted(ms / 1000 for demo in self.demos.values() for ms in demo.alert_latencies_ms)

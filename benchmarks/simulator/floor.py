@@ -1,4 +1,4 @@
-"""What cannot be beaten: readings that are there already, encoded and written, and nothing else."""
+"""The floor: readings that exist already, encoded and written, and nothing else."""
 
 from __future__ import annotations
 

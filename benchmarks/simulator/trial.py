@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How many lines were written, how long that took, and the most memory used (MB).
+    """Lines written, the time that took, and peak memory (MB).
 
     ``seconds`` by the clock, and ``processor_seconds`` of all threads, the system's work for them included.
     """

@@ -78,7 +78,7 @@ _EXAMPLE = "SELECT * FROM readings_hourly LIMIT 5"
 
 
 class Summary(msgspec.Struct):
-    """What ``build/demo/summary.json`` holds.
+    """Contents of ``build/demo/summary.json``.
 
     ``transitions`` are the alerts table's by change, ``alert_latency_ms`` goes from when the reading that made an alert
     fire was sent to its notification in the inbox, its group's wait included, ``alert_latencies_ms`` has each alert's,

@@ -18,7 +18,7 @@ _RunId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is told.
+    """Arguments of a run.
 
     ``raw_retention_days`` is how long the raw zone keeps every object at least, ``grace_seconds`` how long replaced
     files stay. With a window, what arrived in it (or, with ``window_by`` ``event``, the hours of event time in it) is

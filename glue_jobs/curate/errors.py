@@ -1,4 +1,4 @@
-"""What ends a run that cannot go on: one line for a person."""
+"""Errors that end a run, with one line for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run is getting on, told every second to whoever waits for it."""
+"""Progress of a run, written every second for whoever waits for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says of itself, while it goes on and at its end, in the table of the curation's state."""
+"""Progress and summary of a run, in the table of the curation's state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Progress(msgspec.Struct):
-    """How a run is getting on."""
+    """Progress of a run."""
 
     phase: str = "starting"
     objects: int = 0
@@ -18,14 +18,14 @@ class Progress(msgspec.Struct):
 
 
 class ChangedHour(msgspec.Struct, frozen=True):
-    """What a dry run says of an event hour: the readings that arrived for it, copies included."""
+    """Result of a dry run for an event hour: the readings that arrived for it, copies included."""
 
     hour: dt.datetime
     readings: int
 
 
 class Summary(msgspec.Struct, kw_only=True):
-    """What a run did.
+    """Summary of a run.
 
     ``readings`` and ``duplicates`` are those of all the hours it computed anew, ``expired_readings`` those that arrived
     for hours whose raw objects may have expired, which stay as they are. ``merged`` are days whose files were merged.

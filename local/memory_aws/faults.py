@@ -20,7 +20,7 @@ class Killed(BaseException):
 
 
 class Fault(enum.Enum):
-    """What may go wrong at a call."""
+    """Fault of a call."""
 
     THROTTLED = "ThrottlingException"
     DENIED = "AccessDeniedException"

@@ -1,4 +1,4 @@
-"""What messages go through, in memory: SQS, SNS and Firehose."""
+"""SQS, SNS and Firehose in memory."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ from telemetry.reading.codec import Reason
 from telemetry.reading.fields import FIELDS, METRICS
 from telemetry.reading.model import STATUSES
 
-#: What is said of a line in ``flags``: one that was sent before, that is no reading, that was held back, that was
-#: overtaken by a younger reading of its device.
+#: ``flags`` of a line: sent before, not a valid reading, held back, overtaken by a younger reading of its device.
 DUPLICATE, MALFORMED, LATE, REORDERED = 1, 2, 4, 8
 
 #: Ahead of any arrival, however old the run's start.

@@ -1,4 +1,4 @@
-"""What a site's devices stand in: temperature outdoors, moisture, daylight, working hours.
+"""Climate of a site: outdoor temperature, moisture, daylight, working hours.
 
 All of it is computed once for each site and minute, and interpolated for what a device measures in between.
 """

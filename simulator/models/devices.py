@@ -1,4 +1,4 @@
-"""What devices of a kind measure: indoors, outdoors, in a freezer, in a greenhouse; and how their batteries do.
+"""Models of devices: measurements indoors, outdoors, in a freezer and in a greenhouse; batteries.
 
 A model is a function of place and time alone.
 """

@@ -38,7 +38,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Weather(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the temperature outdoors departs from its usual course."""
+    """Departure of the outdoor temperature from its usual course."""
 
     spread: Annotated[float, Meta(ge=0, le=10, description="By how much: standard deviation, °C")] = 2.5
     memory: Annotated[PositiveDuration, Meta(description="For about how long")] = "36h"

@@ -46,7 +46,7 @@ def microseconds_of(
 
     ``rows`` are the first ones, by which its format is found, and all, for what the first ones do not tell.
 
-    Raises :class:`DatasetError` for a type that is no time, and where day and month cannot be told apart.
+    Raises :class:`DatasetError` for a type that is not a time, and where day and month cannot be told apart.
     """
     if time_format:
         found = _formatted(f"CAST({value} AS VARCHAR)", time_format)

@@ -1,4 +1,4 @@
-"""What every kind of sink provides: reading its URL, and opening the sink.
+"""Interface of a kind of sink: read its URL, open the sink.
 
 A kind of sink is one module with a :class:`Destination` and a line in ``simulator.sinks.schemes``. The module is
 imported for ``--help`` too, so ``open`` imports a client library that takes long to load.

@@ -22,7 +22,7 @@ class Message(NamedTuple):
 
 
 class Work:
-    """What one call has to publish: the messages that wait, in a queue per topic, and those in flight."""
+    """Messages of one call: those that wait, in a queue per topic, and those in flight."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[Message]] = {}

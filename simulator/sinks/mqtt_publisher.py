@@ -232,7 +232,7 @@ class MqttSink:
 
 
 class _Patience:
-    """How long to wait for a broker that does not acknowledge."""
+    """Time to wait for a broker that does not acknowledge."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -29,7 +29,7 @@ _BUSY = frozenset({"ProvisionedThroughputExceededException", "ServiceUnavailable
 
 
 class Limits(NamedTuple):
-    """What a request may hold: how many entries, of how many bytes together, and of how many each."""
+    """Limits of a request: number of entries, bytes in all, and bytes per entry."""
 
     entries: int
     request_bytes: int

@@ -26,7 +26,7 @@ from telemetry.rules.rule_set import Rule, RuleSet, Watch
 
 
 class AlertError(ValueError):
-    """What an operator asks for cannot be done; the message says why."""
+    """An operator's order cannot be carried out; the message says why."""
 
 
 class Evaluation(NamedTuple):
@@ -129,7 +129,7 @@ def next_silence(rules: RuleSet, state: GatewayState, recent: Recent) -> Optiona
 
 
 def _silent_for(rule: Rule) -> float:
-    """How long after the last sign of life that is known the rule fires, in seconds."""
+    """Return the seconds from the last known sign of life until the rule fires."""
     return (rule.hold_for + RECENT_EVERY).total_seconds()
 
 

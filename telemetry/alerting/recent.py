@@ -44,7 +44,7 @@ class Device(msgspec.Struct, array_like=True):
 
 
 class Snapshot(msgspec.Struct, array_like=True):
-    """What is written: the devices of a gateway; and of its newest record, the arrival (Unix seconds) and a site."""
+    """Stored form: the devices of a gateway, and the arrival (Unix seconds) and site of its newest record."""
 
     arrived: float = 0.0
     site: str = ""

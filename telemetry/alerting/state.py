@@ -45,7 +45,7 @@ class AlertState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PastAlert(msgspec.Struct, frozen=True, array_like=True):
-    """What is remembered of an alert that ended, so that readings delivered again do not begin it again."""
+    """Trace of an alert that ended, so that readings delivered again do not start it again."""
 
     changed_at: dt.datetime
     changed_seq: int
@@ -53,7 +53,7 @@ class PastAlert(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """What an operator said of an alert: who, why and when, and for a snooze until when (UTC)."""
+    """An operator's order on an alert: who, why and when, and for a snooze until when (UTC)."""
 
     kind: HoldKind
     who: str

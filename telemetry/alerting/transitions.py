@@ -1,4 +1,4 @@
-"""What happened to an alert: the record that goes from the detector to the queue, the notifier and the lake."""
+"""Transition of an alert: the record that goes from the detector to the queue, the notifier and the lake."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class NotifiedAlert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """What is new in a group of alerts, or that some of them still fire. Times are RFC 3339, UTC.
+    """News of a group of alerts, or a reminder that some still fire. Times are RFC 3339, UTC.
 
     ``notification_id`` is the same for a notification that is published twice. ``reason`` is ``new`` where nothing of
     the group was known to fire, ``update`` where something was, ``repeat`` where nothing changed. ``state`` is firing
@@ -79,7 +79,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     published_at: dt.datetime
 
     def attributes(self) -> dict[str, list[str]]:
-        """What a subscription's filter policy can match on: one value or several by name, none of them empty."""
+        """Return the attributes that a subscription's filter policy can match, each with one or more values."""
         attributes: dict[str, list[str]] = {
             "severity": [self.severity],
             "state": [self.state],
@@ -143,7 +143,7 @@ def notified(transition: Transition) -> NotifiedAlert:
 
 
 def prominence(transition: Transition) -> tuple[bool, int, dt.datetime, str, str]:
-    """What a list of alerts is sorted by: those that fire first, the most severe first, the oldest first."""
+    """Return the sort key of a list of alerts: firing first, then the most severe, then the oldest."""
     since = transition.fired_at or transition.active_at
     return (
         transition.status != "firing",

@@ -1,7 +1,7 @@
 """Newline-delimited JSON batches to readings and back.
 
 A batch is what one gateway sends in one stream record: UTF-8 JSON, one reading a line, each line ended
-by ``\\n``. A line that is no reading never stops the others: it comes back with the reason. Blank lines are
+by ``\\n``. An invalid line never stops the others: it comes back with the reason. Blank lines are
 nothing: Firehose puts one after each record that ends its last line itself.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 
 from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
 
-#: Why a line is no reading. The same words stand in the detector's metric and in the quarantine table.
+#: Why a line is not a valid reading. The same words stand in the detector's metric and in the quarantine table.
 Reason = Literal[
     "empty",
     "not_utf8",
@@ -29,7 +29,7 @@ Reason = Literal[
 
 
 class Rejected(NamedTuple):
-    """A line that is no reading: the line itself, the reason, and the decoder's words for a person."""
+    """An invalid line: the line itself, the reason, and the decoder's words for a person."""
 
     line: bytes
     reason: Reason
@@ -37,7 +37,7 @@ class Rejected(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a stream record held, in its order."""
+    """Contents of a stream record, in its order."""
 
     readings: list[Reading]
     rejected: list[Rejected]

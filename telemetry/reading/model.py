@@ -1,4 +1,4 @@
-"""The one definition of a reading.
+"""Definition of a reading, the only one.
 
 The detector's decoder, the simulator's encoder, the columns of the tables and the curation's input
 schema and bounds are all derived from :class:`Reading`. To add a metric, add one optional number here.
@@ -35,7 +35,7 @@ _Volt = Annotated[float, msgspec.Meta(ge=0.0, le=60.0)]
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What one device measured at one moment. (``device_id``, ``seq``) identifies it.
+    """Measurements of one device at one moment. (``device_id``, ``seq``) identifies it.
 
     ``ts`` is the event time set by the device, in UTC; ``seq`` counts up by one for each reading of a
     device; ``status`` is the device's own verdict. A metric that is absent or null was not measured.

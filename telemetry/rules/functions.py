@@ -108,7 +108,7 @@ def _highest(earlier: Earlier, current: Part, _: Optional[float]) -> float:
 
 
 def _deviation(earlier: Earlier, _: Part, value: Optional[float]) -> Optional[float]:
-    """How far a reading lies from the median of the samples, as a modified z-score without its sign.
+    """Return the distance of a reading from the median of the samples, as a modified z-score without its sign.
 
     0.6745 |x - median| / MAD; where more than half of the samples are the same value, the mean absolute deviation
     (times 1.253314) stands in for the MAD; None where there is no spread at all. B. Iglewicz and D. Hoaglin, "How to

@@ -13,7 +13,7 @@ class TextError(ValueError):
 
 
 class Hint(NamedTuple):
-    """What a value is called and what to write, in the annotation of a type: ``Annotated[str, Hint("name", "…")]``.
+    """Name of a value and what to write, in the annotation of a type: ``Annotated[str, Hint("name", "…")]``.
 
     Not in ``msgspec.Meta(extra=…)``, because msgspec leaves the pattern of such keys out of a JSON Schema.
     """

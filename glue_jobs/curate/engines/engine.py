@@ -1,4 +1,4 @@
-"""What an engine has to do for one batch. DuckDB and Spark do it with the same SQL and leave the same rows."""
+"""Interface of an engine, which curates one batch. DuckDB and Spark run the same SQL and write the same rows."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def spark_sql(step: str) -> str:
 
 
 def _exactly(node: exp.Expression) -> exp.Expression:
-    """What sqlglot would leave as it is or only approximate, by what is the same in Spark."""
+    """Spark's equivalents of functions that sqlglot leaves as they are or only approximates."""
     if isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.PercentileCont):
         # Spark's PERCENTILE interpolates; sqlglot writes PERCENTILE_APPROX, which takes one of the values.
         return exp.Anonymous(this="PERCENTILE", expressions=[node.expression.expressions[0].this, node.this.this])

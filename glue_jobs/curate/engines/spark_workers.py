@@ -171,7 +171,7 @@ def _staged(content: Content) -> Iterator[list[dict[str, Any]]]:
 
 
 def _decided(lines: Sequence[Line], place: Mapping[str, object]) -> list[dict[str, Any]]:
-    """What the codec makes of lines of one object that are not blank, or of the one empty line of an empty object."""
+    """Decode the lines of one object that are not blank, or the one empty line of an empty object."""
     arrived: Any = place["arrived"]
     readings, rejected = decode_batch(b"\n".join(line.text for line in lines), arrived)
     if not rejected:

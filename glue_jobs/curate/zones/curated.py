@@ -31,7 +31,7 @@ _Item = TypeVar("_Item")
 
 
 class _Folder(NamedTuple):
-    """What one run wrote for one partition."""
+    """Files that one run wrote for one partition."""
 
     written: dt.datetime
     run: str

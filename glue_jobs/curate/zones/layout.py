@@ -36,7 +36,7 @@ class DayFile(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What becomes of a day's files: copied as they are, or merged into new ones."""
+    """Plan for a day's files: copy them as they are, or merge them into new ones."""
 
     copied: list[DayFile]
     merged: list[DayFile]

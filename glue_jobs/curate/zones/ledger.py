@@ -1,4 +1,4 @@
-"""How far the curation has come, kept so that only one of several runs can take it further.
+"""Position of the curation, which only one of several concurrent runs can advance.
 
 Two kinds of items in one DynamoDB table. ``curate`` is the claim and the position: a run claims it, and whoever claimed
 last is the only one that may switch partitions and move the watermark; a run that died holds nobody up. ``run#<id>``

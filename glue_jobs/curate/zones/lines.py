@@ -42,7 +42,7 @@ class CorruptObjectError(Exception):
 
 
 def decompressed(data: bytes) -> bytes:
-    """What an object holds, decompressed if its first bytes are gzip's; raises :class:`CorruptObjectError`."""
+    """Return an object's bytes, decompressed if the first ones are gzip's; raise :class:`CorruptObjectError`."""
     if not data.startswith(_GZIP_MAGIC):
         return data
     try:

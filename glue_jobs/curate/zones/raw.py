@@ -56,7 +56,7 @@ class RawObject(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What an object holds, decompressed; of one that cannot be, nothing, and why."""
+    """An object's bytes, decompressed; if that fails, no bytes and the reason."""
 
     found: RawObject
     text: bytes

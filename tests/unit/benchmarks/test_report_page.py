@@ -214,5 +214,5 @@ def test_should_refuse_a_record_that_somebody_has_changed(tmp_path: Path) -> Non
         page({"detector": changed})
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "detector.json").write_text("{}")
-    with pytest.raises(PipelineError, match=r"detector\.json is no record of a measurement"):
+    with pytest.raises(PipelineError, match=r"detector\.json is not a record of a measurement"):
         write_page(tmp_path / "r.md")
