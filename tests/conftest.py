@@ -65,11 +65,13 @@ _SLOWEST_FIRST = ("deployed", "e2e/", "integration/test_spark", "integration/", 
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Group the tests that one process runs, before xdist asks, and put those first that take longest."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     yield
+    if config.getoption("loadgroup", default=False) and not all("@" in item.nodeid for item in items):
+        raise pytest.UsageError("pytest-xdist does not group tests: this pytest does not read what it writes")
     items.sort(key=lambda item: _order(_group(item)))
 
 
