@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from lambdas.bootstrap import LAMBDA, Handler, Runtime, bootstrap
 from lambdas.detector.function import DetectorFunction, Settings
+from tests.unit.store.tables import create_state_table
 
 CONTEXT: Any = SimpleNamespace(
     function_name="detector",
@@ -32,15 +33,7 @@ def wired(environ: dict[str, str], runtime: Runtime = LAMBDA) -> Handler:
 def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """The environment that the CDK app deploys."""
     with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName="states",
-            KeySchema=[{"AttributeName": "gateway", "KeyType": "HASH"}, {"AttributeName": "part", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "gateway", "AttributeType": "S"},
-                {"AttributeName": "part", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_state_table()
         boto3.client("s3").create_bucket(Bucket="rules-bucket")
         queue = boto3.client("sqs").create_queue(QueueName="transitions")["QueueUrl"]
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "detector")

@@ -17,7 +17,7 @@ from telemetry.alerting.recent import RECENT_EVERY, Device, Snapshot, decode, en
 from telemetry.alerting.state import GatewayState
 from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
-from tests.unit.store.state_table import create_state_table
+from tests.unit.store.tables import create_state_table
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 

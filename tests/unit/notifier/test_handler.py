@@ -18,6 +18,7 @@ from telemetry.alerting.transitions import Transition
 from telemetry.notifying.message import Notification
 from telemetry.notifying.queue import Batch, Wake, decode_message, encode_message
 from tests.unit.notifier.samples import firing, then
+from tests.unit.store.tables import create_group_table
 
 CONTEXT: Any = SimpleNamespace(
     function_name="notifier",
@@ -48,21 +49,12 @@ class Deployed(NamedTuple):
         return [msgspec.json.decode(message["Body"], type=Notification) for message in messages]
 
 
-def deploy_table() -> None:
-    boto3.client("dynamodb").create_table(
-        TableName="groups",
-        KeySchema=[{"AttributeName": "group", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "group", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-
-
 @pytest.fixture
 def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """The handler, in the environment that the CDK app deploys."""
     with mock_aws():
         sqs, sns, s3 = boto3.client("sqs"), boto3.client("sns"), boto3.client("s3")
-        deploy_table()
+        create_group_table()
         for bucket in ("rules-bucket", "lake"):
             s3.create_bucket(Bucket=bucket)
         boto3.client("firehose").create_delivery_stream(

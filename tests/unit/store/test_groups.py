@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from lambdas.store.groups import GroupTable, Stored
 from lambdas.store.items import ItemConflictError, due_keys, timer
 from tests.unit.notifier.samples import NOW, SECOND
+from tests.unit.store.tables import create_group_table
 
 
 @pytest.fixture
 def client():
     with mock_aws():
-        client = boto3.client("dynamodb")
-        client.create_table(
-            TableName="groups",
-            KeySchema=[{"AttributeName": "group", "KeyType": "HASH"}],
-            AttributeDefinitions=[
-                {"AttributeName": "group", "AttributeType": "S"},
-                {"AttributeName": "timer", "AttributeType": "N"},
-                {"AttributeName": "due", "AttributeType": "N"},
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "due",
-                    "KeySchema": [
-                        {"AttributeName": "timer", "KeyType": "HASH"},
-                        {"AttributeName": "due", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield client
+        yield create_group_table()
 
 
 def due(client, now: dt.datetime) -> list[str]:

@@ -13,7 +13,7 @@ from lambdas.store.items import ItemConflictError, ItemsUnavailableError, due_ke
 from lambdas.store.states import OUTBOX_PATIENCE, StateTable
 from telemetry.alerting.state import AlertState, GatewayState, PastAlert
 from telemetry.alerting.transitions import Transition
-from tests.unit.store.state_table import create_state_table
+from tests.unit.store.tables import create_state_table
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 FIRING = AlertState("firing", "0123456789abcdef0123", 1, "critical", "plant-3", NOW, NOW, 7, 41.0, fired_at=NOW)
