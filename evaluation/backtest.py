@@ -15,7 +15,7 @@ import pyarrow as pa
 from evaluation.columns import Run, runs_of
 from evaluation.playback import Playback
 from telemetry.alerting.transitions import Transition
-from telemetry.rules.rule_set import RuleSet
+from telemetry.rules.rule_set import Rule, RuleSet
 
 #: How many of the noisiest devices are named.
 NOISIEST = 10
@@ -105,15 +105,20 @@ def backtest(
         devices=devices,
         rules=ledger.histories(),
         noisiest=[NoisyDevice(name, alerts) for name, alerts in ledger.devices.most_common(NOISIEST)],
-        not_tested=sorted({rule.name for each in (rules, live) for rule in each.gateway_rules}),
+        not_tested=sorted({rule.name for each in (rules, live) for rule in each.rules if not _is_played(rule)}),
     )
+
+
+def _is_played(rule: Rule) -> bool:
+    """Whether the history decides the rule: it has neither gateways nor rejected lines."""
+    return rule.no_data == "device" if rule.by_arrival else True
 
 
 class _Player:
     """One set of rules over one device after the other."""
 
     def __init__(self, rules: RuleSet) -> None:
-        self._rules = RuleSet((rule for rule in rules.rules if rule.no_data != "gateway"), registry=rules.registry)
+        self._rules = RuleSet(filter(_is_played, rules.rules), registry=rules.registry)
         self.begin("")
 
     def begin(self, device: str) -> None:
@@ -171,7 +176,7 @@ class _Ledger:
     """The sums, by rule and by device."""
 
     def __init__(self, rules: RuleSet, live: RuleSet) -> None:
-        names = dict.fromkeys(rule.name for each in (rules, live) for rule in each.rules if rule.no_data != "gateway")
+        names = dict.fromkeys(rule.name for each in (rules, live) for rule in filter(_is_played, each.rules))
         self._sums = {name: _Sums() for name in names}
         self.devices: Counter[str] = Counter()
 

@@ -243,10 +243,9 @@ _MAX_DAYS = 31
 def line(rule: Rule) -> str:
     """Return a rule on one line."""
     held = f" for {format_duration(rule.hold_for)}" if rule.hold_for else ""
-    until = "readings arrive again" if rule.no_data else str(rule.clear)
     kept = f" for {format_duration(rule.keep_firing_for)}" if rule.keep_firing_for else ""
     match = (("device", rule.device), ("site", rule.site), *rule.attributes)
-    return f"{rule.name:<24} {rule.severity:<8} when {rule.when}{held}, until {until}{kept}; " + ", ".join(
+    return f"{rule.name:<24} {rule.severity:<8} when {rule.when}{held}, until {rule.until}{kept}; " + ", ".join(
         f"{name} {glob}" for name, glob in match
     )
 
@@ -309,7 +308,9 @@ def print_backtest(
             table.add_row(escape(noisy.device), str(noisy.alerts))
         console.print(table)
     if result.not_tested:
-        console.print(f"not played back, as the lake does not know gateways: {', '.join(result.not_tested)}")
+        console.print(
+            f"not played back, as the history has neither gateways nor rejected lines: {', '.join(result.not_tested)}"
+        )
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Optional
 
 from telemetry.alerting.state import AlertState
-from telemetry.rules.conditions import Comparison, Leaf, NoData, leaves
+from telemetry.rules.conditions import Comparison, Leaf, Status, leaves
 from telemetry.rules.rule_set import Rule
 from telemetry.rules.summaries import fill_summary
 
@@ -39,10 +39,8 @@ def describe_ended(
     A rule's own summary says what is wrong, so it cannot be used here.
     """
     summary = f"{rule.name} is over at {device or gateway}, {alert.site}"
-    if rule.no_data:
-        return Words(
-            condition="readings arrive again", summary=f"{summary}: readings arrive again", runbook=rule.runbook
-        )
+    if rule.by_arrival:
+        return Words(condition=rule.until, summary=f"{summary}: {rule.until}", runbook=rule.runbook)
     if leaf is not None and value is not None:
         summary += f": {_metric(leaf)} is {value:g}"
     return Words(_metric(leaf), value, _threshold(leaf), str(rule.clear), summary, rule.runbook)
@@ -58,7 +56,7 @@ def describe_withdrawn(name: str, alert: AlertState, *, device: str, gateway: st
 def _metric(leaf: Optional[Leaf]) -> str:
     if isinstance(leaf, Comparison):
         return str(leaf.subject)
-    return "" if leaf is None or isinstance(leaf, NoData) else "status"
+    return "status" if isinstance(leaf, Status) else ""
 
 
 def _threshold(leaf: Optional[Leaf]) -> Optional[float]:

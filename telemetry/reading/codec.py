@@ -27,6 +27,9 @@ Reason = Literal[
     "too_late",
 ]
 
+#: The reasons with which a line can still name its device.
+REASONS_WITH_DEVICE: tuple[Reason, ...] = ("missing_field", "wrong_type", "out_of_bounds", "from_future", "too_late")
+
 
 class Rejected(NamedTuple):
     """An invalid line: the line itself, the reason, and the decoder's words for a person."""

@@ -9,6 +9,7 @@ from typing import NoReturn, Union, cast
 
 from lark import Lark, Token, Tree, UnexpectedToken
 
+from telemetry.reading.codec import REASONS_WITH_DEVICE
 from telemetry.reading.fields import METRICS
 from telemetry.reading.model import STATUSES
 from telemetry.rules.conditions import (
@@ -20,6 +21,7 @@ from telemetry.rules.conditions import (
     NoData,
     Or,
     Order,
+    Rejected,
     Status,
     Window,
     negate,
@@ -39,8 +41,10 @@ _GRAMMAR = r"""
      | WORD OPERATOR WORD                           -> plain
      | WORD "(" WORD "," WORD ")" OPERATOR WORD     -> windowed
      | NO_DATA ("(" WORD ")")?                      -> silence
+     | REJECTED ("(" WORD ("," WORD)* ")")?         -> rejections
 
 NO_DATA: "no_data"
+REJECTED: "rejected"
 OPERATOR: /[<>=!]+/
 WORD: /[^\s()<>=!,]+/
 %ignore /\s+/
@@ -56,6 +60,7 @@ _MAX_DEPTH = 20
 
 _ORDERS = ("<", "<=", ">", ">=")
 _MEANT = {"&&": "; write and", "||": "; write or", "AND": "; write and", "OR": "; write or"}
+_LENGTH = "how long the window is, such as 5m"
 
 
 @functools.cache
@@ -76,6 +81,8 @@ def parse_condition(text: str) -> Condition:
         raise _unexpected(error, text) from None
     if tree.data == "silence":
         return _Reader(text).silence(tree)
+    if tree.data == "rejections":
+        return _Reader(text).rejections(tree)
     return _Reader(text).condition(tree, _MAX_DEPTH)
 
 
@@ -84,28 +91,33 @@ def _unexpected(error: UnexpectedToken, text: str) -> ConditionError:
     token = error.token
     ended = token.type == "$END"
     offset = len(text.rstrip()) if ended else cast("int", token.start_pos)
-    accepts, before = error.accepts, text[:offset].rstrip()[-1:]
-    if "NOT" in accepts:
-        expected = "a condition such as temperature > 40"
-    elif "AND" in accepts:
-        expected = "'and', 'or' or ')'" if "RPAR" in accepts else "'and', 'or' or the end"
-    elif "OPERATOR" in accepts:
-        expected = "a comparison: < <= > >= for a number, == != for status"
-    elif "COMMA" in accepts:
-        expected = "a comma and how long the window is, such as 5m"
-    elif "RPAR" in accepts:
-        expected = "')'"
-    elif "$END" in accepts:
-        expected = "the end"
-    elif before == ",":
-        expected = "how long the window is, such as 5m"
-    elif before == "(":
-        expected = "a metric, or for no_data device or gateway"
-    else:
-        expected = "a number, or for status one of " + ", ".join(STATUSES)
+    expected = _expected(error.accepts, text[:offset])
     found = "the condition ends" if ended else f"there is {str(token)!r}"
-    hint = "; write not" if text[:offset].split()[-1:] == ["NOT"] else _hint(token, accepts)
+    hint = "; write not" if text[:offset].split()[-1:] == ["NOT"] else _hint(token, error.accepts)
     return ConditionError(f"expected {expected}, but {found}{hint}", text, offset)
+
+
+def _expected(accepts: set[str], before: str) -> str:
+    """Describe what can follow a text."""
+    if "NOT" in accepts:
+        return "a condition such as temperature > 40"
+    if "AND" in accepts:
+        return "'and', 'or' or ')'" if "RPAR" in accepts else "'and', 'or' or the end"
+    if "OPERATOR" in accepts:
+        return "a comparison: < <= > >= for a number, == != for status"
+    if "COMMA" in accepts:
+        return "',' and another reason, or ')'" if "RPAR" in accepts else f"a comma and {_LENGTH}"
+    if "RPAR" in accepts:
+        return "')'"
+    return "the end" if "$END" in accepts else _expected_word(before.strip())
+
+
+def _expected_word(before: str) -> str:
+    if not before.endswith(("(", ",")):
+        return "a number, or for status one of " + ", ".join(STATUSES)
+    if before.startswith("rejected"):
+        return f"a reason: {', '.join(REASONS_WITH_DEVICE)}"
+    return "a metric, or for no_data device or gateway" if before.endswith("(") else _LENGTH
 
 
 def _hint(token: Token, accepts: set[str]) -> str:
@@ -134,10 +146,11 @@ class _Reader:
             return self._plain(*cast("list[Token]", tree.children))
         if tree.data == "windowed":
             return self._windowed(*cast("list[Token]", tree.children))
-        if tree.data == "silence":
+        if tree.data in ("silence", "rejections"):
+            name = _tokens(tree)[0]
             self._refuse(
-                "no_data must be the whole condition: there is no reading to compare anything of; make two rules of it",
-                _tokens(tree)[0],
+                f"{name} must be the whole condition: there is no reading to compare anything of; make two rules of it",
+                name,
             )
         terms = [self.condition(child, depth - 1) for child in tree.children if isinstance(child, Tree)]
         if tree.data == "negation":
@@ -152,6 +165,16 @@ class _Reader:
         if scope != "gateway":
             self._refuse(f"{str(scope)!r} has no data; write no_data or no_data(gateway)", scope)
         return NoData("gateway")
+
+    def rejections(self, tree: Tree[Token]) -> Rejected:
+        _, *reasons = _tokens(tree)
+        for place, reason in enumerate(reasons):
+            if reason not in REASONS_WITH_DEVICE:
+                known = ", ".join(REASONS_WITH_DEVICE)
+                self._refuse(f"no line of a device is rejected as {str(reason)!r}; the reasons are {known}", reason)
+            if reason in reasons[:place]:
+                self._refuse(f"{reason} is given twice", reason)
+        return Rejected(tuple(map(str, reasons)))
 
     def _plain(self, subject: Token, op: Token, value: Token) -> Condition:
         if subject == "status":

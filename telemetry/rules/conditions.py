@@ -8,6 +8,8 @@
     humidity > 90 and not (battery < 2.4 or status != ok)   not before and, and before or
     no_data                                                 nothing from the device, for as long as "for" says
     no_data(gateway)                                        nothing from the gateway
+    rejected(from_future, too_late)                         lines of the device are rejected, for one of these reasons
+    rejected                                                for any reason
 
 The functions are in :mod:`telemetry.rules.functions`.
 """
@@ -97,6 +99,18 @@ class NoData(msgspec.Struct, frozen=True, tag=True):
         return "no_data" if self.scope == "device" else "no_data(gateway)"
 
 
+class Rejected(msgspec.Struct, frozen=True, tag=True):
+    """Lines of the device are rejected for one of ``reasons``; for any reason if there are none.
+
+    No reading can make it true, so it is always the whole condition.
+    """
+
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"rejected({', '.join(self.reasons)})" if self.reasons else "rejected"
+
+
 class And(msgspec.Struct, frozen=True, tag=True):
     """All of two or more terms, none of them an ``And`` itself."""
 
@@ -115,8 +129,8 @@ class Or(msgspec.Struct, frozen=True, tag=True):
         return " or ".join(map(_operand, self.terms))
 
 
-Leaf = Union[Comparison, Status, NoData]
-Condition = Union[Comparison, Status, NoData, And, Or]
+Leaf = Union[Comparison, Status, NoData, Rejected]
+Condition = Union[Leaf, And, Or]
 ValueOf = Callable[[Window], Optional[float]]
 
 
@@ -125,7 +139,10 @@ def _operand(term: Condition) -> str:
 
 
 def negate(condition: Condition) -> Condition:
-    """Return what holds exactly where the condition does not; raise :class:`ConditionError` for ``no_data``."""
+    """Return what holds exactly where the condition does not.
+
+    Raises :class:`ConditionError` for ``no_data`` and ``rejected``.
+    """
     if isinstance(condition, And):
         return Or(tuple(negate(term) for term in condition.terms))
     if isinstance(condition, Or):
@@ -134,7 +151,7 @@ def negate(condition: Condition) -> Condition:
         return Comparison(condition.subject, _OPPOSITE[condition.op], condition.threshold)
     if isinstance(condition, Status):
         return Status("!=" if condition.op == "==" else "==", condition.status)
-    raise ConditionError("no_data has no opposite", str(condition))
+    raise ConditionError(f"{condition} has no opposite", str(condition))
 
 
 def holds(condition: Condition, reading: Reading, value_of: ValueOf) -> Optional[bool]:
@@ -147,7 +164,7 @@ def holds(condition: Condition, reading: Reading, value_of: ValueOf) -> Optional
         return None if value is None else _OPERATORS[condition.op](value, condition.threshold)
     if isinstance(condition, Status):
         return (reading.status == condition.status) == (condition.op == "==")
-    if isinstance(condition, NoData):
+    if isinstance(condition, (NoData, Rejected)):
         return None
     decisive = isinstance(condition, Or)
     answer: Optional[bool] = not decisive

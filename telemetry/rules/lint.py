@@ -10,7 +10,19 @@ from typing import NamedTuple, Optional, Union
 from telemetry.reading.fields import FIELDS
 from telemetry.reading.model import STATUSES
 from telemetry.registry.registry import Registry
-from telemetry.rules.conditions import And, Comparison, Condition, Metric, NoData, Or, Status, Window, leaves, negate
+from telemetry.rules.conditions import (
+    And,
+    Comparison,
+    Condition,
+    Metric,
+    NoData,
+    Or,
+    Rejected,
+    Status,
+    Window,
+    leaves,
+    negate,
+)
 from telemetry.rules.functions import FUNCTIONS, Range
 from telemetry.rules.globs import can_both_match
 from telemetry.rules.rule_set import Rule, RuleSet
@@ -65,7 +77,7 @@ def can_hold(condition: Condition) -> bool:
 
 
 def _of_rule(rule: Rule) -> Iterator[Suspicion]:
-    if rule.no_data:
+    if rule.by_arrival:
         return
     when, clear = f"when ({rule.when})", f"clear ({rule.clear})"
     if not can_hold(rule.when):
@@ -100,7 +112,7 @@ def _satisfiable(goals: list[Condition], feasible: _Feasible) -> bool:
         return _satisfiable([*goal.terms, *rest], feasible)
     if isinstance(goal, Or):
         return any(_satisfiable([term, *rest], feasible) for term in goal.terms)
-    if isinstance(goal, NoData):
+    if isinstance(goal, (NoData, Rejected)):
         return True
     fewer = _restrict(feasible, goal)
     return fewer is not None and _satisfiable(rest, fewer)

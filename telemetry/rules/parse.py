@@ -28,7 +28,7 @@ from typing import NamedTuple, Optional, Union
 
 from telemetry.registry.registry import EMPTY, Registry
 from telemetry.rules.condition_parser import parse_condition
-from telemetry.rules.conditions import Comparison, Condition, ConditionError, NoData, Status, negate
+from telemetry.rules.conditions import Comparison, Condition, ConditionError, NoData, Rejected, Status, negate
 from telemetry.rules.filters import matching_statuses
 from telemetry.rules.rule_set import (
     GROUP_LABELS,
@@ -166,12 +166,13 @@ class _RulesReader:
     def _clear(self, path: Path, section: RuleSection, when: Condition) -> Condition:
         path = (*path, "clear")
         if section.clear is None:
-            return when if isinstance(when, NoData) else negate(when)
-        if isinstance(when, NoData):
-            raise self._text.error(path, "no_data ends when readings arrive again; leave clear out", at_key=True)
+            return when if isinstance(when, (NoData, Rejected)) else negate(when)
+        if isinstance(when, (NoData, Rejected)):
+            ends = "arrive" if isinstance(when, NoData) else "are accepted"
+            raise self._text.error(path, f"{when} ends when readings {ends} again; leave clear out", at_key=True)
         clear = self._condition(path, section.clear)
-        if isinstance(clear, NoData):
-            raise self._text.error(path, "no_data can only begin an alert; write it under when")
+        if isinstance(clear, (NoData, Rejected)):
+            raise self._text.error(path, f"{clear} can only begin an alert; write it under when")
         if _overlap(when, clear):
             raise self._text.error(path, f"{clear} does not lie on the other side of when ({when})")
         return clear

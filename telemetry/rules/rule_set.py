@@ -12,7 +12,7 @@ import msgspec
 from telemetry.reading.model import Reading
 from telemetry.registry.registry import EMPTY, Registry
 from telemetry.rules import filters
-from telemetry.rules.conditions import Comparison, Condition, NoData, Window, leaves
+from telemetry.rules.conditions import Comparison, Condition, NoData, Rejected, Window, leaves
 from telemetry.rules.filters import ReadingTest
 
 Severity = Literal["info", "warning", "critical", "page"]
@@ -72,6 +72,22 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.when.scope if isinstance(self.when, NoData) else None
 
     @property
+    def by_arrival(self) -> bool:
+        """Whether arrivals decide it, not the values of readings: ``no_data`` and ``rejected``."""
+        return isinstance(self.when, (NoData, Rejected))
+
+    @property
+    def until(self) -> str:
+        """What ends its alerts, in words."""
+        if isinstance(self.when, Rejected):
+            return "readings are accepted again"
+        return "readings arrive again" if self.no_data else str(self.clear)
+
+    def rejects(self, reason: str) -> bool:
+        """Whether it is about lines that are rejected for this reason."""
+        return isinstance(self.when, Rejected) and (not self.when.reasons or reason in self.when.reasons)
+
+    @property
     def windows(self) -> tuple[Window, ...]:
         """The windows in its conditions, each once."""
         found = (window for condition in (self.when, self.clear) for window in _windows(condition))
@@ -104,8 +120,8 @@ class Inhibition(msgspec.Struct, frozen=True):
 class Watch(NamedTuple):
     """The rules that watch a device, prepared for its readings.
 
-    - ``rules``: all of them. ``no_data``: those about the device's silence. ``by_readings``: the others, each with a
-      test whether a reading may begin its alert.
+    - ``rules``: all of them. ``no_data``: those about the device's silence. ``rejected``: those about its rejected
+      lines. ``by_readings``: the others, each with a test whether a reading may begin its alert.
     - ``windows``: one for each (metric, seconds) in the rules, ``clear`` conditions included.
     - ``quiet_ranges`` and ``matching_statuses``: a reading is quiet if each metric is null or in its range (metric,
       low, high; both included), and its status is not one of these. Then no comparison of any ``when`` holds, windows
@@ -115,6 +131,7 @@ class Watch(NamedTuple):
 
     rules: tuple[Rule, ...]
     no_data: tuple[Rule, ...]
+    rejected: tuple[Rule, ...]
     by_readings: tuple[tuple[Rule, ReadingTest], ...]
     windows: tuple[Window, ...]
     quiet_ranges: tuple[filters.MetricRange, ...]
@@ -179,7 +196,8 @@ def _watch(rules: tuple[Rule, ...]) -> Watch:
     return Watch(
         rules=rules,
         no_data=tuple(rule for rule in rules if rule.no_data),
-        by_readings=tuple((rule, _may_begin(rule)) for rule in rules if not rule.no_data),
+        rejected=tuple(rule for rule in rules if isinstance(rule.when, Rejected)),
+        by_readings=tuple((rule, _may_begin(rule)) for rule in rules if not rule.by_arrival),
         windows=tuple(windows.values()),
         quiet_ranges=filters.quiet_ranges(conditions),
         matching_statuses=filters.matching_statuses(conditions),

@@ -83,10 +83,14 @@ def test_should_compare_with_the_rules_in_use() -> None:
     assert compared == {"hot": (3, 2, 2, 1, 0), "new": (1, 0, 0, 1, 0), "gone": (0, 1, 0, 0, 1)}
 
 
-def test_should_leave_out_rules_about_gateways_and_say_so() -> None:
-    rules = rules_of("name: gateway-down, when: no_data(gateway), for: 5m", "name: silent, when: no_data, for: 5m")
+def test_should_leave_out_rules_about_gateways_and_rejected_lines_and_say_so() -> None:
+    rules = rules_of(
+        "name: gateway-down, when: no_data(gateway), for: 5m",
+        "name: silent, when: no_data, for: 5m",
+        "name: clock-wrong, when: rejected(from_future)",
+    )
     result = play([reading(0), reading(3600)], rules)
-    assert result.not_tested == ["gateway-down"]
+    assert result.not_tested == ["clock-wrong", "gateway-down"]
     assert [(history.rule, history.alerts) for history in result.rules] == [("silent", 1)]
 
 

@@ -7,9 +7,10 @@ import math
 import msgspec
 from hypothesis import strategies as st
 
+from telemetry.reading.codec import REASONS_WITH_DEVICE
 from telemetry.reading.fields import METRICS
 from telemetry.reading.model import Reading
-from telemetry.rules.conditions import And, Comparison, Condition, Metric, Or, Status, Window
+from telemetry.rules.conditions import And, Comparison, Condition, Metric, Or, Rejected, Status, Window
 from telemetry.rules.functions import FUNCTIONS
 from tests.strategies import readings
 
@@ -32,6 +33,10 @@ leaves = plain_leaves | st.builds(
     orders,
     st.sampled_from(NUMBERS) | st.floats(allow_nan=False, allow_infinity=False).map(lambda number: number + 0.0),
 )
+
+
+#: Conditions about rejected lines: always the whole condition.
+rejections = st.lists(st.sampled_from(REASONS_WITH_DEVICE), unique=True).map(tuple).map(Rejected)
 
 
 def of(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telemetry.reading.codec import REASONS_WITH_DEVICE, decode_batch
 from telemetry.reading.model import Reading
 from telemetry.reading.model import Status as Verdict
 from telemetry.rules.condition_parser import parse_condition
@@ -20,6 +22,7 @@ from telemetry.rules.conditions import (
     Metric,
     NoData,
     Or,
+    Rejected,
     Status,
     Window,
     culprit,
@@ -27,7 +30,7 @@ from telemetry.rules.conditions import (
     leaves,
     negate,
 )
-from tests.unit.telemetry.condition_strategies import close_readings, conditions
+from tests.unit.telemetry.condition_strategies import close_readings, conditions, rejections
 
 HOT = Comparison(Metric("temperature"), ">", 40.0)
 HUMID = Comparison(Metric("humidity"), ">", 90.0)
@@ -69,6 +72,9 @@ def kleene_not(answer: bool | None) -> bool | None:
         ("no_data", NoData("device")),
         ("no_data(device)", NoData("device")),
         ("no_data ( gateway )", NoData("gateway")),
+        ("rejected", Rejected()),
+        ("rejected(too_late)", Rejected(("too_late",))),
+        (" rejected ( too_late,from_future )", Rejected(("too_late", "from_future"))),
         ("(((status == fault)))", FAULT),
     ],
 )
@@ -92,7 +98,7 @@ def test_should_bind_not_before_and_before_or(text: str, condition: Condition) -
     assert parse_condition(text) == condition
 
 
-@given(conditions)
+@given(conditions | rejections)
 def test_should_read_what_it_writes(condition: Condition) -> None:
     assert parse_condition(str(condition)) == condition
 
@@ -106,6 +112,7 @@ def test_should_read_what_it_writes(condition: Condition) -> None:
         ("rate(temperature,90s)>=1e3", "rate(temperature, 1m30s) >= 1000"),
         ("no_data( device )", "no_data"),
         ("no_data(gateway)", "no_data(gateway)"),
+        ("rejected(too_late ,from_future)", "rejected(too_late, from_future)"),
         (
             "not (humidity > 90 and status == fault) or battery < 2 and status != ok",
             "humidity <= 90 or status != fault or (battery < 2 and status != ok)",
@@ -114,6 +121,19 @@ def test_should_read_what_it_writes(condition: Condition) -> None:
 )
 def test_should_write_a_condition_in_one_way(text: str, normalised: str) -> None:
     assert str(parse_condition(text)) == normalised
+
+
+def test_should_know_every_reason_with_which_a_line_still_names_its_device() -> None:
+    arrived = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    lines = [
+        b'{"device_id": "d"}',
+        b'{"device_id": "d", "site": "s", "ts": "2026-01-01T00:00:00Z", "seq": "one"}',
+        b'{"device_id": "d", "site": "s", "ts": "2026-01-01T00:00:00Z", "seq": -1}',
+        b'{"device_id": "d", "site": "s", "ts": "2027-01-01T00:00:00Z", "seq": 1, "status": "ok"}',
+        b'{"device_id": "d", "site": "s", "ts": "2025-01-01T00:00:00Z", "seq": 1, "status": "ok"}',
+    ]
+    rejected = decode_batch(b"\n".join(lines), arrived).rejected
+    assert tuple(line.reason for line in rejected) == REASONS_WITH_DEVICE
 
 
 # Whether they hold.
@@ -142,9 +162,10 @@ def test_should_ask_for_the_value_of_a_window() -> None:
     assert holds(condition, reading(temperature=99.0), unknown) is None
 
 
-def test_should_have_no_news_of_what_is_null_or_of_silence() -> None:
+def test_should_have_no_news_of_what_is_null_or_about_arrival() -> None:
     assert holds(HOT, reading(), unknown) is None
     assert holds(NoData("device"), reading(temperature=50.0), unknown) is None
+    assert holds(Rejected(), reading(temperature=50.0), unknown) is None
 
 
 @pytest.mark.parametrize("values", list(itertools.product([True, False, None], repeat=3)))
@@ -174,9 +195,10 @@ def test_should_hold_where_its_negation_does_not(
     assert holds(parse_condition(f"not ({condition})"), near, value_of) is kleene_not(holds(condition, near, value_of))
 
 
-def test_should_not_negate_silence() -> None:
-    with pytest.raises(ConditionError, match="no_data"):
-        negate(NoData("gateway"))
+@pytest.mark.parametrize("condition", [NoData("gateway"), Rejected(("too_late",)), Rejected()])
+def test_should_not_negate_what_is_about_arrival(condition: Condition) -> None:
+    with pytest.raises(ConditionError, match=f"{re.escape(str(condition))} has no opposite"):
+        negate(condition)
 
 
 def test_should_be_usable_as_a_key() -> None:
@@ -194,6 +216,7 @@ def test_should_name_its_leaves_from_left_to_right() -> None:
         FAULT,
     ]
     assert list(leaves(NoData("device"))) == [NoData("device")]
+    assert list(leaves(Rejected())) == [Rejected()]
 
 
 def test_should_name_the_first_leaf_that_holds_and_its_value() -> None:
@@ -270,6 +293,20 @@ def test_should_find_a_culprit_wherever_a_condition_holds(condition: Condition, 
         ("temperature > 40 and no_data(gateway)", 22, "no_data must be the whole condition"),
         ("not no_data", 5, "no_data must be the whole condition"),
         ("no_data(site)", 9, "write no_data or no_data(gateway)"),
+        ("rejected or temperature > 40", 1, "rejected must be the whole condition"),
+        ("temperature > 40 and rejected(too_late)", 22, "rejected must be the whole condition"),
+        ("not rejected", 5, "rejected must be the whole condition"),
+        ("rejected()", 10, "expected a reason: missing_field, wrong_type, out_of_bounds, from_future, too_late, but"),
+        ("rejected(too_late,)", 19, "expected a reason: missing_field"),
+        ("rejected(too_late from_future)", 19, "expected ',' and another reason, or ')'"),
+        ("rejected(too_late", 18, "expected ',' and another reason, or ')', but the condition ends"),
+        ("rejected(too_late, too_late)", 20, "too_late is given twice"),
+        (
+            "rejected(not_json)",
+            10,
+            "no line of a device is rejected as 'not_json'; the reasons are missing_field, wrong",
+        ),
+        ("rejected > 3", 10, "expected 'and', 'or' or the end, but there is '>'"),
         ("not " * 30 + "status == ok", 121, "nested too deep"),
     ],
 )
@@ -307,7 +344,25 @@ def test_should_take_a_condition_of_any_length_or_refuse_it(text: str) -> None:
     assert len(text) <= 1_000
 
 
-WORDS = ["temperature", "status", "rate", "no_data", "and", "or", "not", "(", ")", ",", ">", "==", "5m", "40", "ok"]
+WORDS = [
+    "temperature",
+    "status",
+    "rate",
+    "no_data",
+    "rejected",
+    "too_late",
+    "and",
+    "or",
+    "not",
+    "(",
+    ")",
+    ",",
+    ">",
+    "==",
+    "5m",
+    "40",
+    "ok",
+]
 
 
 @given(st.text(max_size=60) | st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))

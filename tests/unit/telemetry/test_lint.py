@@ -115,6 +115,8 @@ def test_should_warn_of_alerts_that_never_resolve() -> None:
         "when: status == fault",
         "when: no_data, for: 5m",
         "when: no_data(gateway), for: 5m",
+        "when: rejected",
+        "when: rejected(from_future)",
     ],
 )
 def test_should_have_nothing_to_say_of_what_may_be_meant(rule: str) -> None:

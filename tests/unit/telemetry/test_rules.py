@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telemetry.reading.codec import REASONS_WITH_DEVICE
 from telemetry.reading.model import Reading
 from telemetry.registry.registry import parse_registry
 from telemetry.rules import rule_set
@@ -19,6 +20,7 @@ from telemetry.rules.conditions import (
     Condition,
     Metric,
     NoData,
+    Rejected,
     Window,
     culprit,
     holds,
@@ -129,6 +131,26 @@ def test_should_watch_for_silence() -> None:
     assert only("when: battery < 2").no_data is None
 
 
+def test_should_watch_for_rejected_lines_with_any_for() -> None:
+    rule = only("when: 'rejected(from_future, too_late)'")
+    assert (rule.when, rule.clear, rule.hold_for) == (Rejected(("from_future", "too_late")), rule.when, 0 * MINUTE)
+    assert [reason for reason in REASONS_WITH_DEVICE if rule.rejects(reason)] == ["from_future", "too_late"]
+    assert all(only("when: rejected, for: 1m").rejects(reason) for reason in REASONS_WITH_DEVICE)
+    assert not any(only("when: no_data, for: 1m").rejects(reason) for reason in REASONS_WITH_DEVICE)
+
+
+@pytest.mark.parametrize(
+    ("body", "by_arrival", "until"),
+    [
+        ("when: no_data, for: 1m", True, "readings arrive again"),
+        ("when: rejected(too_late)", True, "readings are accepted again"),
+        ("when: battery < 2, clear: battery > 2.5", False, "battery > 2.5"),
+    ],
+)
+def test_should_say_what_ends_an_alert(body: str, by_arrival: bool, until: str) -> None:
+    assert (only(body).by_arrival, only(body).until) == (by_arrival, until)
+
+
 def test_should_read_inhibitions() -> None:
     text = rules(
         "when: no_data(gateway), for: 1m",
@@ -166,11 +188,14 @@ def test_should_watch_devices_by_glob() -> None:
           - {name: cold, when: temperature > -15, match: {site: "cold-*", device: "f-?"}}
           - {name: quiet, when: no_data, for: 5m, match: {site: "cold-*"}}
           - {name: gateway, when: no_data(gateway), for: 5m}
+          - {name: clock, when: rejected(from_future), match: {site: "cold-*"}}
     """)
-    everything, cold, quiet, gateway = found.rules
-    assert found.watching("f-1", "cold-north").rules == (everything, cold, quiet)
-    assert found.watching("f-1", "cold-north").no_data == (quiet,)
-    assert found.watching("f-10", "cold-north").rules == (everything, quiet)
+    everything, cold, quiet, gateway, clock = found.rules
+    watch = found.watching("f-1", "cold-north")
+    assert watch.rules == (everything, cold, quiet, clock)
+    assert (watch.no_data, watch.rejected) == ((quiet,), (clock,))
+    assert [rule for rule, _ in watch.by_readings] == [everything, cold]
+    assert found.watching("f-10", "cold-north").rules == (everything, quiet, clock)
     assert found.watching("f-1", "warm").rules == (everything,)
     assert found.gateway_rules == (gateway,)
     assert gateway.matches("", "anywhere", {})
@@ -281,6 +306,7 @@ def test_should_know_the_readings_that_no_comparison_is_about() -> None:
           - {name: b, when: temperature >= 50 and status == fault}
           - {name: c, when: "humidity >= 95 and rate(battery, 5m) < -1"}
           - {name: d, when: no_data, for: 5m}
+          - {name: e, when: rejected}
     """)
     watch = found.watching("d", "s")
     assert watch.quiet_ranges == (
@@ -419,6 +445,8 @@ HOT = "when: temperature > 40"
         (rules("when: no_data, for: 59s"), (2, 35), 'no_data needs a "for" of at least 1m'),
         (rules("when: no_data, for: 1m, clear: battery > 1"), (2, 39), "leave clear out"),
         (rules(f"{HOT}, clear: no_data"), (2, 46), "no_data can only begin an alert"),
+        (rules("when: rejected, clear: battery > 1"), (2, 31), "rejected ends when readings are accepted again; leave"),
+        (rules(f"{HOT}, clear: rejected"), (2, 46), "rejected can only begin an alert; write it under when"),
         (rules("when: no_data(gateway), for: 1m, match: {device: a}"), (2, 64), "match it by site only"),
         # Hysteresis
         (rules(f"{HOT}, clear: temperature < 41"), (2, 46), "temperature < 41 does not lie on the other side of when"),
