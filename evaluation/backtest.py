@@ -143,7 +143,7 @@ class _Player:
                 following = decisive[decisive.searchsorted(place) :]
                 upto = int(following[0]) if len(following) else len(run)
                 if upto > place and (watch.no_data or playback.recent.devices):
-                    playback.recent.record(run.time(upto - 1).timestamp(), run.site, {run.device: run.site})
+                    playback.recent.hear(run.time(upto - 1).timestamp(), run.site, {run.device: run.site})
                 place = upto
             if place < len(run):
                 self._receive(run, place)

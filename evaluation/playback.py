@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from telemetry.alerting.evaluate import advance, evaluate, next_silence, silent
+from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
 from telemetry.alerting.state import GatewayState
 from telemetry.alerting.transitions import Transition
@@ -30,7 +31,9 @@ class Playback:
     def receive(self, readings: Sequence[Reading], now: dt.datetime) -> list[Transition]:
         """Receive a record, after the runs of the watchdog before that."""
         happened = self.wait(now - dt.datetime.resolution)
-        self.state, transitions = evaluate(self.rules, self.state, self.recent, readings, now)
+        heard = Heard(self.state.gateway, now, readings)
+        self.state, transitions = evaluate(self.rules, self.state, self.recent, heard)
+        self.recent.accept()
         return happened + transitions
 
     def wait(self, until: dt.datetime) -> list[Transition]:

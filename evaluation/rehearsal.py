@@ -13,6 +13,7 @@ from lambdas.notifier.dispatcher import LONGEST_WAKE_SECONDS
 from pipeline.inbox import Received
 from simulator.sinks.record import Record
 from telemetry.alerting.evaluate import advance, evaluate, silent
+from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
 from telemetry.alerting.state import GatewayState
 from telemetry.alerting.transitions import Transition
@@ -89,8 +90,10 @@ class _Stage:
         gateway = self._gateways.get(record.gateway)
         if gateway is None:
             gateway = self._gateways[record.gateway] = _Gateway(record.gateway)
-        readings = decode_batch(record.payload, now).readings
-        gateway.state, transitions = evaluate(self._rules, gateway.state, gateway.recent, readings, now)
+        batch = decode_batch(record.payload, now)
+        heard = Heard(record.gateway, now, batch.readings, [line for line in batch.rejected if line.device])
+        gateway.state, transitions = evaluate(self._rules, gateway.state, gateway.recent, heard)
+        gateway.recent.accept()
         self._notify(transitions, (), now)
 
     def wait(self, until: dt.datetime) -> None:

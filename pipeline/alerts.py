@@ -20,7 +20,7 @@ from lambdas.store.states import ALERTS_PART, decode_item
 from pipeline.athena import query
 from pipeline.errors import PipelineError
 from pipeline.rows import structs
-from telemetry.alerting import recent, wording
+from telemetry.alerting import snapshots, wording
 from telemetry.alerting.state import AlertState, GatewayState, Hold
 from telemetry.alerting.transitions import Transition
 from telemetry.alerting.wording import Words
@@ -205,7 +205,7 @@ def gateway_of(session: boto3.Session, deployed: Deployment, device: str) -> str
     } | {
         item["gateway"]["S"]
         for item in _scan(session, deployed, RECENT_PART)
-        if device in recent.decode(bytes(item["state"]["B"])).devices
+        if device in snapshots.decode(bytes(item["state"]["B"])).devices
     }
     if not gateways:
         raise PipelineError(f"no alert or silence of {device} is known: name its gateway with --gateway")

@@ -195,7 +195,7 @@ def sort(candidates: Iterable[Offered], now: dt.datetime) -> Sorted:
             refused.append(Refused(name, "too_long", f"{len(line):,} bytes do not fit into a record"))
             continue
         rejected = decode_batch(line, now).rejected
-        refused += [Refused(name, reason, detail) for _, reason, detail in rejected]
+        refused += [Refused(name, each.reason, each.detail) for each in rejected]
         if not rejected:
             good.append(line)
     return Sorted(good, refused)

@@ -19,10 +19,10 @@ from lambdas.detector.records import Record
 from lambdas.store.items import ItemConflictError
 from lambdas.store.states import VersionedState
 from telemetry.alerting.evaluate import evaluate
+from telemetry.alerting.heard import Heard
 from telemetry.alerting.state import GatewayState
 from telemetry.alerting.transitions import Transition
 from telemetry.reading.codec import decode_batch
-from telemetry.reading.model import Reading
 from telemetry.rules.rule_set import RuleSet
 
 #: A record may hold thousands of readings, and what they change has to fit into one item. Evaluated in parts, they
@@ -140,9 +140,11 @@ class Detection:
 
     def _process(self, record: Record) -> None:
         batch = decode_batch(record.data, record.arrived)
+        named = [line for line in batch.rejected if line.device]
+        heard = Heard(record.gateway, record.arrived, batch.readings, named)
         for attempt in range(_ATTEMPTS):
             try:
-                self._evaluate(record, batch.readings)
+                self._evaluate(record, heard)
                 break
             except ItemConflictError:
                 # The watchdog or an operator was quicker.
@@ -155,7 +157,7 @@ class Detection:
         if batch.readings and (self.tally.newest is None or batch.readings[-1].ts > self.tally.newest):
             self.tally.newest = batch.readings[-1].ts
 
-    def _evaluate(self, record: Record, readings: list[Reading]) -> None:
+    def _evaluate(self, record: Record, heard: Heard) -> None:
         before = self._current[record.gateway]
         if before.outbox:
             before = self._send(before)
@@ -163,13 +165,14 @@ class Detection:
             # Delivered again: its readings are in the state already, and so are those that came after them.
             return
         recent = self._recents.of(record.gateway)
-        for start in range(0, max(1, len(readings)), _READINGS_PER_COMMIT):
-            before, part = self._current[record.gateway], readings[start : start + _READINGS_PER_COMMIT]
-            state, transitions = evaluate(self._rules, before.state, recent, part, record.arrived)
+        for start in range(0, max(1, len(heard.readings)), _READINGS_PER_COMMIT):
+            before, stop = self._current[record.gateway], start + _READINGS_PER_COMMIT
+            state, transitions = evaluate(self._rules, before.state, recent, heard.part(start, stop))
             if state is not before.state:
-                if start + _READINGS_PER_COMMIT >= len(readings):
-                    state = msgspec.structs.replace(state, position=record.position)
+                if stop >= len(heard.readings):
+                    state = state.at(record.gateway, record.position)
                 self._commit(before, state, record.arrived, transitions)
+            recent.accept()
 
     def _commit(
         self, before: VersionedState, state: GatewayState, arrived: dt.datetime, transitions: list[Transition]

@@ -73,7 +73,7 @@ class RecentCache:
 
     def _write(self, gateway: str, recent: Recent, rules: RuleSet, state: GatewayState, now: dt.datetime) -> None:
         written = self._table.load([gateway])[gateway]
-        snapshot = recent.merged_into(written.snapshot)
+        snapshot = recent.merged_into(written.snapshot, now.timestamp())
         merged = Recent(snapshot)
         lag = max(0.0, now.timestamp() - recent.arrived) if recent.arrived else 0.0
         self._table.write(gateway, snapshot, written, next_silence(rules, state, merged), lag)

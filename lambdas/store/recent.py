@@ -1,6 +1,6 @@
 """Soft state in DynamoDB: windows and last-seen times, one item per gateway.
 
-The item ``{gateway, part: "recent"}`` holds a :class:`~telemetry.alerting.recent.Snapshot`. ``due`` is when the next
+The item ``{gateway, part: "recent"}`` holds a :class:`~telemetry.alerting.snapshots.Snapshot`. ``due`` is when the next
 ``no_data`` rule fires if nothing more arrives; ``lag`` is as in the alerts' item.
 """
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lambdas.store.backoff import BACKOFF, Backoff
 from lambdas.store.items import ItemTable
-from telemetry.alerting import recent as soft
-from telemetry.alerting.recent import Snapshot
+from telemetry.alerting import snapshots
+from telemetry.alerting.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -41,7 +41,7 @@ class RecentTable:
         wanted = sorted(set(gateways))
         found = {gateway: WrittenRecent(Snapshot()) for gateway in wanted}
         for item in self._items.read([_key(gateway) for gateway in wanted]):
-            snapshot = soft.decode(bytes(item["state"]["B"]))
+            snapshot = snapshots.decode(bytes(item["state"]["B"]))
             found[item["gateway"]["S"]] = WrittenRecent(snapshot, int(item["version"]["N"]), float(item["lag"]["N"]))
         return found
 
@@ -53,7 +53,7 @@ class RecentTable:
         Raises :class:`~lambdas.store.items.ItemConflictError` if somebody else has written one since.
         """
         attributes: dict[str, AttributeValueTypeDef] = {
-            "state": {"B": soft.encode(snapshot)},
+            "state": {"B": snapshots.encode(snapshot).data},
             "lag": {"N": f"{lag:.3f}"},
         }
         self._items.put(_key(gateway), attributes, after.version, due)

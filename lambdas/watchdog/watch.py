@@ -85,7 +85,7 @@ class Watchdog:
             self._queue.send(before.outbox)
             before = self._states.clear_outbox(before)
         recent = Recent(written.snapshot)
-        state, transitions = self._evaluate(before, recent, written.lag)
+        state, transitions = self._evaluate(before, recent)
         if state is not before.state:
             committed = self._states.commit(state, before.version, transitions, now=self._now, lag=before.lag)
             if transitions:
@@ -95,8 +95,8 @@ class Watchdog:
             self._recents.reschedule(gateway, written, next_silence(self._rules, state, recent))
         return sent + len(transitions)
 
-    def _evaluate(self, before: VersionedState, recent: Recent, recent_lag: float) -> Evaluation:
+    def _evaluate(self, before: VersionedState, recent: Recent) -> Evaluation:
         """Evaluate timers, then silences. A detector that is behind the stream puts the clock back as far."""
         state, timed = advance(self._rules, before.state, self._now - dt.timedelta(seconds=before.lag))
-        state, fallen = silent(self._rules, state, recent, self._now - dt.timedelta(seconds=recent_lag))
+        state, fallen = silent(self._rules, state, recent, self._now)
         return Evaluation(state, timed + fallen)

@@ -1,4 +1,4 @@
-"""Changes of one gateway's state: the new state, and the transitions that report them. The machine decides on them."""
+"""Changes of a home's state: the new state, and the transitions that report them. The machine decides on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from telemetry.alerting import wording
 from telemetry.alerting.state import AlertState, GatewayState, PastAlert
 from telemetry.alerting.transitions import AlertStatus, Change, Transition
 from telemetry.alerting.wording import Words
-from telemetry.reading.model import MAX_LATENESS
+from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS
 from telemetry.rules.rule_set import Rule, RuleSet
 
 #: Interval at which past alerts that no longer matter are removed.
@@ -24,21 +24,32 @@ _replace = msgspec.structs.replace
 class Moment(NamedTuple):
     """The time of a decision: ``at`` by the clock, ``ts`` and ``seq`` by the reading that decides it.
 
-    Where the clock decides, ``ts`` is the clock's too and ``seq`` is None.
+    Where the clock decides, ``ts`` is the clock's too and ``seq`` is None. ``taken`` is when the reading was taken and
+    ``next_batch`` when the device's next one is due if it sends several at once, both by the stream's clock.
     """
 
     at: dt.datetime
     ts: dt.datetime
     seq: Optional[int] = None
+    taken: Optional[dt.datetime] = None
+    next_batch: Optional[dt.datetime] = None
+
+    @property
+    def since(self) -> dt.datetime:
+        """When the phase that the decision begins began, by the stream's clock."""
+        return self.taken or self.at
+
+    def is_late(self, last: AlertState | PastAlert) -> bool:
+        """Return whether the reading is not newer than the one that changed an alert last."""
+        return self.seq is not None and self.ts <= last.changed_at and self.seq <= last.changed_seq
 
 
 class Changes:
-    """A gateway's state to work on; what does not change is shared with the original."""
+    """A home's state to work on; what does not change is shared with the original."""
 
     def __init__(self, rules: RuleSet, state: GatewayState) -> None:
         self.rules = rules
         self.before = state
-        self.gateway = state.gateway
         self.alerts = state.alerts
         self.past = state.past
         self.holds = state.holds
@@ -71,14 +82,32 @@ class Changes:
         self.put(device, name, alert)
         return alert
 
-    def withdraw(self, device: str, name: str, moment: Moment) -> None:
-        """End an alert whose rule is gone or no longer watches the device; a late reading does not."""
+    def gateway_of(self, alert: AlertState) -> str:
+        """Return the gateway through which the device was heard when the alert began."""
+        return alert.gateway or self.before.gateway
+
+    def withdraw(
+        self,
+        device: str,
+        name: str,
+        moment: Moment,
+        reason: str = "the rule no longer watches it",
+        *,
+        who: str = "",
+        why: str = "",
+    ) -> None:
+        """End an alert for a reason that is not in its readings; a late reading does not."""
         alert = self.alerts[device][name]
-        if moment.seq is not None and (moment.ts, moment.seq) <= (alert.changed_at, alert.changed_seq):
+        if moment.is_late(alert):
             return
-        words = wording.describe_withdrawn(name, alert, device=device, gateway=self.gateway)
+        words = wording.describe_withdrawn(name, alert, reason, where=device or self.before.gateway)
         ended = touched(_replace(alert, sequence=alert.sequence + 1), moment)
-        self.finish(device, name, ended, words=words, moment=moment, changes=())
+        self.finish(device, name, ended, words=words, moment=moment, changes=(), who=who, why=why)
+
+    def forget(self, device: str) -> None:
+        """Remove what is left of a device that has no active alerts: past alerts and holds."""
+        self.past = {name: by_rule for name, by_rule in self.past.items() if name != device}
+        self.holds = {name: by_rule for name, by_rule in self.holds.items() if name != device}
 
     def release(self, device: str, name: str, change: Change, moment: Moment, *, who: str = "", why: str = "") -> None:
         """End the hold of an alert, active or not."""
@@ -97,14 +126,17 @@ class Changes:
             return
         noted = _replace(alert, sequence=alert.sequence + 1)
         self.put(device, name, noted)
-        words = wording.describe_active(rule, noted, device=device, gateway=self.gateway) if rule else Words()
+        words = self._words(rule, device, noted) if rule else Words()
         self._report(device, name, noted, change, status=noted.status, words=words, moment=moment, who=who, why=why)
 
     def change(self, rule: Rule, device: str, alert: AlertState, change: Change, moment: Moment) -> None:
         """Store an active alert and report its change."""
         alert = self.touch(device, rule.name, _replace(alert, sequence=alert.sequence + 1), moment)
-        words = wording.describe_active(rule, alert, device=device, gateway=self.gateway)
+        words = self._words(rule, device, alert)
         self._report(device, rule.name, alert, change, status=alert.status, words=words, moment=moment)
+
+    def _words(self, rule: Rule, device: str, alert: AlertState) -> Words:
+        return wording.describe_active(rule, alert, device=device, gateway=self.gateway_of(alert))
 
     def finish(
         self,
@@ -115,12 +147,14 @@ class Changes:
         words: Words,
         moment: Moment,
         changes: tuple[dt.datetime, ...],
+        who: str = "",
+        why: str = "",
     ) -> None:
         """Remove an alert that has ended and report that; its ``changes`` still count for flapping."""
         status: Literal["resolved", "inactive"] = "resolved" if alert.status == "firing" else "inactive"
         # Fired by the clock and ended by a reading taken before; or begun by a device whose clock is ahead of ours.
         moment = moment._replace(ts=max(moment.ts, alert.fired_at or alert.active_at))
-        self._report(device, name, alert, status, status=status, words=words, moment=moment)
+        self._report(device, name, alert, status, status=status, words=words, moment=moment, who=who, why=why)
         self.alerts = _without(self.alerts, device, name)
         self.past = _with(self.past, device, name, PastAlert(alert.changed_at, alert.changed_seq, changes))
         hold = self.holds.get(device, {}).get(name)
@@ -151,7 +185,7 @@ class Changes:
                 severity=alert.severity,
                 device=device,
                 site=alert.site,
-                gateway=self.gateway,
+                gateway=self.gateway_of(alert),
                 held=hold.kind if hold else None,
                 flapping=alert.flapping,
                 **words._asdict(),
@@ -177,6 +211,24 @@ class Changes:
             if time
         ]
         return alerts + [hold.until for by_name in self.holds.values() for hold in by_name.values() if hold.until]
+
+
+def believed(alert: AlertState, at: dt.datetime) -> AlertState:
+    """Return the alert without times that cannot be: one of our clocks was ahead when it wrote them.
+
+    A device's clock may be ahead by ``MAX_CLOCK_SKEW``, and so may the event times that are taken from it.
+    """
+    latest = at + MAX_CLOCK_SKEW
+    if alert.fired_at is None or alert.fired_at <= latest:
+        return alert
+    ahead = alert.fired_at - at
+    return _replace(
+        alert,
+        fired_at=at,
+        fired_since=at,
+        escalates_at=alert.escalates_at - ahead if alert.escalates_at else None,
+        changes=tuple(min(change, at) for change in alert.changes),
+    )
 
 
 def touched(alert: AlertState, moment: Moment) -> AlertState:

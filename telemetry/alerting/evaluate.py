@@ -1,9 +1,9 @@
-"""From readings to alerts, as pure functions over the state of one gateway.
+"""From readings to alerts, as pure functions over the state of one home.
 
-The gateway is the unit of order (its id is the partition key), so it is the unit of state too. An alert is one
-(device, rule): inactive, pending, firing, and inactive again. Its readings are looked at one by one in the order in
-which they arrive; one at or before the alert's last change, by event time, is not looked at again. So records may
-be cut anywhere, and what is sent twice changes nothing. docs/alerting.md says it in full.
+An alert is one (device, rule): inactive, pending, firing, and inactive again. A device has one home, wherever it is
+heard. Its readings are looked at one by one in the order in which its records arrive, and in the device's own order
+within a record; a reading that is not newer than the device's newest, or than the alert's last change, is not looked
+at. So what is sent twice changes nothing. docs/alerting.md says it in full.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import math
-import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
+import msgspec
+
 from telemetry.alerting.changes import Changes, Moment
-from telemetry.alerting.machine import Machine, ValueOf
+from telemetry.alerting.heard import Heard, is_late
+from telemetry.alerting.machine import Machine, Silence, ValueOf
 from telemetry.alerting.recent import RECENT_EVERY, Recent
-from telemetry.alerting.state import GATEWAY_ITSELF, GatewayState, Hold
+from telemetry.alerting.state import GATEWAY_ITSELF, AlertState, GatewayState, Hold
 from telemetry.alerting.transitions import Change, Transition
 from telemetry.reading.model import Reading
 from telemetry.rules.conditions import Window
@@ -36,31 +38,32 @@ class Evaluation(NamedTuple):
     transitions: list[Transition]
 
 
-def evaluate(
-    rules: RuleSet, state: GatewayState, recent: Recent, readings: Sequence[Reading], now: dt.datetime
-) -> Evaluation:
-    """Carry one record's readings through the rules; ``now`` (UTC) is when the record arrived.
+def evaluate(rules: RuleSet, state: GatewayState, recent: Recent, heard: Heard) -> Evaluation:
+    """Carry what a record brought through the rules.
 
-    What is due by then happens before the readings are looked at. ``recent`` takes the readings in.
+    What is due by its arrival happens before it is looked at. ``recent`` has the record on trial: the caller accepts it
+    once the new state is written, or discards it.
     """
-    machine = Machine(rules, state)
+    now = heard.arrived
+    machine = Machine(rules, state, heard.gateway)
     machine.tick(now)
-    if GATEWAY_ITSELF in machine.alerts:
+    if heard.gateway == state.gateway and GATEWAY_ITSELF in machine.alerts:
         _withdraw_unwatched(machine, GATEWAY_ITSELF, rules.gateway_rules, Moment(now, now))
         _live(machine, GATEWAY_ITSELF, rules.gateway_rules, now)
-    for reading in _readings_to_look_at(rules, machine, readings):
+    recent.begin(heard)
+    for reading in _readings_to_look_at(rules, machine, heard.readings):
         device = reading.device_id
         watch = rules.watching(device, reading.site)
         if not watch.is_quiet(reading) or device in machine.alerts:
-            _look(machine, watch, recent, reading, now)
-    if rules.watches_silence:
-        # Of all devices: one that moves to where no rule is about its silence is not silent where it was.
-        site = readings[-1].site if readings else ""
-        recent.record(now.timestamp(), site, dict(map(_device_and_site, readings)))
+            _look(machine, watch, recent, reading, heard)
+    for line in heard.rejected:
+        site = line.site or recent.site_of(line.device)
+        watch = rules.watching(line.device, site)
+        _live(machine, line.device, watch.no_data, now)
+        for rule in watch.rejected:
+            if rule.rejects(line.reason):
+                machine.refuse(rule, line.device, site, now)
     return Evaluation(machine.after(now), machine.transitions)
-
-
-_device_and_site = operator.attrgetter("device_id", "site")
 
 
 def _readings_to_look_at(rules: RuleSet, machine: Machine, readings: Sequence[Reading]) -> Sequence[Reading]:
@@ -71,18 +74,22 @@ def _readings_to_look_at(rules: RuleSet, machine: Machine, readings: Sequence[Re
     return [reading for reading in readings if reading.device_id in devices] if devices else ()
 
 
-def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, now: dt.datetime) -> None:
-    device = reading.device_id
-    value_of: ValueOf = _unknown
-    if watch.windows and recent.add(reading, now.timestamp(), watch.windows):
-        value_of = functools.partial(recent.value, reading=reading)
+def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, heard: Heard) -> None:
+    device, now = reading.device_id, heard.arrived
+    newest = recent.newest(device)
+    sampling = heard.sampling(device, newest, recent.seen(device))
+    if newest is not None and is_late(reading, newest):
+        return
+    recent.look(reading, watch.windows)
+    value_of: ValueOf = functools.partial(recent.value, reading=reading) if watch.windows else _unknown
+    moment = Moment(now, reading.ts, reading.seq, sampling.time_of(reading), sampling.next_batch)
     if device in machine.alerts:
-        _withdraw_unwatched(machine, device, watch.rules, Moment(now, reading.ts, reading.seq))
-        _live(machine, device, watch.no_data, now)
+        _withdraw_unwatched(machine, device, watch.rules, moment)
+        _live(machine, device, (*watch.no_data, *watch.rejected), now)
     active = machine.alerts.get(device, {})
     for rule, may_begin in watch.by_readings:
         if rule.name in active or may_begin(reading):
-            machine.look(rule, reading, value_of, now)
+            machine.look(rule, reading, value_of, moment)
 
 
 def _unknown(_: Window) -> None:
@@ -99,31 +106,36 @@ def _live(machine: Machine, device: str, rules: Iterable[Rule], now: dt.datetime
         machine.live(rule, device, now)
 
 
-def advance(rules: RuleSet, state: GatewayState, now: dt.datetime) -> Evaluation:
-    """Do what is due by the clock, without a reading."""
+def advance(rules: RuleSet, state: GatewayState, now: dt.datetime, most: Optional[int] = None) -> Evaluation:
+    """Do what is due by the clock, without a reading; stop after ``most`` transitions."""
     machine = Machine(rules, state)
-    machine.tick(now)
+    machine.tick(now, most)
     return Evaluation(machine.after(now), machine.transitions)
 
 
-def silent(rules: RuleSet, state: GatewayState, recent: Recent, now: dt.datetime) -> Evaluation:
+def silent(
+    rules: RuleSet, state: GatewayState, recent: Recent, now: dt.datetime, most: Optional[int] = None
+) -> Evaluation:
     """Fire the ``no_data`` rules of devices, and of the gateway itself, that have been silent for long enough.
 
-    What the last ``RECENT_EVERY`` before a silence brought may not have been written, so that much is added.
+    What the last ``RECENT_EVERY`` before a silence brought may not have been written, so that much is added; and what
+    the detector has not read yet, by its lag. Stops after ``most`` transitions.
     """
     machine = Machine(rules, state)
-    for rule, device, site, seen in _silences(rules, state, recent):
-        if seen + _silent_for(rule) <= now.timestamp():
-            machine.fall_silent(rule, device, site, dt.datetime.fromtimestamp(seen, dt.timezone.utc), now)
+    for silence in _silences(rules, state, recent):
+        if most is not None and len(machine.transitions) >= most:
+            break
+        if silence.since + _silent_for(silence.rule) <= now.timestamp() - recent.lag(silence.via, now.timestamp()):
+            machine.fall_silent(silence, now)
     return Evaluation(machine.after(now), machine.transitions)
 
 
 def next_silence(rules: RuleSet, state: GatewayState, recent: Recent) -> Optional[dt.datetime]:
     """When the next ``no_data`` rule fires if nothing more arrives (UTC); None where none can."""
     first: dict[str, float] = {}
-    for rule, _, _, seen in _silences(rules, state, recent):
-        if seen < first.get(rule.name, math.inf):
-            first[rule.name] = seen
+    for silence in _silences(rules, state, recent):
+        if silence.since < first.get(silence.rule.name, math.inf):
+            first[silence.rule.name] = silence.since
     times = [first[rule.name] + _silent_for(rule) for rule in rules.rules if rule.name in first]
     return dt.datetime.fromtimestamp(min(times), dt.timezone.utc) if times else None
 
@@ -133,16 +145,19 @@ def _silent_for(rule: Rule) -> float:
     return (rule.hold_for + RECENT_EVERY).total_seconds()
 
 
-def _silences(rules: RuleSet, state: GatewayState, recent: Recent) -> Iterator[tuple[Rule, str, str, float]]:
-    """Each ``no_data`` rule that is not known to hold: of what, the site of that, its last sign of life, Unix time."""
+def _silences(rules: RuleSet, state: GatewayState, recent: Recent) -> Iterator[Silence]:
+    """Yield each ``no_data`` rule that is not known to hold."""
+    if not rules.watches_silence:
+        return
     for name, device in recent.devices.items():
         for rule in rules.watching(name, device.site).no_data:
             if name not in state.alerts or not _holds_silent(state, name, rule):
-                yield rule, name, device.site, _since(state, name, rule, device.seen)
+                yield Silence(rule, name, device.site, _since(state, name, rule, device.seen), device.via)
     for rule in rules.gateway_rules:
-        watched = recent.arrived and rule.matches(GATEWAY_ITSELF, recent.site, {})
+        watched = not state.number and recent.arrived and rule.matches(GATEWAY_ITSELF, recent.site, {})
         if watched and not _holds_silent(state, GATEWAY_ITSELF, rule):
-            yield rule, GATEWAY_ITSELF, recent.site, _since(state, GATEWAY_ITSELF, rule, recent.arrived)
+            since = _since(state, GATEWAY_ITSELF, rule, recent.arrived)
+            yield Silence(rule, GATEWAY_ITSELF, recent.site, since)
 
 
 def _holds_silent(state: GatewayState, device: str, rule: Rule) -> bool:
@@ -160,16 +175,60 @@ def _since(state: GatewayState, device: str, rule: Rule, seen: float) -> float:
     return seen
 
 
+def review(
+    rules: RuleSet,
+    state: GatewayState,
+    now: dt.datetime,
+    *,
+    retired: Collection[str] = (),
+    reason: str = "the device was retired",
+    most: Optional[int] = None,
+) -> Evaluation:
+    """Bring alerts up to rules and registry that were edited, without a reading.
+
+    End the alerts that no rule watches any more and, for ``reason``, those of ``retired`` devices; give the others the
+    severity that their rule has now. Stops after ``most`` transitions.
+    """
+    machine, moment = Machine(rules, state), Moment(now, now)
+    for device, name, alert in _active(state):
+        if most is not None and len(machine.transitions) >= most:
+            break
+        rule = rules.named(name)
+        if device in retired:
+            machine.withdraw(device, name, moment, reason)
+        elif rule is None or rule not in _watching(rules, device, alert.site):
+            machine.withdraw(device, name, moment)
+        else:
+            machine.rate(rule, device, alert, moment)
+    for device in retired:
+        if device not in machine.alerts and (device in machine.past or device in machine.holds):
+            machine.forget(device)
+    return Evaluation(machine.after(now), machine.transitions)
+
+
+def _active(state: GatewayState) -> Iterator[tuple[str, str, AlertState]]:
+    return ((device, name, alert) for device, by_rule in state.alerts.items() for name, alert in by_rule.items())
+
+
+def _watching(rules: RuleSet, device: str, site: str) -> tuple[Rule, ...]:
+    if device != GATEWAY_ITSELF:
+        return rules.watching(device, site).rules
+    return tuple(rule for rule in rules.gateway_rules if rule.matches(device, site, {}))
+
+
 def hold(rules: RuleSet, state: GatewayState, device: str, rule: str, order: Hold) -> Evaluation:
     """Acknowledge, snooze or disable the alert of a device and rule, active or not.
 
-    An order replaces the one before. Raises :class:`AlertError` for acknowledging what does not fire.
+    An order replaces the one before, but what is disabled stays so when it is acknowledged. Raises
+    :class:`AlertError` for acknowledging what does not fire.
     """
     alert = state.alerts.get(device, {}).get(rule)
     if order.kind == "acknowledged" and (alert is None or alert.status != "firing"):
         raise AlertError(f"{rule} does not fire at {device or state.gateway}: there is nothing to acknowledge")
     changes = Changes(rules, state)
-    changes.holds = {**state.holds, device: {**state.holds.get(device, {}), rule: order}}
+    before = state.holds.get(device, {}).get(rule)
+    if order.kind != "acknowledged" or before is None or before.kind != "disabled":
+        changes.holds = {**state.holds, device: {**state.holds.get(device, {}), rule: order}}
     changes.note(device, rule, order.kind, Moment(order.at, order.at), who=order.who, why=order.why)
     return Evaluation(changes.after(order.at), changes.transitions)
 
@@ -184,4 +243,30 @@ def release(
     changes = Changes(rules, state)
     change: Change = "unsnoozed" if order.kind == "snoozed" else "enabled"
     changes.release(device, rule, change, Moment(now, now), who=who, why=why)
+    return Evaluation(changes.after(now), changes.transitions)
+
+
+def close(
+    rules: RuleSet, state: GatewayState, device: str, rule: str, *, who: str, why: str, now: dt.datetime
+) -> Evaluation:
+    """End an alert whatever its readings say; raises :class:`AlertError` where none is active.
+
+    It begins again with a newer reading for which its condition holds. Silence counts from now on.
+    """
+    if rule not in state.alerts.get(device, {}):
+        raise AlertError(f"{rule} is not active at {device or state.gateway}: there is nothing to close")
+    changes = Changes(rules, state)
+    found, moment = rules.named(rule), Moment(now, now)
+    if found and found.by_arrival:
+        changes.put(device, rule, msgspec.structs.replace(state.alerts[device][rule], changed_at=now))
+    changes.withdraw(device, rule, moment, f"closed by {who}", who=who, why=why)
+    return Evaluation(changes.after(now), changes.transitions)
+
+
+def retire(rules: RuleSet, state: GatewayState, device: str, *, who: str, why: str, now: dt.datetime) -> Evaluation:
+    """End all alerts of a device that is taken out of service, and forget it."""
+    changes = Changes(rules, state)
+    for name in sorted(state.alerts.get(device, {})):
+        changes.withdraw(device, name, Moment(now, now), f"the device was retired by {who}", who=who, why=why)
+    changes.forget(device)
     return Evaluation(changes.after(now), changes.transitions)

@@ -1,19 +1,19 @@
-"""The alert state machine: when alerts of one gateway begin, fire, escalate and end."""
+"""The alert state machine: when alerts of a home's devices begin, fire, escalate and end."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import msgspec
 
 from telemetry.alerting import wording
-from telemetry.alerting.changes import Changes, Moment, touched
-from telemetry.alerting.state import AlertState, alert_id
+from telemetry.alerting.changes import Changes, Moment, believed, touched
+from telemetry.alerting.state import AlertState, GatewayState, alert_id
 from telemetry.reading.model import Reading
 from telemetry.rules.conditions import Window, culprit, holds, leaves
-from telemetry.rules.rule_set import Rule
+from telemetry.rules.rule_set import SEVERITIES, Rule, RuleSet
 
 #: How long a reading may be under way, its gateway's batching included, before the clock decides without it.
 CLOCK_GRACE = dt.timedelta(seconds=15)
@@ -22,12 +22,32 @@ ValueOf = Callable[[Window], Optional[float]]
 _replace = msgspec.structs.replace
 
 
+class Silence(NamedTuple):
+    """A ``no_data`` rule that may fire: of what and where, its last sign of life (Unix time), through which gateway.
+
+    ``via`` is empty for the home's own gateway.
+    """
+
+    rule: Rule
+    device: str
+    site: str
+    since: float
+    via: str = ""
+
+
 class Machine(Changes):
-    """The state machine at work on a gateway's state."""
+    """The state machine at work on a home's state.
+
+    ``gateway`` is the one through which the devices are heard, if it is not the home's.
+    """
+
+    def __init__(self, rules: RuleSet, state: GatewayState, gateway: str = "") -> None:
+        super().__init__(rules, state)
+        self._via = "" if gateway == state.gateway else gateway
 
     # Readings
 
-    def look(self, rule: Rule, reading: Reading, value_of: ValueOf, arrived: dt.datetime) -> None:
+    def look(self, rule: Rule, reading: Reading, value_of: ValueOf, moment: Moment) -> None:
         """Update the alert of a rule with a reading of a device."""
         device = reading.device_id
         active, past = self.alerts.get(device), self.past.get(device)
@@ -35,22 +55,21 @@ class Machine(Changes):
         if alert is None and not holds(rule.when, reading, value_of):
             return
         last = alert or (past.get(rule.name) if past else None)
-        if last and (reading.ts, reading.seq) <= (last.changed_at, last.changed_seq):
+        if last and moment.is_late(last):
             return
-        moment = Moment(arrived, reading.ts, reading.seq)
         if alert is None:
             self._begin(rule, reading, value_of, moment)
         elif alert.status == "pending":
             self._look_at_pending(rule, alert, reading, value_of, moment)
         else:
-            self._look_at_firing(rule, alert, reading, value_of, moment)
+            self._look_at_firing(rule, believed(alert, moment.at), reading, value_of, moment)
 
     def _begin(self, rule: Rule, reading: Reading, value_of: ValueOf, moment: Moment) -> None:
         alert = self._new(rule, reading.device_id, reading.site, moment.ts, moment)
         alert = _with_value(rule, alert, reading, value_of)
         if rule.hold_for:
-            timer = moment.at + rule.hold_for + CLOCK_GRACE
-            self.change(rule, reading.device_id, _replace(alert, timer=timer), "pending", moment)
+            alert = _replace(alert, since=moment.since, timer=_timer(rule.hold_for, moment))
+            self.change(rule, reading.device_id, alert, "pending", moment)
         else:
             self._fire(rule, reading.device_id, alert, moment)
 
@@ -60,8 +79,10 @@ class Machine(Changes):
         when = holds(rule.when, reading, value_of)
         if when is False:
             self.end(rule, reading.device_id, alert, moment)
-        elif when and moment.ts - alert.active_at >= rule.hold_for:
+        elif when and _is_over(rule.hold_for, alert.active_at, alert.since, moment):
             self._fire(rule, reading.device_id, _with_value(rule, alert, reading, value_of), moment)
+        else:
+            self._await_batch(reading.device_id, rule.name, alert, moment)
 
     def _look_at_firing(
         self, rule: Rule, alert: AlertState, reading: Reading, value_of: ValueOf, moment: Moment
@@ -73,53 +94,103 @@ class Machine(Changes):
                 if not keep:
                     self.end(rule, device, alert, moment, cleared_by=(reading, value_of))
                     return
-                timer = moment.at + keep + CLOCK_GRACE
-                alert = self.touch(device, rule.name, _replace(alert, clearing_at=moment.ts, timer=timer), moment)
+                alert = _replace(alert, clearing_at=moment.ts, since=moment.since, timer=_timer(keep, moment))
+                alert = self.touch(device, rule.name, alert, moment)
         elif holds(rule.when, reading, value_of):
             alert = self.touch(device, rule.name, _replace(alert, clearing_at=None, timer=None), moment)
-        elif moment.ts - clearing_at >= keep:
+        elif _is_over(keep, clearing_at, alert.since, moment):
             self.end(rule, device, alert, moment, cleared_by=(reading, value_of))
             return
+        else:
+            alert = self._await_batch(device, rule.name, alert, moment)
         if (
             rule.escalate
             and alert.fired_at
             and alert.severity != rule.escalate.to
             and rule.name not in self.holds.get(device, {})
-            and moment.ts - alert.fired_at >= rule.escalate.after
+            and _is_over(rule.escalate.after, alert.fired_at, alert.fired_since, moment)
         ):
             self._escalate(rule, device, alert, moment)
 
-    # Silence, which the clock begins and a sign of life ends
+    def _await_batch(self, device: str, name: str, alert: AlertState, moment: Moment) -> AlertState:
+        """Have the clock wait for the device's next batch, so that one odd reading at a batch's end decides nothing."""
+        if alert.timer and moment.next_batch and alert.timer < moment.next_batch + CLOCK_GRACE:
+            alert = _replace(alert, timer=moment.next_batch + CLOCK_GRACE)
+            self.put(device, name, alert)
+        return alert
 
-    def fall_silent(self, rule: Rule, device: str, site: str, since: dt.datetime, now: dt.datetime) -> None:
+    # Arrivals: what a silence or a rejected line begins, and a sign of life or an accepted reading ends
+
+    def fall_silent(self, silence: Silence, now: dt.datetime) -> None:
         """Fire the alert of a ``no_data`` rule, or have it go on where it was about to resolve."""
-        moment = Moment(now, now)
+        rule, device, moment = silence.rule, silence.device, Moment(now, now)
         clearing = self.alerts.get(device, {}).get(rule.name)
         if clearing:
-            self.touch(device, rule.name, _replace(clearing, clearing_at=None, timer=None), moment)
+            self.put(device, rule.name, _replace(clearing, clearing_at=None, timer=None))
             return
-        self._fire(rule, device, self._new(rule, device, site, since, moment), moment)
+        since = dt.datetime.fromtimestamp(silence.since, dt.timezone.utc)
+        alert = _replace(self._new(rule, device, silence.site, since, moment), changed_at=since, gateway=silence.via)
+        self._fire(rule, device, alert, moment)
+
+    def refuse(self, rule: Rule, device: str, site: str, arrived: dt.datetime) -> None:
+        """Update the alert of a ``rejected`` rule with a rejected line."""
+        alert, past = self.alerts.get(device, {}).get(rule.name), self.past.get(device, {}).get(rule.name)
+        last = alert or past
+        if last and arrived <= last.changed_at:
+            return
+        moment = Moment(arrived, arrived)
+        if alert is None:
+            alert = self._new(rule, device, site, arrived, moment)
+            if rule.hold_for:
+                alert = _replace(alert, since=arrived, timer=_timer(rule.hold_for, moment))
+                self.change(rule, device, alert, "pending", moment)
+            else:
+                self._fire(rule, device, alert, moment)
+        elif alert.status == "pending":
+            if arrived - alert.active_at >= rule.hold_for:
+                self._fire(rule, device, _replace(alert, changed_at=arrived), moment)
+        elif alert.clearing_at:
+            self.put(device, rule.name, _replace(alert, clearing_at=None, timer=None, changed_at=arrived))
 
     def live(self, rule: Rule, device: str, arrived: dt.datetime) -> None:
-        """Update the alert of a ``no_data`` rule with a sign of life."""
+        """Update the alert of a rule that arrivals decide with an arrival that ends it."""
         alert = self.alerts.get(device, {}).get(rule.name)
         if alert is None or arrived <= alert.changed_at:
             return
+        alert = _replace(believed(alert, arrived), changed_at=arrived)
         keep, moment = _keep_firing_for(rule, alert), Moment(arrived, arrived)
-        if not keep or (alert.clearing_at and arrived - alert.clearing_at >= keep):
-            self.end(rule, device, _replace(alert, changed_at=arrived), moment)
+        if alert.status == "pending" or not keep or (alert.clearing_at and arrived - alert.clearing_at >= keep):
+            self.end(rule, device, alert, moment)
         elif alert.clearing_at is None:
-            clearing = _replace(alert, clearing_at=arrived, timer=arrived + keep + CLOCK_GRACE, changed_at=arrived)
+            clearing = _replace(alert, clearing_at=arrived, since=arrived, timer=_timer(keep, moment))
             self.put(device, rule.name, clearing)
+
+    # Rules that were edited
+
+    def rate(self, rule: Rule, device: str, alert: AlertState, moment: Moment) -> None:
+        """Give an alert the severity that its rule has by now; one that was escalated beyond it keeps its own."""
+        # States of older versions do not say; an alert that was escalated is then taken to have been so by this rule.
+        by_escalation = rule.escalate and alert.severity == rule.escalate.to
+        rated = alert.rated or (rule.severity if by_escalation else alert.severity)
+        if rated == rule.severity:
+            return
+        escalated = alert.severity != rated and SEVERITIES.index(alert.severity) > SEVERITIES.index(rule.severity)
+        edited = _replace(alert, rated=rule.severity, severity=alert.severity if escalated else rule.severity)
+        if alert.status == "firing" and edited.severity != alert.severity:
+            self.change(rule, device, edited, "severity", moment)
+        else:
+            self.put(device, rule.name, edited)
 
     # The clock
 
-    def tick(self, now: dt.datetime) -> None:
-        """Do everything that is due, in order, and what that makes due in turn."""
+    def tick(self, now: dt.datetime, most: Optional[int] = None) -> None:
+        """Do everything that is due, in order, and what that makes due in turn; stop after ``most`` transitions."""
         if self.before.due is None or self.before.due > now:
             return
         while due := sorted(self._due(now)):
             for time, device, name in due:
+                if most is not None and len(self.transitions) >= most:
+                    return
                 self._do_due(time, device, name, Moment(now, now))
 
     def _due(self, now: dt.datetime) -> Iterator[tuple[dt.datetime, str, str]]:
@@ -156,7 +227,7 @@ class Machine(Changes):
         past = self.past.get(device, {}).get(rule.name)
         return AlertState(
             status="pending",
-            alert_id=alert_id(rule.name, self.gateway, device, active_at, moment.seq or 0),
+            alert_id=alert_id(rule.name, device or self.before.gateway, active_at, moment.seq or 0),
             sequence=0,
             severity=rule.severity,
             site=site,
@@ -164,6 +235,8 @@ class Machine(Changes):
             changed_at=moment.ts,
             changed_seq=moment.seq or 0,
             changes=past.changes if past else (),
+            gateway=self._via,
+            rated=rule.severity,
         )
 
     def _fire(self, rule: Rule, device: str, alert: AlertState, moment: Moment) -> None:
@@ -174,8 +247,9 @@ class Machine(Changes):
             alert,
             status="firing",
             fired_at=moment.ts,
+            fired_since=moment.since,
             timer=None,
-            escalates_at=moment.at + rule.escalate.after + CLOCK_GRACE if rule.escalate else None,
+            escalates_at=moment.since + rule.escalate.after + CLOCK_GRACE if rule.escalate else None,
             flapping=flapping,
             changes=changes[-most:],
         )
@@ -200,7 +274,7 @@ class Machine(Changes):
     ) -> None:
         """End an alert: resolved, or inactive if it never fired."""
         leaf, value = culprit(rule.clear, *cleared_by) if cleared_by else (None, None)
-        words = wording.describe_ended(rule, alert, leaf, value, device=device, gateway=self.gateway)
+        words = wording.describe_ended(rule, alert, leaf, value, where=device or self.before.gateway)
         ended = touched(_replace(alert, sequence=alert.sequence + 1), moment)
         changes = alert.changes
         if alert.status == "firing":
@@ -212,6 +286,20 @@ def _with_value(rule: Rule, alert: AlertState, reading: Reading, value_of: Value
     """Return the alert with the value that was compared, of the part of the condition that held."""
     leaf, value = culprit(rule.when, reading, value_of)
     return _replace(alert, value=value, leaf=next(i for i, other in enumerate(leaves(rule.when)) if other == leaf))
+
+
+def _is_over(duration: dt.timedelta, event: dt.datetime, taken: Optional[dt.datetime], moment: Moment) -> bool:
+    """Return whether a reading ends a duration: both its own clock and the stream's say that it has passed.
+
+    ``event`` is when the duration began by event time, ``taken`` by the stream's clock, if that is known.
+    """
+    return moment.ts - event >= duration and (taken is None or moment.since - taken >= duration)
+
+
+def _timer(duration: dt.timedelta, moment: Moment) -> dt.datetime:
+    """Return when the clock ends what begins: not before the device's next batch is due."""
+    ends = moment.since + duration
+    return (max(ends, moment.next_batch) if moment.next_batch else ends) + CLOCK_GRACE
 
 
 def _keep_firing_for(rule: Rule, alert: AlertState) -> dt.timedelta:

@@ -1,27 +1,23 @@
-"""Soft state: what a gateway's devices said recently, in constant space per device and window.
+"""Soft state: what the devices of a home said recently, in constant space per device and window.
 
-It can be merged: execution environments that each see some of a gateway's records add up to one that sees all. Losing
-it loses no alert, only the windows' values and last-seen times since they were last written.
+It can be merged: execution environments that each see some of the devices' records add up to one that sees all. Losing
+it loses no alert, only the windows' values, newest readings and last-seen times since they were last written.
+
+What a record brings is on trial until the record's changes are written: ``accept`` keeps it, ``discard`` forgets it, so
+that a record that is evaluated again finds what it found at first.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import zlib
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import NamedTuple, Optional, Union
 
 import msgspec
 
-from telemetry.alerting.windows import (
-    PARTS,
-    count_value,
-    earlier_parts,
-    empty_part,
-    key_of,
-    merge_parts,
-    round_parts,
-)
+from telemetry.alerting.heard import Heard, Newest
+from telemetry.alerting.snapshots import Device, Lag, Snapshot, merge_devices
+from telemetry.alerting.windows import PARTS, count_value, earlier_parts, empty_part, key_of
 from telemetry.reading.model import MAX_LATENESS, Reading
 from telemetry.rules.conditions import Window
 from telemetry.rules.functions import FUNCTIONS, Earlier, Part
@@ -29,96 +25,130 @@ from telemetry.rules.functions import FUNCTIONS, Earlier, Part
 #: How often soft state is written at most: what is younger may be lost with the execution environment.
 RECENT_EVERY = dt.timedelta(seconds=60)
 
-#: DynamoDB's limit for an item is 400 KB, names and numbers of the item included.
-#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Limits.html
-_MAX_BYTES = 390_000
 
+class _Count(NamedTuple):
+    """A value that was counted in a window: of which device, by the window's key, and the length of its parts."""
 
-class Device(msgspec.Struct, array_like=True):
-    """A device's last reading: place, arrival and newest event time (Unix seconds); and its parts by window."""
-
-    site: str
-    seen: float
-    newest: float
-    windows: dict[str, list[Part]] = {}
-
-
-class Snapshot(msgspec.Struct, array_like=True):
-    """Stored form: the devices of a gateway, and the arrival (Unix seconds) and site of its newest record."""
-
-    arrived: float = 0.0
-    site: str = ""
-    devices: dict[str, Device] = {}
+    device: str
+    key: str
+    ts: float
+    length: float
+    value: float
 
 
 class Recent:
-    """One gateway's recent past, as one execution environment knows it."""
+    """The recent past of a home's devices, as one execution environment knows it."""
 
     def __init__(self, written: Optional[Snapshot] = None) -> None:
         self._all = written or Snapshot()
-        self._own = Snapshot()
-        # Each record brings signs of life that nobody asks for until they are written: they are only noted here.
-        self._places: dict[str, str] = {}
+        # What this environment saw since the snapshot. Each record brings signs of life that nobody asks for until they
+        # are written: they are only noted here.
+        self._newest: dict[str, Union[Reading, Newest]] = {}
         self._arrivals: dict[str, float] = {}
+        self._sites: dict[str, str] = {}
+        self._via: dict[str, str] = {}
+        self._guests = any(device.via for device in self._all.devices.values())
+        self._heard: dict[str, float] = {}
+        self._site = ""
+        self._windows: dict[str, dict[str, list[Part]]] = {}
+        self._retired: set[str] = set()
         self._earlier: dict[tuple[str, str], Earlier] = {}
+        # On trial.
+        self._trial: Optional[Heard] = None
+        self._trial_newest: dict[str, Reading] = {}
+        self._trial_windows: dict[tuple[str, str], list[Part]] = {}
+        self._counts: list[_Count] = []
+
+    # What is known
 
     @property
     def arrived(self) -> float:
-        """When the newest record arrived, Unix seconds; 0 before the first."""
-        return self._all.arrived
+        """When the newest record of the home's own gateway arrived, Unix seconds; 0 before the first."""
+        return max(self._all.arrived, self._heard.get("", 0.0))
 
     @property
     def site(self) -> str:
-        """Where the newest record came from."""
-        return self._all.site
+        """Where the newest record of the home's own gateway came from."""
+        return self._site or self._all.site
+
+    @property
+    def homes(self) -> int:
+        """How many homes the gateway has, as written in its first one; 0 in snapshots of older versions."""
+        return self._all.homes
 
     @property
     def devices(self) -> dict[str, Device]:
         """Return what is known of each device."""
         for name, arrived in self._arrivals.items():
-            _seen(self._all.devices, name, self._places[name], arrived)
+            device = self._all.devices.get(name)
+            if device is None:
+                device = self._all.devices[name] = Device("", 0.0, 0.0)
+            self._refresh(name, device, arrived)
         return self._all.devices
 
     @property
     def unwritten(self) -> bool:
         """Whether there is something that is not in the last snapshot."""
-        return bool(self._own.devices) or self._own.arrived > 0
+        return bool(self._arrivals or self._heard or self._retired)
 
-    def record(self, arrived: float, site: str, seen: Mapping[str, str]) -> None:
-        """Note a record's arrival from ``site`` (empty for one without readings); ``seen`` has each device's site."""
-        if arrived < self._all.arrived:  # delivered again: only what was not seen since
-            seen = {name: place for name, place in seen.items() if self._arrivals.get(name, 0.0) < arrived}
-        for snapshot in (self._all, self._own):
-            snapshot.arrived = max(snapshot.arrived, arrived)
-            snapshot.site = site or snapshot.site
-        self._places.update(seen)
-        self._arrivals.update(dict.fromkeys(seen, arrived))
+    @property
+    def heard(self) -> dict[str, float]:
+        """Return the arrival of the newest record since the snapshot by gateway; empty for the home's own."""
+        return self._heard
 
-    def add(self, reading: Reading, arrived: float, windows: Iterable[Window]) -> bool:
-        """Add a reading; return False for one older than the device's newest, which is only a sign of life."""
-        ts = reading.ts.timestamp()
-        device = _seen(self._all.devices, reading.device_id, reading.site, arrived)
-        own = _seen(self._own.devices, reading.device_id, reading.site, arrived)
-        if ts <= device.newest:
-            return ts == device.newest
-        device.newest = own.newest = ts
+    def newest(self, device: str) -> Union[Reading, Newest, None]:
+        """Return the device's newest reading, as far as it is known."""
+        found = self._trial_newest.get(device) or self._newest.get(device)
+        if found is None:
+            known = self._all.devices.get(device)
+            if known and known.newest:
+                found = Newest(dt.datetime.fromtimestamp(known.newest, dt.timezone.utc), known.seq)
+        return found
+
+    def seen(self, device: str) -> Optional[float]:
+        """Return when the device was last heard of before the record on trial, Unix seconds."""
+        known = self._all.devices.get(device)
+        return self._arrivals.get(device) or (known.seen if known else None)
+
+    def site_of(self, device: str) -> str:
+        """Return where the device stands, as far as it is known."""
+        known = self._all.devices.get(device)
+        return self._sites.get(device) or (known.site if known else "")
+
+    def lag(self, via: str, now: float) -> float:
+        """Return how far the detector was behind the records of a gateway at the last snapshot, in seconds.
+
+        A lag that ends in the future was measured by a clock that was wrong, and is none.
+        """
+        known = self._all.lags.get(via)
+        return known.seconds if known and known.arrived + known.seconds <= now else 0.0
+
+    # A record on trial
+
+    def begin(self, heard: Heard) -> None:
+        """Put a record on trial, in place of another one."""
+        self.discard()
+        self._trial = heard
+
+    def look(self, reading: Reading, windows: Iterable[Window]) -> None:
+        """Take in a reading of the record on trial that is newer than the device's others."""
+        device = reading.device_id
+        self._trial_newest[device] = reading
         for window in windows:
             value = getattr(reading, window.metric)
             if value is not None:
-                key, length = key_of(window), window.seconds / PARTS
-                count_value(device.windows.setdefault(key, []), ts, length, value)
-                count_value(own.windows.setdefault(key, []), ts, length, value)
-        return True
+                count = _Count(device, key_of(window), reading.ts.timestamp(), window.seconds / PARTS, value)
+                self._counts.append(count)
+                count_value(self._parts_on_trial(device, count.key), count.ts, count.length, value)
 
     def value(self, window: Window, reading: Reading) -> Optional[float]:
-        """Return a function's value at a reading that was added; None until readings cover half of the window."""
+        """Return a function's value at a reading that was looked at; None until readings cover half of the window."""
         device, key = reading.device_id, key_of(window)
-        known = self._all.devices.get(device)
-        parts = known.windows.get(key) if known else None
-        if not known or not parts:
+        parts = self._trial_windows.get((device, key)) or self._parts(device).get(key)
+        if not parts:
             return None
         length = window.seconds / PARTS
-        now = int(known.newest // length)  # the reading's time
+        now = int(reading.ts.timestamp() // length)
         earlier = self._earlier.get((device, key))
         if earlier is None or earlier.part != now:
             earlier = self._earlier[device, key] = earlier_parts(parts, now, length)
@@ -127,61 +157,112 @@ class Recent:
         current = parts[-1] if parts[-1].index == now else empty_part(now)
         return FUNCTIONS[window.function].value(earlier, current, getattr(reading, window.metric))
 
-    def merged_into(self, written: Snapshot) -> Snapshot:
-        """Add what this environment saw since its last snapshot to the newest one written, by any environment."""
-        devices = written.devices | {
-            name: _merged(written.devices[name], own) if name in written.devices else own
-            for name, own in self._own.devices.items()
-        }
-        for name, arrived in self._arrivals.items():
-            known = devices.get(name)
+    def accept(self, via: str = "") -> None:
+        """Keep what the record on trial brought; ``via`` is the gateway it was heard through if not the home's own."""
+        heard = self._trial
+        if heard is None:
+            return
+        sites = {line.device: line.site or self.site_of(line.device) for line in heard.rejected}
+        newest = self._newest
+        for reading in heard.readings:
+            device = reading.device_id
+            known = newest.get(device)
             if known is None:
-                devices[name] = Device(self._places[name], arrived, 0.0, {})
-            elif arrived > known.seen:
-                devices[name] = Device(self._places[name], arrived, known.newest, known.windows)
-        arrived = max(written.arrived, self._own.arrived)
-        oldest = arrived - MAX_LATENESS.total_seconds()
+                known = self.newest(device) if device in self._all.devices else None
+            if known is None or reading.ts > known.ts or reading.seq > known.seq:
+                newest[device] = reading
+                sites[device] = reading.site
+            elif device not in sites:
+                sites[device] = self.site_of(device) or reading.site
+        for (device, key), parts in self._trial_windows.items():
+            self._all.devices.setdefault(device, Device("", 0.0, 0.0)).windows[key] = parts
+        for count in self._counts:
+            own = self._windows.setdefault(count.device, {}).setdefault(count.key, [])
+            count_value(own, count.ts, count.length, count.value)
+        self.hear(heard.arrived.timestamp(), heard.readings[-1].site if heard.readings else "", sites, via)
+        self._clear()
+
+    def discard(self) -> None:
+        """Forget what the record on trial brought."""
+        if self._counts:
+            self._earlier.clear()
+        self._clear()
+
+    def hear(self, arrived: float, site: str, devices: Mapping[str, str], via: str = "") -> None:
+        """Note signs of life: of the gateway at ``site`` (empty for a record without readings), and of devices by site.
+
+        ``arrived`` is in Unix seconds; ``via`` as in :meth:`accept`.
+        """
+        if self._heard and arrived < max(self._heard.values()):
+            devices = {name: place for name, place in devices.items() if self._arrivals.get(name, 0.0) < arrived}
+        self._heard[via] = max(arrived, self._heard.get(via, 0.0))
+        if not via:
+            self._site = site or self._site
+        self._sites.update(devices)
+        self._arrivals.update(dict.fromkeys(devices, arrived))
+        if via:
+            self._via.update(dict.fromkeys(devices, via))
+        elif self._via or self._guests:
+            self._via.update(dict.fromkeys(devices, ""))
+        if self._retired:
+            self._retired.difference_update(devices)
+
+    def forget(self, device: str) -> None:
+        """Forget a device that was retired, or that is at home elsewhere."""
+        self._retired.add(device)
+        self._all.devices.pop(device, None)
+        for table in (self._newest, self._arrivals, self._sites, self._via, self._windows):
+            table.pop(device, None)
+
+    # To be written
+
+    def merged_into(self, written: Snapshot, now: float, homes: int = 1) -> Snapshot:
+        """Add what this environment saw since its last snapshot to the newest one written, by any environment.
+
+        ``now`` is when, in Unix seconds: how far this environment is behind is measured by it.
+        """
+        devices = {name: device for name, device in written.devices.items() if name not in self._retired}
+        for name, arrived in self._arrivals.items():
+            before = devices.get(name)
+            own = Device("", 0.0, 0.0, self._windows.get(name, {}))
+            self._refresh(name, own, arrived, before)
+            devices[name] = merge_devices(before, own) if before else own
+        lags = {via: Lag(arrived, max(0.0, now - arrived)) for via, arrived in self._heard.items()}
+        newest = max([written.arrived, *self._heard.values()])
+        oldest = newest - MAX_LATENESS.total_seconds()
         return Snapshot(
-            arrived,
-            self._own.site or written.site,
+            max(written.arrived, self._heard.get("", 0.0)),
+            self._site or written.site,
             {name: device for name, device in devices.items() if device.seen > oldest},
+            max(written.homes, homes),
+            {via: lag for via, lag in {**written.lags, **lags}.items() if lag.arrived > oldest},
         )
 
+    def _refresh(self, name: str, device: Device, arrived: float, before: Optional[Device] = None) -> None:
+        """Bring what is known of a device up to what was heard since."""
+        device.seen = max(device.seen, arrived)
+        device.site = self._sites.get(name) or device.site
+        device.via = self._via.get(name, before.via if before else device.via)
+        newest = self._newest.get(name)
+        if newest is not None:
+            device.newest, device.seq = newest.ts.timestamp(), newest.seq
 
-def encode(snapshot: Snapshot) -> bytes:
-    """Write compressed JSON, without the windows where a gateway's devices do not fit into an item with them."""
-    rounded = {name: _rounded(device) for name, device in snapshot.devices.items()}
-    data = zlib.compress(msgspec.json.encode(Snapshot(snapshot.arrived, snapshot.site, rounded)))
-    if len(data) > _MAX_BYTES:
-        bare = {name: Device(device.site, device.seen, device.newest) for name, device in snapshot.devices.items()}
-        data = zlib.compress(msgspec.json.encode(Snapshot(snapshot.arrived, snapshot.site, bare)))
-    return data
+    def _parts(self, device: str) -> Mapping[str, list[Part]]:
+        known = self._all.devices.get(device)
+        return known.windows if known else {}
 
+    def _parts_on_trial(self, device: str, key: str) -> list[Part]:
+        parts = self._trial_windows.get((device, key))
+        if parts is None:
+            parts = list(self._parts(device).get(key, ()))
+            if parts:
+                parts[-1] = msgspec.structs.replace(parts[-1])
+            self._trial_windows[device, key] = parts
+        return parts
 
-_decoder = msgspec.json.Decoder(Snapshot)
-
-
-def decode(data: bytes) -> Snapshot:
-    """Read what :func:`encode` wrote."""
-    return _decoder.decode(zlib.decompress(data))
-
-
-def _rounded(device: Device) -> Device:
-    windows = {key: round_parts(parts) for key, parts in device.windows.items()}
-    return Device(device.site, device.seen, device.newest, windows)
-
-
-def _seen(devices: dict[str, Device], name: str, site: str, arrived: float) -> Device:
-    device = devices.get(name)
-    if device is None:
-        device = devices[name] = Device(site, arrived, 0.0, {})
-    device.site = site
-    device.seen = max(device.seen, arrived)
-    return device
-
-
-def _merged(one: Device, other: Device) -> Device:
-    newer = one if one.newest >= other.newest else other
-    windows = {key: merge_parts(parts, other.windows.get(key, ())) for key, parts in one.windows.items()}
-    windows |= {key: parts for key, parts in other.windows.items() if key not in windows}
-    return Device(newer.site, max(one.seen, other.seen), newer.newest, windows)
+    def _clear(self) -> None:
+        self._trial = None
+        if self._trial_newest:
+            self._trial_newest = {}
+        if self._counts:
+            self._trial_windows, self._counts = {}, []

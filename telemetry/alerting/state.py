@@ -1,29 +1,45 @@
-"""Hard state: the alerts of one gateway's devices, and the record that changed them last. Written at every change."""
+"""Hard state: the alerts of a home's devices, and the records that changed them last. Written at every change."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import Literal, Optional
+from typing import Literal, NamedTuple, Optional
 
 import msgspec
 
 from telemetry.alerting.transitions import HoldKind
+from telemetry.reading.model import MAX_LATENESS
 from telemetry.rules.rule_set import Severity
 
 #: The device of an alert about a gateway itself. No reading has it: an identifier is not empty.
 GATEWAY_ITSELF = ""
 
 
+class Home(NamedTuple):
+    """Where a device's alerts and recent past are kept, wherever it is heard: one of its first gateway's homes.
+
+    A gateway has as many homes as its devices need, numbered from 0.
+    """
+
+    gateway: str
+    number: int = 0
+
+
 class AlertState(msgspec.Struct, frozen=True, array_like=True):
     """One active alert.
 
     ``active_at`` is when its condition first held, ``fired_at`` when it fired, ``clearing_at`` since when the clear
-    condition has held (with ``keep_firing_for``): event times. (``changed_at``, ``changed_seq``) is the reading that
-    changed it last: none up to it is looked at again. ``timer`` is when the clock ends pending or clearing and
-    ``escalates_at`` when it raises the severity, if no reading does so before. ``leaf`` is the comparison of the
-    condition, counted from 0, that held when it began or fired, and ``value`` what it compared. ``changes`` are its
-    recent firings and resolutions, and those of the alerts before it, for as long as they count for flapping.
+    condition has held (with ``keep_firing_for``): event times. ``since`` is when pending or clearing began and
+    ``fired_since`` when it fired, by the stream's clock; None in states written by older versions.
+    (``changed_at``, ``changed_seq``) is the reading that changed it last: a reading that is not newer is not looked at
+    again. In an alert that arrivals decide, ``changed_at`` is the last arrival that it knows of. ``timer`` is when the
+    clock ends pending or clearing and ``escalates_at`` when it raises the severity, if no reading does so before.
+    ``leaf`` is the comparison of the condition, counted from 0, that held when it began or fired, and ``value`` what it
+    compared. ``changes`` are its recent firings and resolutions, and those of the alerts before it, for as long as they
+    count for flapping.
+    ``gateway`` is the one through which the device was heard when it began; empty for the home's. ``rated`` is the
+    rule's severity as last seen.
     """
 
     status: Literal["pending", "firing"]
@@ -42,6 +58,10 @@ class AlertState(msgspec.Struct, frozen=True, array_like=True):
     escalates_at: Optional[dt.datetime] = None
     flapping: bool = False
     changes: tuple[dt.datetime, ...] = ()
+    gateway: str = ""
+    rated: str = ""
+    since: Optional[dt.datetime] = None
+    fired_since: Optional[dt.datetime] = None
 
 
 class PastAlert(msgspec.Struct, frozen=True, array_like=True):
@@ -88,12 +108,13 @@ class Position(msgspec.Struct, frozen=True):
         )
 
 
-class GatewayState(msgspec.Struct, frozen=True):
-    """The alerts of one gateway's devices: by device, then by rule.
+class GatewayState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The alerts of the devices of one home: by device, then by rule.
 
     ``alerts`` are the active ones, ``past`` those that ended not long ago; ``holds`` are the operators'. ``due`` is
     when the clock next changes something, ``position`` the record that changed the state last: what is not after it
-    has been looked at. ``swept_at`` is when past alerts were last forgotten.
+    has been looked at. ``positions`` are the same of other gateways through which the devices were heard.
+    ``swept_at`` is when past alerts were last forgotten.
     """
 
     gateway: str
@@ -103,12 +124,32 @@ class GatewayState(msgspec.Struct, frozen=True):
     due: Optional[dt.datetime] = None
     position: Optional[Position] = None
     swept_at: Optional[dt.datetime] = None
+    number: int = 0
+    positions: dict[str, Position] = {}
+
+    @property
+    def home(self) -> Home:
+        """The home of the devices."""
+        return Home(self.gateway, self.number)
+
+    def position_of(self, gateway: str) -> Optional[Position]:
+        """Return the last record that changed the state among those heard through ``gateway``."""
+        return self.position if gateway == self.gateway else self.positions.get(gateway)
+
+    def at(self, gateway: str, position: Position) -> GatewayState:
+        """Return the state as changed by this record of ``gateway``."""
+        if gateway == self.gateway:
+            return msgspec.structs.replace(self, position=position)
+        horizon = position.arrived - MAX_LATENESS
+        kept = {name: other for name, other in self.positions.items() if other.arrived > horizon}
+        return msgspec.structs.replace(self, positions={**kept, gateway: position})
 
 
-def alert_id(rule: str, gateway: str, device: str, active_at: dt.datetime, seq: int) -> str:
+def alert_id(rule: str, device: str, active_at: dt.datetime, seq: int) -> str:
     """The same id for the same alert however often it is worked out: 80 bits of SHA-256, in hexadecimal.
 
-    ``active_at`` and ``seq`` are those of the reading that began it: a device may measure twice in one moment.
+    ``device`` is the gateway's name for an alert about a gateway itself. ``active_at`` and ``seq`` are those of the
+    reading that began it: a device may measure twice in one moment.
     """
-    identity = "\0".join((rule, gateway, device, active_at.astimezone(dt.timezone.utc).isoformat(), str(seq)))
+    identity = "\0".join((rule, device, active_at.astimezone(dt.timezone.utc).isoformat(), str(seq)))
     return hashlib.sha256(identity.encode()).hexdigest()[:20]

@@ -17,6 +17,7 @@ Change = Literal[
     "firing",
     "resolved",
     "escalated",
+    "severity",
     "flapping",
     "acknowledged",
     "snoozed",

@@ -24,9 +24,14 @@ def key_of(window: Window) -> str:
 
 
 def count_value(parts: list[Part], ts: float, length: float, value: float) -> None:
-    """Count a value that is newer than all before it; ``length`` is a part's, in seconds."""
+    """Count a value of the newest reading; ``length`` is a part's, in seconds.
+
+    Parts after it are dropped: the device's clock was set back.
+    """
     index = int(ts // length)
     moment = ts - index * length
+    while parts and parts[-1].index > index:
+        del parts[-1]
     if parts and parts[-1].index == index:
         part = parts[-1]
         part.count += 1

@@ -31,14 +31,12 @@ def describe_active(rule: Rule, alert: AlertState, *, device: str, gateway: str)
     return Words(_metric(leaf), alert.value, _threshold(leaf), str(rule.when), summary, rule.runbook)
 
 
-def describe_ended(
-    rule: Rule, alert: AlertState, leaf: Optional[Leaf], value: Optional[float], *, device: str, gateway: str
-) -> Words:
-    """Describe an alert that ended; ``leaf`` is the part of the clear condition that held, if a reading ended it.
+def describe_ended(rule: Rule, alert: AlertState, leaf: Optional[Leaf], value: Optional[float], *, where: str) -> Words:
+    """Describe an alert that ended at a device or gateway; ``leaf`` is what held of the clear condition, if any did.
 
     A rule's own summary says what is wrong, so it cannot be used here.
     """
-    summary = f"{rule.name} is over at {device or gateway}, {alert.site}"
+    summary = f"{rule.name} is over at {where}, {alert.site}"
     if rule.by_arrival:
         return Words(condition=rule.until, summary=f"{summary}: {rule.until}", runbook=rule.runbook)
     if leaf is not None and value is not None:
@@ -46,11 +44,9 @@ def describe_ended(
     return Words(_metric(leaf), value, _threshold(leaf), str(rule.clear), summary, rule.runbook)
 
 
-def describe_withdrawn(name: str, alert: AlertState, *, device: str, gateway: str) -> Words:
-    """Describe an alert whose rule was removed or no longer matches the device."""
-    return Words(
-        summary=f"{name} is over at {device or gateway}, {alert.site}: the rule no longer watches it",
-    )
+def describe_withdrawn(name: str, alert: AlertState, reason: str, *, where: str) -> Words:
+    """Describe an alert that ended for a reason that is not in its readings; ``where`` is the device or gateway."""
+    return Words(summary=f"{name} is over at {where}, {alert.site}: {reason}")
 
 
 def _metric(leaf: Optional[Leaf]) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, Optional
+from typing import Any, Literal, NamedTuple, Optional
 
 import msgspec
 
-from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS, Reading
+from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_ID_LENGTH, MAX_LATENESS, Reading
 
 #: Why a line is not a valid reading. The same words stand in the detector's metric and in the quarantine table.
 Reason = Literal[
@@ -32,11 +32,16 @@ REASONS_WITH_DEVICE: tuple[Reason, ...] = ("missing_field", "wrong_type", "out_o
 
 
 class Rejected(NamedTuple):
-    """An invalid line: the line itself, the reason, and the decoder's words for a person."""
+    """An invalid line: the line itself, the reason, and the decoder's words for a person.
+
+    ``device`` and ``site`` are those that the line names; empty where it names none.
+    """
 
     line: bytes
     reason: Reason
     detail: str
+    device: str = ""
+    site: str = ""
 
 
 class Batch(NamedTuple):
@@ -48,6 +53,16 @@ class Batch(NamedTuple):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Reading)
+
+
+class _Named(msgspec.Struct):
+    """The names in a line that is not a valid reading."""
+
+    device_id: Any = ""
+    site: Any = ""
+
+
+_names_decoder = msgspec.json.Decoder(_Named)
 
 
 def encode_batch(readings: Iterable[Reading]) -> bytes:
@@ -108,11 +123,12 @@ def _decode_line_by_line(data: bytes, arrived: Optional[dt.datetime]) -> Batch:
         try:
             reading = _decoder.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
-            rejected.append(Rejected(line, _reason(error), str(error)))
+            rejected.append(Rejected(line, _reason(error), str(error), *_names(line)))
             continue
         untimely = arrived and _untimely(reading.ts, arrived)
         if untimely:
-            rejected.append(Rejected(line, untimely, f"ts {reading.ts.isoformat()} against arrival {arrived}"))
+            detail = f"ts {reading.ts.isoformat()} against arrival {arrived}"
+            rejected.append(Rejected(line, untimely, detail, reading.device_id, reading.site))
         else:
             readings.append(reading)
     return Batch(readings, rejected)
@@ -138,6 +154,19 @@ def _untimely(ts: dt.datetime, arrived: dt.datetime) -> Optional[Reason]:
     if ts < arrived - MAX_LATENESS:
         return "too_late"
     return None
+
+
+def _names(line: bytes) -> tuple[str, str]:
+    """Return the device and the site that an invalid line names; empty where it names none that is valid."""
+    try:
+        names = _names_decoder.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return "", ""
+    return _id(names.device_id), _id(names.site)
+
+
+def _id(value: Any) -> str:
+    return value if isinstance(value, str) and 1 <= len(value) <= MAX_ID_LENGTH else ""
 
 
 #: The opening of msgspec's messages for a value of the right type with a value outside its bounds.

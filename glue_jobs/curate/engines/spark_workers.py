@@ -189,8 +189,8 @@ def _decided(lines: Sequence[Line], place: Mapping[str, object]) -> list[dict[st
     if len(lines) > 1:
         return [row for line in lines for row in _decided([line], place)]
     ((text, number, offset),) = lines
-    ((_, reason, detail),) = rejected
-    refused = {"reason": reason, "detail": detail, "line": text.decode(errors="backslashreplace")}
+    (refusal,) = rejected
+    refused = {"reason": refusal.reason, "detail": refusal.detail, "line": text.decode(errors="backslashreplace")}
     return [{"kind": "refused", **place, "raw_line": number, "raw_offset": offset, **refused}]
 
 

@@ -159,8 +159,8 @@ class Staging:
                 values = msgspec.structs.astuple(reading)
                 columns = (naive(value) if isinstance(value, dt.datetime) else value for value in values)
                 accepted.append((*columns, object_no, *place))
-            for _, reason, detail in rejected:
-                refused.append((reason, detail, line.decode(errors="backslashreplace"), object_no, *place))
+            text = line.decode(errors="backslashreplace")
+            refused.extend((each.reason, each.detail, text, object_no, *place) for each in rejected)
         insert(self._db, "accepted", accepted, _ACCEPTED, _wanted(whole))
         if whole:
             insert(self._db, "refused", refused, _REFUSED)

@@ -96,7 +96,7 @@ def modelled(aws: Aws) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
             quarantine.append(("empty", found.key, 1))
         for line in some:
             readings, rejected = decode_batch(line.text, found.arrived)
-            quarantine += [(reason, found.key, line.number) for _, reason, _ in rejected]
+            quarantine += [(each.reason, found.key, line.number) for each in rejected]
             for reading in readings:
                 place = (reading.device_id, reading.seq, f"{reading.ts:%Y-%m-%d %H}")
                 seen.setdefault(place, []).append((found, line.number, reading))

@@ -15,7 +15,7 @@ from lambdas.detector.records import Record
 from lambdas.store.items import ItemConflictError
 from lambdas.store.recent import WrittenRecent
 from lambdas.store.states import VersionedState
-from telemetry.alerting.recent import Snapshot
+from telemetry.alerting.snapshots import Snapshot
 from telemetry.alerting.state import GatewayState, Position
 from telemetry.alerting.transitions import Transition
 from telemetry.reading.codec import encode_batch

@@ -13,7 +13,9 @@ from moto import mock_aws
 from lambdas.detector.recent_cache import RecentCache
 from lambdas.store.items import due_keys
 from lambdas.store.recent import RecentTable
-from telemetry.alerting.recent import RECENT_EVERY, Device, Snapshot, decode, encode
+from telemetry.alerting.heard import Heard
+from telemetry.alerting.recent import RECENT_EVERY
+from telemetry.alerting.snapshots import Device, Snapshot, decode, encode
 from telemetry.alerting.state import GatewayState
 from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
@@ -54,7 +56,7 @@ def environment(client, clock: Clock, table: RecentTable | None = None) -> Recen
 
 def see(recents: RecentCache, gateway: str, device: str, clock: Clock) -> None:
     recents.load([gateway])
-    recents.of(gateway).record(clock.now.timestamp(), "s", {device: "s"})
+    recents.of(gateway).hear(clock.now.timestamp(), "s", {device: "s"})
     recents.write(SILENT, GatewayState)
 
 
@@ -168,10 +170,14 @@ def test_should_keep_last_seen_times_where_windows_do_not_fit_into_an_item(clien
                 humidity=chance.uniform(20, 90),
                 status="ok",
             )
-            recents.of("gw").add(reading, ts.timestamp(), windows)
-    snapshot = recents.of("gw").merged_into(Snapshot())
-    kept = decode(encode(snapshot))
-    assert len(encode(snapshot)) < 390_000
+            recents.of("gw").begin(Heard("gw", ts, [reading]))
+            recents.of("gw").look(reading, windows)
+            recents.of("gw").accept()
+    snapshot = recents.of("gw").merged_into(Snapshot(), NOW.timestamp())
+    stored = encode(snapshot)
+    kept = decode(stored.data)
+    assert not stored.complete
+    assert len(stored.data) < 390_000
     assert snapshot.devices["device-00000"].windows
     assert kept.devices.keys() == snapshot.devices.keys()
     assert all(not device.windows for device in kept.devices.values())

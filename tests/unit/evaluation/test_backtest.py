@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from evaluation.backtest import Alert, Backtest, RuleHistory, backtest, shared
 from telemetry.alerting.evaluate import advance, evaluate, silent
+from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
 from telemetry.alerting.state import GatewayState
 from telemetry.alerting.transitions import Transition
@@ -195,6 +196,7 @@ def _minute_by_minute(rules: RuleSet, sent: Sequence[Reading], until: dt.datetim
             happened += some + more
             tick += MINUTE
         if each:
-            state, some = evaluate(rules, state, recent, [each], each.ts)
+            state, some = evaluate(rules, state, recent, Heard("d1", each.ts, [each]))
+            recent.accept()
             happened += some
     return happened

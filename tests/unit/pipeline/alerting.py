@@ -11,9 +11,10 @@ import msgspec
 from lambdas.store.recent import RECENT_PART
 from lambdas.store.states import StateTable
 from pipeline.deployment import Deployment
-from telemetry.alerting import recent
 from telemetry.alerting.evaluate import evaluate
-from telemetry.alerting.recent import Recent, Snapshot
+from telemetry.alerting.heard import Heard
+from telemetry.alerting.recent import Recent
+from telemetry.alerting.snapshots import Snapshot, encode
 from telemetry.alerting.state import GatewayState
 from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
@@ -51,7 +52,7 @@ def reading(device: str, seconds: float = 0, **metrics: float) -> Reading:
 def state_of(gateway: str, *readings: Reading, before: GatewayState | None = None) -> GatewayState:
     """A gateway's state after a record with these readings, which arrived a second after the last."""
     arrived = readings[-1].ts + dt.timedelta(seconds=1)
-    return evaluate(RULES, before or GatewayState(gateway), Recent(), readings, arrived).state
+    return evaluate(RULES, before or GatewayState(gateway), Recent(), Heard(gateway, arrived, readings)).state
 
 
 def create_state_table(session: boto3.Session, states: Iterable[GatewayState] = ()) -> StateTable:
@@ -75,7 +76,7 @@ def create_state_table(session: boto3.Session, states: Iterable[GatewayState] = 
 def put_recent(session: boto3.Session, gateway: str, *devices: str) -> None:
     """What the detector writes of devices that are watched for silence."""
     seen = Recent()
-    seen.record(NOW.timestamp(), "plant-1", dict.fromkeys(devices, "plant-1"))
+    seen.hear(NOW.timestamp(), "plant-1", dict.fromkeys(devices, "plant-1"))
     session.client("dynamodb").put_item(
         TableName=DEPLOYED.state_table_name,
         Item={
@@ -83,6 +84,6 @@ def put_recent(session: boto3.Session, gateway: str, *devices: str) -> None:
             "part": {"S": RECENT_PART},
             "version": {"N": "1"},
             "lag": {"N": "0.000"},
-            "state": {"B": recent.encode(seen.merged_into(Snapshot()))},
+            "state": {"B": encode(seen.merged_into(Snapshot(), NOW.timestamp())).data},
         },
     )

@@ -14,6 +14,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from telemetry.alerting.evaluate import Evaluation, advance, evaluate, hold, next_silence, release, silent
+from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
 from telemetry.alerting.state import GatewayState, Hold, Position
 from telemetry.alerting.transitions import Transition
@@ -318,12 +319,14 @@ class Gateway:
         self.arrives(one)
         position = Position(str(number), one.arrived)
         if self.state.position is None or not position.is_behind(self.state.position):
-            self.take(evaluate(self.rules, self.state, self.recent, one.readings, one.arrived), position)
+            heard = Heard(self.state.gateway, one.arrived, one.readings)
+            self.take(evaluate(self.rules, self.state, self.recent, heard), position)
+            self.recent.accept()
 
     def arrives(self, one: RecordArrives) -> None:
         """What was last heard of whom is known exactly, whether or not a rule asks for it at that time."""
         sites = {reading.device_id: reading.site for reading in one.readings}
-        self.recent.record(one.arrived.timestamp(), one.readings[-1].site if one.readings else "", sites)
+        self.recent.hear(one.arrived.timestamp(), one.readings[-1].site if one.readings else "", sites)
 
     def tick(self, now: dt.datetime) -> None:
         due = self.state.due

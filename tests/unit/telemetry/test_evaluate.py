@@ -8,8 +8,10 @@ from collections.abc import Iterable
 import pytest
 
 from telemetry.alerting.evaluate import AlertError, Evaluation, advance, evaluate, hold, next_silence, release, silent
+from telemetry.alerting.heard import Heard
 from telemetry.alerting.machine import CLOCK_GRACE
-from telemetry.alerting.recent import RECENT_EVERY, Recent, Snapshot
+from telemetry.alerting.recent import RECENT_EVERY, Recent
+from telemetry.alerting.snapshots import Snapshot
 from telemetry.alerting.state import GatewayState, Hold
 from telemetry.alerting.transitions import Transition
 from telemetry.reading.model import MAX_LATENESS, Reading
@@ -41,7 +43,9 @@ class Gateway:
 
     def sends(self, *readings: Reading, arrived: float | None = None) -> list[Transition]:
         now = at(arrived) if arrived is not None else max(reading.ts for reading in readings)
-        return self._keep(evaluate(self.rules, self.state, self.recent, readings, now))
+        evaluation = evaluate(self.rules, self.state, self.recent, Heard("gw", now, readings))
+        self.recent.accept()
+        return self._keep(evaluation)
 
     def waits_until(self, second: float) -> list[Transition]:
         return self._keep(advance(self.rules, self.state, at(second)))
@@ -114,15 +118,15 @@ def test_should_forget_what_ended_only_when_no_reading_can_come_before_it() -> N
 
 
 def test_should_hold_the_state_still_where_nothing_changes() -> None:
-    state, transitions = evaluate(TOO_HOT, EMPTY, Recent(), [reading(1, 20)], START)
+    state, transitions = evaluate(TOO_HOT, EMPTY, Recent(), Heard("gw", START, [reading(1, 20)]))
     assert state is EMPTY
     assert transitions == []
 
 
 def test_should_change_nothing_of_the_state_it_was_given() -> None:
-    state, _ = evaluate(TOO_HOT, EMPTY, Recent(), [reading(1, 50)], START)
+    state, _ = evaluate(TOO_HOT, EMPTY, Recent(), Heard("gw", START, [reading(1, 50)]))
     before = state.alerts["d"]["too-hot"]
-    evaluate(TOO_HOT, state, Recent(), [reading(2, 20)], START)
+    evaluate(TOO_HOT, state, Recent(), Heard("gw", START, [reading(2, 20)]))
     assert state.alerts == {"d": {"too-hot": before}}
 
 
@@ -264,7 +268,7 @@ def test_should_not_fire_again_for_a_return_that_is_not_written_yet() -> None:
     gateway = Gateway(SILENT)
     gateway.sends(reading(0))
     gateway.is_watched(700)
-    as_written = gateway.recent.merged_into(Snapshot())
+    as_written = gateway.recent.merged_into(Snapshot(), START.timestamp())
     gateway.sends(reading(1000))
     assert silent(gateway.rules, gateway.state, Recent(as_written), at(1100)).transitions == []
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
 from telemetry.reading.model import Reading
 from telemetry.rules.condition_parser import parse_condition
@@ -48,6 +49,8 @@ def test_should_have_values_in_the_range_that_the_check_of_rules_assumes(name: s
     for second, value in enumerate(values):
         ts = START + dt.timedelta(seconds=7 * second)
         reading = Reading(device_id="d", site="s", ts=ts, seq=second, temperature=value, status="ok")
-        recent.add(reading, ts.timestamp(), [window])
+        recent.begin(Heard("g", ts, [reading]))
+        recent.look(reading, [window])
+        recent.accept()
         found = recent.value(window, reading)
         assert found is None or low - 1e-9 <= found <= high + 1e-9

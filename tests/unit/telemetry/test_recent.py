@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.alerting.recent import Recent, Snapshot, decode, encode
+from telemetry.alerting.heard import Heard, is_late
+from telemetry.alerting.recent import Recent
+from telemetry.alerting.snapshots import Snapshot, decode, encode
 from telemetry.alerting.windows import PARTS
 from telemetry.reading.model import MAX_LATENESS, Reading
 from telemetry.rules.conditions import Window
@@ -46,8 +48,11 @@ def seen(readings, *windows: Window, recent: Recent | None = None) -> Recent:
     recent = recent or Recent()
     for one in readings:
         arrived = one.ts.timestamp() + 1
-        recent.record(arrived, one.site, {one.device_id: one.site})
-        recent.add(one, arrived, windows or (AVERAGE,))
+        recent.begin(Heard("g", dt.datetime.fromtimestamp(arrived, dt.UTC), [one]))
+        newest = recent.newest(one.device_id)
+        if newest is None or not is_late(one, newest):
+            recent.look(one, windows or (AVERAGE,))
+        recent.accept()
     return recent
 
 
@@ -55,7 +60,7 @@ def written(*environments: Recent, before: Snapshot | None = None) -> Snapshot:
     """What is stored after each environment has written what it saw."""
     snapshot = before or Snapshot()
     for recent in environments:
-        snapshot = decode(encode(recent.merged_into(snapshot)))
+        snapshot = decode(encode(recent.merged_into(snapshot, 0.0)).data)
     return snapshot
 
 
@@ -220,7 +225,7 @@ def test_should_add_up_what_two_environments_saw_of_one_gateway(readings, data) 
 def test_should_survive_being_written_and_read_at_every_step(readings) -> None:
     straight, snapshot = seen(readings), Snapshot()
     for one in readings:
-        snapshot = written(seen([one], recent=Recent(snapshot)), before=decode(encode(snapshot)))
+        snapshot = written(seen([one], recent=Recent(snapshot)), before=decode(encode(snapshot).data))
     reread = Recent(snapshot)
     for asked in (AVERAGE, LOWEST, HIGHEST, RATE, DEVIATION):
         assert reread.value(asked, readings[-1]) == about(straight.value(asked, readings[-1]))
@@ -248,7 +253,7 @@ def busy_gateway(devices: int, windows: tuple[Window, ...]) -> Snapshot:
             temperature, humidity = noise.uniform(-20, 60), noise.uniform(0, 100)
             one = reading(second + number / 100, temperature, f"device-{number:05}", humidity)
             seen([one], *windows, recent=recent)
-    return recent.merged_into(Snapshot())
+    return recent.merged_into(Snapshot(), 0.0)
 
 
 def test_should_need_little_space_for_each_device() -> None:
@@ -256,7 +261,7 @@ def test_should_need_little_space_for_each_device() -> None:
     two = (window("avg", 600), window("rate", 3600, "humidity"))
     snapshot = busy_gateway(50, two)
     assert all(len(parts) == PARTS for device in snapshot.devices.values() for parts in device.windows.values())
-    assert len(encode(snapshot)) < 50 * 1000
+    assert len(encode(snapshot).data) < 50 * 1000
 
 
 def test_should_fit_into_an_item_and_keep_who_was_seen_when_the_windows_do_not_fit() -> None:
@@ -272,7 +277,7 @@ def test_should_fit_into_an_item_and_keep_who_was_seen_when_the_windows_do_not_f
             for seconds in (600, 3600)
         }
         crowd[f"device-{number:05}"] = type(parts)("s", parts.seen + number, parts.newest, windows)
-    stored = encode(Snapshot(arrived=parts.seen, site="s", devices=crowd))
+    stored = encode(Snapshot(arrived=parts.seen, site="s", devices=crowd)).data
     assert len(stored) < 390_000
     kept = decode(stored)
     assert {name: device.seen for name, device in kept.devices.items()} == {

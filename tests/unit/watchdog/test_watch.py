@@ -17,7 +17,9 @@ from local.memory_aws.dynamodb import DynamoDB
 from local.memory_aws.faults import Faults
 from local.memory_aws.messages import SQS
 from telemetry.alerting.evaluate import evaluate, next_silence
-from telemetry.alerting.recent import Recent, Snapshot
+from telemetry.alerting.heard import Heard
+from telemetry.alerting.recent import Recent
+from telemetry.alerting.snapshots import Snapshot
 from telemetry.alerting.state import GatewayState
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.queue import Batch, decode_message
@@ -55,10 +57,11 @@ class World:
             Reading(device_id=f"d{number}", site="s", ts=NOW, seq=1, temperature=temperature, status="ok")
             for number in range(devices)
         ]
-        state, transitions = evaluate(self.rules, GatewayState(gateway), recent, readings, NOW)
+        state, transitions = evaluate(self.rules, GatewayState(gateway), recent, Heard(gateway, NOW, readings))
+        recent.accept()
         if transitions:
             self.states.clear_outbox(self.states.commit(state, 0, transitions, now=NOW, lag=lag))
-        snapshot = recent.merged_into(Snapshot())
+        snapshot = recent.merged_into(Snapshot(), NOW.timestamp() + lag)
         due = next_silence(self.rules, state, Recent(snapshot))
         self.recents.write(gateway, snapshot, WrittenRecent(Snapshot()), due, lag)
 
@@ -113,8 +116,7 @@ def test_should_send_what_an_execution_left_unsent_when_it_died() -> None:
         parse_rules("rules: [{name: hot, when: temperature > 40}]"),
         GatewayState("a"),
         Recent(),
-        [Reading(device_id="d", site="s", ts=NOW, seq=1, temperature=50.0, status="ok")],
-        NOW,
+        Heard("a", NOW, [Reading(device_id="d", site="s", ts=NOW, seq=1, temperature=50.0, status="ok")]),
     )
     world.states.commit(state, 0, transitions, now=NOW)
     assert world.watched(after(29)) == Watched()
