@@ -41,6 +41,7 @@ def taken(fleet: Fleet, since: dt.datetime, until: dt.datetime) -> Lines:
     measured = fleet.measure(device, at)
     lines = Lines(
         device=device,
+        gateway=fleet.gateway[device],
         seq=seq,
         taken=at,
         shown=at,

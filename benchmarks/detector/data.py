@@ -52,7 +52,7 @@ def events(wanted: Shape) -> Iterator[dict[str, Any]]:
         since = _START + number * _ROUNDS_AN_EVENT * _ROUND
         lines = taken(fleet, since, since + _ROUNDS_AN_EVENT * _ROUND)
         _fall_ill(lines, troubles)
-        lines = lines.rows(np.argsort(fleet.gateway[lines.device], kind="stable"))
+        lines = lines.rows(np.argsort(lines.gateway, kind="stable"))
         text, begins = encode(lines)
         records = []
         for place, (first, end) in enumerate(pairwise(range(0, len(lines.taken) + 1, READINGS_A_RECORD))):

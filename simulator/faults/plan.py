@@ -8,18 +8,37 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.faults.routes import Routes, routes
 from simulator.faults.truth import InjectedFault
 from simulator.fleet.fleet import Fleet
 from simulator.models.epoch import MICROSECONDS, moment
 from simulator.models.randomness import Floats, Keys, Places, hashes, keys, uniform
-from simulator.scenario.faults import BatteryDying, Fault, GatewayDown, SiteOutage, Stuck, details, matches
+from simulator.scenario.faults import (
+    BatteryDying,
+    Fault,
+    GatewayDown,
+    HeardTwice,
+    Restart,
+    SiteOutage,
+    Stuck,
+    Uploads,
+    Wander,
+    details,
+    matches,
+)
 from simulator.scenario.scenario import ScenarioError
 from telemetry.text.durations import parse_seconds
+
+#: The kinds that affect gateways, with all that is heard through them.
+_OF_GATEWAYS = (GatewayDown, Uploads)
 
 
 class PlannedFault(NamedTuple):
     """A fault of the scenario (``number`` counts from 1), with the devices that it affects, from ``since`` to before
-    ``until``, microseconds since 1970. ``keys`` are its randomness, ``before`` what was measured when it began.
+    ``until``, microseconds since 1970.
+
+    ``keys`` are its randomness, ``before`` what was measured when it began, or the number of the first reading then.
+    ``gateways`` are those that it affects as a whole, ``routes`` those to which it brings lines.
     """
 
     number: int
@@ -29,12 +48,21 @@ class PlannedFault(NamedTuple):
     until: int
     keys: Keys
     before: Floats
+    gateways: NDArray[np.bool_]
+    routes: Routes | None
 
     def rows(self, device: Places, at: Places) -> Places:
         """Select the readings that it affects, by device and time: when they were taken, or are sent."""
+        return self._during(self.affects, device, at)
+
+    def heard(self, gateway: Places, at: Places) -> Places:
+        """Select the readings that come through gateways that it affects, of any device."""
+        return self._during(self.gateways, gateway, at)
+
+    def _during(self, affected: NDArray[np.bool_], places: Places, at: Places) -> Places:
         if not len(at) or at.max() < self.since or at.min() >= self.until:
             return np.zeros(0, np.int64)
-        return np.flatnonzero(self.affects[device] & (at >= self.since) & (at < self.until))
+        return np.flatnonzero(affected[places] & (at >= self.since) & (at < self.until))
 
     def uniform(self, device: Places, seq: Places) -> Floats:
         """Return a number from 0 to 1 for each reading."""
@@ -52,7 +80,8 @@ def plan_faults(fleet: Fleet, since: int, until: int) -> list[PlannedFault]:
     troubled = np.zeros(len(fleet.devices), np.bool_)
     for number, fault in enumerate(fleet.scenario.faults, 1):
         key = keys(seed, f"fault {number}", len(fleet.devices))
-        affects = _chosen(fleet, number, fault, key, troubled)
+        to = routes(fleet, fault.to) if isinstance(fault, Wander | HeardTwice) else None
+        affects = _chosen(fleet, fault, key, _candidates(fleet, number, fault, to), troubled)
         if fault.count or fault.share:
             troubled |= affects
         begin = since + round(parse_seconds(fault.start) * MICROSECONDS)
@@ -62,13 +91,16 @@ def plan_faults(fleet: Fleet, since: int, until: int) -> list[PlannedFault]:
             devices = np.flatnonzero(affects)
             measured = fleet.measure(devices, np.full(len(devices), begin))
             before[devices] = getattr(measured, fault.metric)
+        elif isinstance(fault, Restart):
+            before = fleet.first(begin).astype(np.float64)
         if begin < end:
-            planned.append(PlannedFault(number, fault, affects, begin, end, key, before))
+            gateways = _gateways(fleet, fault, affects)
+            planned.append(PlannedFault(number, fault, affects, begin, end, key, before, gateways, to))
     return planned
 
 
-def _chosen(fleet: Fleet, number: int, fault: Fault, key: Keys, troubled: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Select the devices that a fault affects, or all devices of the gateways or sites that it affects."""
+def _candidates(fleet: Fleet, number: int, fault: Fault, to: Routes | None) -> NDArray[np.bool_]:
+    """Select the devices that a fault can affect."""
     candidates = np.array(
         [
             matches(device.id, fault.devices)
@@ -78,10 +110,19 @@ def _chosen(fleet: Fleet, number: int, fault: Fault, key: Keys, troubled: NDArra
             for device in fleet.devices
         ]
     )
+    why = "none matches its devices, sites, gateways and models"
+    if to and candidates.any():
+        candidates &= to.elsewhere(fleet.gateway)
+        why = "none that matches is at a site with another gateway that matches its to"
     if not candidates.any():
-        raise ScenarioError(
-            f"fault {number} ({kind_of(fault)}) affects no device: none matches its devices, sites, gateways and models"
-        )
+        raise ScenarioError(f"fault {number} ({kind_of(fault)}) affects no device: {why}")
+    return candidates
+
+
+def _chosen(
+    fleet: Fleet, fault: Fault, key: Keys, candidates: NDArray[np.bool_], troubled: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Select the devices that a fault affects, or all devices of the gateways or sites that it affects."""
     unit = _unit(fleet, fault)
     places, first = np.unique(unit[candidates], return_index=True)
     devices = np.flatnonzero(candidates)[first]
@@ -96,9 +137,17 @@ def _chosen(fleet: Fleet, number: int, fault: Fault, key: Keys, troubled: NDArra
 
 def _unit(fleet: Fleet, fault: Fault) -> Places:
     """Return what a fault affects as a whole, for each device: itself, its gateway or its site."""
-    if isinstance(fault, GatewayDown):
+    if isinstance(fault, _OF_GATEWAYS):
         return fleet.gateway
     return fleet.site if isinstance(fault, SiteOutage) else np.arange(len(fleet.devices))
+
+
+def _gateways(fleet: Fleet, fault: Fault, affects: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the gateways that a fault affects as a whole, those without a device of their own too."""
+    if isinstance(fault, _OF_GATEWAYS):
+        return np.isin(np.arange(len(fleet.gateways)), fleet.gateway[affects])
+    whole_sites = isinstance(fault, SiteOutage)
+    return np.isin(fleet.gateway_site, fleet.site[affects]) & whole_sites
 
 
 def metric_of(fault: Fault) -> str:
@@ -120,7 +169,7 @@ def ground_truth(fleet: Fleet, faults: Iterable[PlannedFault]) -> list[InjectedF
         for place in np.flatnonzero(planned.affects)[first].tolist():
             device = fleet.devices[place]
             whole_site = isinstance(fault, SiteOutage)
-            whole_gateway = isinstance(fault, GatewayDown)
+            whole_gateway = isinstance(fault, _OF_GATEWAYS)
             who = device.site if whole_site else device.gateway if whole_gateway else device.id
             found.append(
                 InjectedFault(

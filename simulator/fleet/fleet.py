@@ -60,6 +60,8 @@ class Fleet:
         gateways = {gateway: place for place, gateway in enumerate(self.gateways)}
         self.site: Places = np.array([sites[device.site] for device in self.devices])
         self.gateway: Places = np.array([gateways[device.gateway] for device in self.devices])
+        #: The site of each gateway; the gateways of a site stand next to each other.
+        self.gateway_site: Places = np.repeat(np.arange(len(sites)), [site.gateways for site in scenario.sites])
         self.key: Keys = keys(scenario.seed, "device", number)
         self.interval: Places = np.array([round(device.interval * MICROSECONDS) for device in self.devices])
         if self.interval.min() < 1_000:
@@ -77,7 +79,7 @@ class Fleet:
 
     def count(self, since: int, until: int) -> int:
         """Count the readings taken in [since, until), in microseconds since 1970."""
-        return int((self._first(until) - self._first(since)).sum())
+        return int((self.first(until) - self.first(since)).sum())
 
     def until(self, since: int, readings: int) -> int:
         """Return the end of a span that begins at ``since`` and has ``readings`` readings, or more if some coincide."""
@@ -92,8 +94,8 @@ class Fleet:
 
         They are given by device and ``seq``, device after device.
         """
-        first = self._first(since)
-        each = np.maximum(self._first(until) - first, 0)
+        first = self.first(since)
+        each = np.maximum(self.first(until) - first, 0)
         device = np.repeat(np.arange(len(each)), each)
         begins = np.cumsum(each) - each
         return device, first[device] + np.arange(len(device)) - begins[device]
@@ -101,6 +103,10 @@ class Fleet:
     def taken_at(self, device: Places, seq: Places) -> Places:
         """Return when readings are taken, in microseconds since 1970."""
         return self.phase[device] + seq * self.interval[device]
+
+    def first(self, moment: int | Places) -> Places:
+        """Return the ``seq`` of each device's first reading that is not before the moment."""
+        return -((self.phase - moment) // self.interval)
 
     def measure(self, device: Places, ts: Places) -> Measured:
         """Measure with devices, in ascending order, at the moments ``ts`` (microseconds since 1970)."""
@@ -133,10 +139,6 @@ class Fleet:
             wander=cohort.wander.at(device - cohort.first, t),
             jitter=normal(hashes(self.key[device], ts)),
         )
-
-    def _first(self, moment: int | Places) -> Places:
-        """Return the ``seq`` of each device's first reading that is not before the moment."""
-        return -((self.phase - moment) // self.interval)
 
 
 def _devices(scenario: Scenario) -> list[Device]:

@@ -18,6 +18,9 @@ from telemetry.reading.model import STATUSES
 #: ``flags`` of a line: sent before, not a valid reading, held back, overtaken by a younger reading of its device.
 DUPLICATE, MALFORMED, LATE, REORDERED = 1, 2, 4, 8
 
+#: The same while faults are applied: heard through a second gateway.
+SECOND = 16
+
 #: Ahead of any arrival, however old the run's start.
 _CLOCK_ERROR = dt.timedelta(days=3650)
 
@@ -27,12 +30,14 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 class Lines(NamedTuple):
     """Lines as columns. ``device`` is the device's place in the fleet; times are in microseconds since 1970.
 
+    ``gateway`` is the place of the gateway through which it is heard, which may be another than the device's own.
     ``taken`` is when the reading was taken, ``shown`` when by the device's own clock, ``sent`` when its gateway passes
     it on. ``damage`` is the number of what is wrong with it in :data:`DAMAGES`, -1 for nothing; ``padding`` is the
     length of a field that nobody knows, 0 for none.
     """
 
     device: Places
+    gateway: Places
     seq: Places
     taken: Places
     shown: Places

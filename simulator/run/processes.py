@@ -141,7 +141,11 @@ def _sum(counts: list[Counts]) -> Counts:
 
 def merged(manifests: list[Manifest]) -> Manifest:
     """Merge the manifests of a run's parts."""
-    by_device = {device: counts for each in manifests for device, counts in each.by_device.items()}
+    by_device: dict[str, DeviceCounts] = {}
+    for each in manifests:
+        for device, counts in each.by_device.items():
+            # Several parts may have sent lines of a device: those of different gateways that heard it.
+            by_device[device] = _added(by_device[device], counts) if device in by_device else counts
     return msgspec.structs.replace(
         manifests[0],
         ended_at=max(each.ended_at for each in manifests),
@@ -152,3 +156,7 @@ def merged(manifests: list[Manifest]) -> Manifest:
         by_device=dict(sorted(by_device.items())),
         **{name: sum(getattr(each, name) for each in manifests) for name in DeviceCounts.__struct_fields__},
     )
+
+
+def _added(one: DeviceCounts, other: DeviceCounts) -> DeviceCounts:
+    return DeviceCounts(**{name: getattr(one, name) + getattr(other, name) for name in DeviceCounts.__struct_fields__})

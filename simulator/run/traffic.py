@@ -57,15 +57,21 @@ class Traffic:
         self._since, self._until, self._batch = since, until, batch
         self._tick = round(wait * MICROSECONDS)
         number, parts = part
-        self._mine = fleet.gateway % parts == number
+        #: Which gateways send in this part, and the devices that they may hear.
+        self._sending = np.arange(len(fleet.gateways)) % parts == number
+        rerouted = effects.rerouted(faults, len(fleet.devices))
+        self._rerouted = bool(rerouted.any())
+        self._mine = self._sending[fleet.gateway] | rerouted
         self._offset = (uniform(keys(fleet.scenario.seed, "gateway", len(fleet.gateways))) * self._tick).astype(
             np.int64
         )
-        self._shift = self._offset[fleet.gateway]
+        # What another gateway may send is computed before that gateway's tick ends, whichever it is.
+        self._shift = np.where(rerouted, self._tick, self._offset[fleet.gateway])
         self._encoder = Encoder([device.id for device in fleet.devices], [device.site for device in fleet.devices])
         self._disorderly = effects.disorderly(faults)
         # Two lines of a gateway that are sent at the same moment stand in the same order, however time is cut.
         self._mixed = self._disorderly or effects.repeating(faults)
+        self._restarted = effects.restarted(faults)
         self._newest = np.full(len(fleet.devices), -1)
         self._waiting: list[Lines] = []
 
@@ -111,6 +117,7 @@ class Traffic:
         zeros = np.zeros(len(device), np.uint8)
         lines = Lines(
             device=device,
+            gateway=self._fleet.gateway[device],
             seq=seq,
             taken=taken,
             shown=taken.copy(),
@@ -139,23 +146,32 @@ class Traffic:
         lines = joined(parts)
         # What is held back beyond the end of the run is sent then.
         np.minimum(lines.sent, self._until, out=lines.sent)
-        gateway = self._fleet.gateway[lines.device]
-        tick = (lines.sent - self._offset[gateway]) // self._tick
+        tick = (lines.sent - self._offset[lines.gateway]) // self._tick
         if not final and (later := tick >= end).any():
             self._waiting = [lines.rows(later)]
-            lines, gateway, tick = lines.rows(~later), gateway[~later], tick[~later]
-        if not len(gateway):
-            return []
-        order = np.lexsort((lines.device, lines.seq, lines.sent, gateway) if self._mixed else (lines.sent, gateway))
-        lines, gateway, tick = lines.rows(order), gateway[order], tick[order]
+            lines, tick = lines.rows(~later), tick[~later]
+        if self._mixed:
+            order = np.lexsort((lines.device, lines.seq, lines.sent, lines.gateway))
+        else:
+            order = np.lexsort((lines.sent, lines.gateway))
+        lines, tick = lines.rows(order), tick[order]
         if self._disorderly:
-            self._mark_overtaken(lines)
-        return self._cut(lines, gateway, tick)
+            self._mark_overtaken(lines, tick)
+        if self._rerouted:
+            # Only now: what another part sends may have overtaken a line, or have been overtaken by it.
+            mine = self._sending[lines.gateway]
+            lines, tick = lines.rows(mine), tick[mine]
+        return self._cut(lines, tick) if len(tick) else []
 
-    def _mark_overtaken(self, lines: Lines) -> None:
+    def _mark_overtaken(self, lines: Lines, tick: Places) -> None:
         """Flag the readings that arrive after a younger one of their device."""
         rows = np.flatnonzero(lines.flags & (DUPLICATE | MALFORMED) == 0)
-        rows = rows[np.argsort(lines.device[rows], kind="stable")]
+        if self._rerouted:
+            # Gateways send what they have at the end of a tick, each at a moment of its own.
+            due = tick * self._tick + self._offset[lines.gateway]
+            rows = rows[np.lexsort((lines.sent[rows], due[rows], lines.device[rows]))]
+        else:
+            rows = rows[np.argsort(lines.device[rows], kind="stable")]
         device, seq = lines.device[rows], lines.seq[rows]
         if not len(rows):
             return
@@ -174,11 +190,13 @@ class Traffic:
         lines.flags[rows[overtaken]] |= REORDERED
         np.maximum.at(self._newest, device, seq)
 
-    def _cut(self, lines: Lines, gateway: Places, tick: Places) -> list[TrackedRecord]:
+    def _cut(self, lines: Lines, tick: Places) -> list[TrackedRecord]:
         """Return lines in the order of gateways and times as records."""
+        if self._restarted:
+            effects.renumber(self._restarted, lines)
         text, begins = self._encoder.encode(lines)
-        due = np.minimum((tick + 1) * self._tick + self._offset[gateway], self._until)
-        rows = Rows(text, begins, lines.device, lines.flags, gateway, tick, lines.sent, due)
+        due = np.minimum((tick + 1) * self._tick + self._offset[lines.gateway], self._until)
+        rows = Rows(text, begins, lines.device, lines.flags, lines.gateway, tick, lines.sent, due)
         return batched(rows, self._fleet.gateways, self._batch)
 
 

@@ -18,6 +18,7 @@ Metric = Literal["temperature", "humidity", "battery"]
 _Globs = tuple[str, ...]
 _Chance = Annotated[float, Meta(gt=0, le=1, description="How likely it is for each, up to 1")]
 _Which = Annotated[Metric, Meta(description="What is measured wrong")]
+_To = Annotated[str, Meta(description="Through which gateways of its site, by glob; all by default")]
 _Off = Annotated[float, Meta(ge=-1_000, le=1_000, description="By how much: °C, %RH or V")]
 
 
@@ -144,6 +145,42 @@ class ClockSkew(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     ]
 
 
+class Restart(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="restart"):
+    """The device starts again. Until the end, when it gets the time, its clock counts from 1970.
+
+    It goes on counting its readings after the last one (``flash``), or, for the rest of the run, from 0 (``ram``).
+    """
+
+    counter: Annotated[
+        Literal["flash", "ram"],
+        Meta(description="Where it keeps the number of readings: flash (it goes on) or ram (it begins again at 0)"),
+    ] = "flash"
+
+
+class Wander(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="wander"):
+    """The device is heard through another gateway of its site, and ``every`` so often through the next one."""
+
+    every: Annotated[
+        PositiveDuration | None, Meta(description="How long it stays behind a gateway; by default until the end")
+    ] = None
+    to: _To = "*"
+
+
+class HeardTwice(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="heard_twice"):
+    """Lines (by ``chance``) arrive through another gateway of the site too, up to ``within`` later."""
+
+    chance: _Chance = 1.0
+    within: Annotated[Duration, Meta(description="How much later at most")] = "2s"
+    to: _To = "*"
+
+
+class Uploads(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="uploads"):
+    """Gateways, of the devices that are concerned, keep what they get and send all of it ``every`` so often."""
+
+    every: Annotated[PositiveDuration, Meta(description="How long a gateway waits between two uploads")]
+    newest_first: Annotated[bool, Meta(description="Whether an upload begins with what was taken last")] = False
+
+
 class Malformed(_Fault, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="malformed"):
     """Lines (by ``chance``) are damaged on the way, in all the ways that there are a reason for to reject one."""
 
@@ -172,6 +209,10 @@ Fault: TypeAlias = (
     | Late
     | Reorder
     | ClockSkew
+    | Restart
+    | Wander
+    | HeardTwice
+    | Uploads
     | Malformed
     | Oversize
 )
@@ -183,6 +224,7 @@ def matches(name: str, globs: tuple[str, ...]) -> bool:
 
 
 def details(fault: Fault) -> dict[str, str | float | int | bool]:
-    """Return the parameters of its kind, as the scenario has them or by default."""
-    common = _Fault.__struct_fields__
-    return {name: getattr(fault, name) for name in fault.__struct_fields__ if name not in common and name != "metric"}
+    """Return the parameters of its kind, as the scenario has them or by default; without those that are not given."""
+    left_out = {*_Fault.__struct_fields__, "metric"}
+    given = {name: getattr(fault, name) for name in fault.__struct_fields__ if name not in left_out}
+    return {name: value for name, value in given.items() if value is not None}

@@ -24,16 +24,20 @@ from simulator.scenario.faults import (
     Fault,
     Flapping,
     GatewayDown,
+    HeardTwice,
     Late,
     Malformed,
     Noise,
     Oversize,
     Reorder,
+    Restart,
     Silence,
     SiteOutage,
     Spike,
     Step,
     Stuck,
+    Uploads,
+    Wander,
 )
 from simulator.scenario.scenario import Group, Scenario
 from simulator.sinks.record import Record
@@ -164,6 +168,7 @@ _whom = {
     "duration": _spans,
     "sites": st.sampled_from([("*",), ("site-0",)]),
 }
+_everywhere = _whom | {"sites": st.just(("*",))}
 _metrics = st.sampled_from(METRICS)
 _errors = {"metric": _metrics, "size": st.floats(-60, 60)}
 
@@ -183,6 +188,15 @@ _kinds: list[st.SearchStrategy[Fault]] = [
     st.builds(Oversize, chance=_chances, bytes=st.integers(1, 3_000), **_whom),
     st.builds(GatewayDown, backlog=st.just(True), count=st.just(1), **_whom),
     st.builds(SiteOutage, backlog=st.just(True), **_whom),
+    st.builds(Uploads, every=_spans, newest_first=st.booleans(), **_whom),
+]
+#: Lines that come through other gateways, and readings that are no readings or have the numbers of others.
+_routes: list[st.SearchStrategy[Fault]] = [
+    st.builds(Wander, every=st.none() | _spans, to=st.sampled_from(["*", "*-gw-0[12]"]), **_everywhere),
+    st.builds(HeardTwice, chance=_chances, within=st.sampled_from(["0s", "300ms", "20s"]), **_everywhere),
+]
+_restarts: list[st.SearchStrategy[Fault]] = [
+    st.builds(Restart, counter=st.sampled_from(["flash", "ram"]), **_whom),
 ]
 _losses: list[st.SearchStrategy[Fault]] = [
     st.builds(Silence, share=st.floats(0.1, 0.9), **_whom),
@@ -193,15 +207,21 @@ _losses: list[st.SearchStrategy[Fault]] = [
 
 @st.composite
 def scenarios(
-    draw: st.DrawFn, *, losses: bool = True, kinds: Sequence[st.SearchStrategy[Fault]] | None = None
+    draw: st.DrawFn,
+    *,
+    losses: bool = True,
+    routes: bool = True,
+    restarts: bool = True,
+    kinds: Sequence[st.SearchStrategy[Fault]] | None = None,
 ) -> Scenario:
     """Any fleet, and up to six faults of any kind; with ``losses``, some of which lines are never sent."""
-    chosen = [*_kinds, *(_losses if losses else [])] if kinds is None else list(kinds)
+    chosen = [*_kinds, *(_losses if losses else []), *(_routes if routes else []), *(_restarts if restarts else [])]
+    chosen = chosen if kinds is None else list(kinds)
     models = st.sampled_from(["indoor", "outdoor", "freezer", "greenhouse"])
     intervals = st.sampled_from([None, "300ms", "1s", "7s", "35s"])
     groups = st.builds(Group, model=models, count=st.integers(1, 6), interval=intervals)
     sites = [
-        Site(name=f"site-{n}", gateways=draw(st.integers(1, 3)), timezone=zone)
+        Site(name=f"site-{n}", gateways=draw(st.integers(1 if n else 2, 3)), timezone=zone)
         for n, zone in enumerate(["UTC", "Asia/Kolkata", "America/Chicago"][: draw(st.integers(1, 3))])
     ]
     made: Scenario = Scenario(

@@ -30,7 +30,6 @@ from tests.unit.simulator.samples import (
     scenario,
     scenarios,
     tracked_records,
-    traffic,
 )
 
 #: The fault is there for the middle minute of the run.
@@ -202,12 +201,12 @@ def test_should_send_a_backlog_at_the_end_of_a_run_that_ends_before() -> None:
 def test_should_pass_nothing_on_while_a_gateway_is_down(made: Scenario) -> None:
     """Whatever else affects its lines: not those held back before, nor what another outage has kept."""
     outages = [each for each in injected(made) if isinstance(each.fault, kinds.GatewayDown | kinds.SiteOutage)]
-    running = traffic(made)
-    for tracked in (tracked for some in running.slices() for tracked in some):
+    gateways = Fleet(made).gateways
+    for tracked in tracked_records(made):
         for outage in outages:
             down = outage.since / 1e6 <= tracked.record.at - 1 and tracked.record.at < outage.until / 1e6
             # A batch may be under way when it begins.
-            assert not (down and outage.affects[tracked.device].any()), (outage, tracked.record.at)
+            assert not (down and outage.gateways[gateways.index(tracked.record.gateway)]), (outage, tracked.record.at)
 
 
 def test_should_hold_back_for_all_outages_that_overlap() -> None:
@@ -272,6 +271,29 @@ def test_should_have_clocks_that_are_wrong(ahead: float) -> None:
     assert [tracked.record.at for tracked in tracked_records(made)] == [
         tracked.record.at for tracked in tracked_records(scenario())
     ]
+
+
+def test_should_count_from_1970_after_a_restart_until_it_gets_the_time() -> None:
+    found = lines(scenario(kinds.Restart(models=("freezer",), **WHEN)))
+    odd = [line for line in found if line.reading is None]
+    assert len(found) == 1_200
+    assert {line.reason for line in odd} == {"too_late"}
+    assert Counter(line.device for line in odd) == dict.fromkeys(FREEZERS, 30)
+    for line in odd:
+        (reading,) = decode_batch(line.text).readings
+        healthy = HEALTHY[line.device, reading.seq]
+        assert reading.ts - dt.datetime(1970, 1, 1, tzinfo=dt.UTC) == healthy.ts - BEGINS
+        assert msgspec.structs.replace(reading, ts=healthy.ts) == healthy
+    rest = {(line.device, line.reading.seq): line.reading for line in found if line.reading}
+    assert rest.items() <= HEALTHY.items()
+
+
+def test_should_count_readings_from_0_after_a_restart_of_a_counter_in_ram() -> None:
+    twice = kinds.Restart(counter="ram", **WHEN), kinds.Restart(counter="ram", start="100s", duration="5s")
+    found = lines(scenario(*twice, kinds.Restart(counter="flash", start="110s", duration="2s")))
+    numbers = [decode_batch(line.text).readings[0].seq for line in found if line.device == "indoor-00003"]
+    first = min(seq for device, seq in HEALTHY if device == "indoor-00003")
+    assert numbers == [*range(first, first + 15), *range(35), *range(10)]
 
 
 def test_should_damage_lines_in_every_way() -> None:

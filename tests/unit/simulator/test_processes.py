@@ -25,6 +25,9 @@ DISTURBED = scenario(
     kinds.Duplicate(start="0s", duration="2m", chance=0.2),
     kinds.Malformed(start="0s", duration="2m", chance=0.1),
     kinds.Step(start="30s", duration="30s", count=3, size=40),
+    # Both processes send lines of the same devices.
+    kinds.Wander(start="10s", duration="90s", every="20s", count=5),
+    kinds.HeardTwice(start="0s", duration="2m", chance=0.3),
 )
 
 
@@ -168,7 +171,8 @@ def test_should_merge_manifests() -> None:
     assert both.sent == one.sent + other.sent
     assert both.refused == other.refused > 0
     assert (both.refusal, both.retried) == ("not today", other.retried)
-    assert list(both.by_device) == sorted([*one.by_device, *other.by_device])
+    assert list(both.by_device) == sorted({*one.by_device, *other.by_device})
+    assert sum(counts.sent for counts in both.by_device.values()) == both.sent
     assert sum(counts.sent for counts in both.by_device.values()) == both.sent
     assert (both.arrived_from, both.arrived_to) == (one.arrived_from, other.arrived_to)
     for name in DeviceCounts.__struct_fields__:

@@ -40,6 +40,15 @@ EVERYTHING = scenario(
     faults.SiteOutage(start="40s", duration="30s", count=1, backlog=True),
 )
 
+WANDERING = scenario(
+    *EVERYTHING.faults,
+    faults.Wander(start="10s", duration="90s", every="15s", share=0.5),
+    faults.HeardTwice(start="0s", duration="2m", chance=0.5, share=0.5),
+    faults.GatewayDown(start="60s", duration="15s", sites=("north",), count=1),
+    faults.Uploads(start="20s", duration="90s", gateways=("south-gw-01",), every="20s", newest_first=True),
+    faults.Restart(start="70s", duration="10s", count=3, counter="ram"),
+)
+
 
 def plain(sent: list[TrackedRecord]) -> list[tuple[Record, list[int], list[int]]]:
     return [(tracked.record, tracked.device.tolist(), tracked.flags.tolist()) for tracked in sent]
@@ -53,6 +62,7 @@ def plain(sent: list[TrackedRecord]) -> list[tuple[Record, list[int], list[int]]
     wait=st.sampled_from([0.3, LONGEST_WAIT, 10.0, UNPACED_WAIT]),
 )
 @example(made=EVERYTHING, longest=1.0, batch=3, wait=LONGEST_WAIT)
+@example(made=WANDERING, longest=1.0, batch=3, wait=LONGEST_WAIT)
 def test_should_send_the_same_records_at_the_same_times_wherever_time_is_cut(
     made: Scenario, longest: float, batch: int, wait: float
 ) -> None:
@@ -63,6 +73,7 @@ def test_should_send_the_same_records_at_the_same_times_wherever_time_is_cut(
 @settings(max_examples=40)
 @given(made=scenarios(), batch=st.integers(1, 30), wait=st.sampled_from([0.3, 10.0, UNPACED_WAIT]))
 @example(made=EVERYTHING, batch=1, wait=UNPACED_WAIT)
+@example(made=WANDERING, batch=1, wait=UNPACED_WAIT)
 def test_should_send_the_same_lines_whatever_the_batch_and_however_long_gateways_wait(
     made: Scenario, batch: int, wait: float
 ) -> None:
@@ -74,6 +85,7 @@ def test_should_send_the_same_lines_whatever_the_batch_and_however_long_gateways
 @settings(max_examples=40)
 @given(made=scenarios(), parts=st.integers(2, 5))
 @example(made=EVERYTHING, parts=2)
+@example(made=WANDERING, parts=2)
 def test_should_send_the_same_records_in_however_many_parts(made: Scenario, parts: int) -> None:
     sent = [tracked for number in range(parts) for tracked in tracked_records(made, part=(number, parts))]
     sent.sort(key=lambda tracked: (tracked.record.at, tracked.record.gateway))
@@ -81,7 +93,7 @@ def test_should_send_the_same_records_in_however_many_parts(made: Scenario, part
 
 
 @settings(max_examples=40)
-@given(made=scenarios(losses=False), longest=st.sampled_from([1.0, 10.0, inf]))
+@given(made=scenarios(losses=False, restarts=False), longest=st.sampled_from([1.0, 10.0, inf]))
 @example(made=EVERYTHING, longest=inf)
 def test_should_send_every_reading_once_and_flag_what_else_comes(made: Scenario, longest: float) -> None:
     found = lines(made, longest=longest)
@@ -102,7 +114,7 @@ def test_should_send_every_reading_once_and_flag_what_else_comes(made: Scenario,
 
 
 @settings(max_examples=40)
-@given(scenarios())
+@given(scenarios(routes=False, restarts=False))
 @example(EVERYTHING)
 def test_should_flag_a_line_that_came_before_and_one_that_was_overtaken(made: Scenario) -> None:
     seen: set[bytes] = set()
@@ -120,7 +132,7 @@ def test_should_flag_a_line_that_came_before_and_one_that_was_overtaken(made: Sc
 
 
 @settings(max_examples=40)
-@given(scenarios())
+@given(scenarios(routes=False, restarts=False))
 @example(EVERYTHING)
 def test_should_hold_a_line_back_for_a_second_at_most_unless_it_is_flagged(made: Scenario) -> None:
     skewed = any(isinstance(fault, faults.ClockSkew) for fault in made.faults)
