@@ -12,16 +12,18 @@ import msgspec
 from telemetry.reading.codec import Rejected
 from telemetry.reading.model import Reading
 
-_device_of = operator.attrgetter("device_id")
+#: Returns a reading's device.
+device_of = operator.attrgetter("device_id")
 _device_order = operator.attrgetter("seq", "ts")
 _ZERO = dt.timedelta(0)
 
 
 class Newest(msgspec.Struct, frozen=True):
-    """A device's newest reading, by what later ones are compared with."""
+    """What is stored of a device's newest reading."""
 
     ts: dt.datetime
     seq: int
+    site: str
 
 
 def is_late(reading: Reading, newest: Union[Reading, Newest]) -> bool:
@@ -71,7 +73,7 @@ class Heard:
         self.rejected = rejected
         self._batches: dict[str, list[Reading]] = {}
         self._samplings: dict[str, Sampling] = {}
-        if len(set(map(_device_of, readings))) < len(readings):
+        if len(set(map(device_of, readings))) < len(readings):
             self._put_in_order()
 
     def part(self, start: int, stop: int) -> Heard:

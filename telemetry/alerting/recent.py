@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional, Union
 
 import msgspec
 
-from telemetry.alerting.heard import Heard, Newest
+from telemetry.alerting.heard import Heard, Newest, device_of
 from telemetry.alerting.snapshots import Device, Lag, Snapshot, merge_devices
 from telemetry.alerting.windows import PARTS, count_value, earlier_parts, empty_part, key_of
 from telemetry.reading.model import MAX_LATENESS, Reading
@@ -102,7 +102,7 @@ class Recent:
         if found is None:
             known = self._all.devices.get(device)
             if known and known.newest:
-                found = Newest(dt.datetime.fromtimestamp(known.newest, dt.timezone.utc), known.seq)
+                found = Newest(dt.datetime.fromtimestamp(known.newest, dt.timezone.utc), known.seq, known.site)
         return found
 
     def seen(self, device: str) -> Optional[float]:
@@ -112,8 +112,8 @@ class Recent:
 
     def site_of(self, device: str) -> str:
         """Return where the device stands, as far as it is known."""
-        known = self._all.devices.get(device)
-        return self._sites.get(device) or (known.site if known else "")
+        newest, known = self._newest.get(device), self._all.devices.get(device)
+        return newest.site if newest else self._sites.get(device) or (known.site if known else "")
 
     def lag(self, via: str, now: float) -> float:
         """Return how far the detector was behind the records of a gateway at the last snapshot, in seconds.
@@ -162,24 +162,22 @@ class Recent:
         heard = self._trial
         if heard is None:
             return
-        sites = {line.device: line.site or self.site_of(line.device) for line in heard.rejected}
         newest = self._newest
-        for reading in heard.readings:
+        for reading in heard.readings:  # every reading of the stream comes by here
             device = reading.device_id
-            known = newest.get(device)
-            if known is None:
-                known = self.newest(device) if device in self._all.devices else None
+            known = newest.get(device) or (self.newest(device) if device in self._all.devices else None)
             if known is None or reading.ts > known.ts or reading.seq > known.seq:
                 newest[device] = reading
-                sites[device] = reading.site
-            elif device not in sites:
-                sites[device] = self.site_of(device) or reading.site
         for (device, key), parts in self._trial_windows.items():
             self._all.devices.setdefault(device, Device("", 0.0, 0.0)).windows[key] = parts
         for count in self._counts:
             own = self._windows.setdefault(count.device, {}).setdefault(count.key, [])
             count_value(own, count.ts, count.length, count.value)
-        self.hear(heard.arrived.timestamp(), heard.readings[-1].site if heard.readings else "", sites, via)
+        arrived = heard.arrived.timestamp()
+        self._hear(arrived, heard.readings[-1].site if heard.readings else "", map(device_of, heard.readings), via)
+        if heard.rejected:
+            self._sites = {**{line.device: line.site for line in heard.rejected if line.site}, **self._sites}
+            self._hear(arrived, "", [line.device for line in heard.rejected], via)
         self._clear()
 
     def discard(self) -> None:
@@ -193,19 +191,21 @@ class Recent:
 
         ``arrived`` is in Unix seconds; ``via`` as in :meth:`accept`.
         """
+        self._sites.update(devices)
+        self._hear(arrived, site, devices, via)
+
+    def _hear(self, arrived: float, site: str, devices: Iterable[str], via: str) -> None:
+        seen = dict.fromkeys(devices, arrived)
         if self._heard and arrived < max(self._heard.values()):
-            devices = {name: place for name, place in devices.items() if self._arrivals.get(name, 0.0) < arrived}
+            seen = {name: arrived for name in seen if self._arrivals.get(name, 0.0) < arrived}
         self._heard[via] = max(arrived, self._heard.get(via, 0.0))
         if not via:
             self._site = site or self._site
-        self._sites.update(devices)
-        self._arrivals.update(dict.fromkeys(devices, arrived))
-        if via:
-            self._via.update(dict.fromkeys(devices, via))
-        elif self._via or self._guests:
-            self._via.update(dict.fromkeys(devices, ""))
+        self._arrivals.update(seen)
+        if via or self._via or self._guests:
+            self._via.update(dict.fromkeys(seen, via))
         if self._retired:
-            self._retired.difference_update(devices)
+            self._retired.difference_update(seen)
 
     def forget(self, device: str) -> None:
         """Forget a device that was retired, or that is at home elsewhere."""
@@ -241,7 +241,7 @@ class Recent:
     def _refresh(self, name: str, device: Device, arrived: float, before: Optional[Device] = None) -> None:
         """Bring what is known of a device up to what was heard since."""
         device.seen = max(device.seen, arrived)
-        device.site = self._sites.get(name) or device.site
+        device.site = self.site_of(name) or device.site
         device.via = self._via.get(name, before.via if before else device.via)
         newest = self._newest.get(name)
         if newest is not None:
