@@ -49,12 +49,13 @@ _RegistryFile = Annotated[
 
 @app.command("check")
 def check_file(file: _File, registry_file: _RegistryFile = None) -> None:
-    """Check a rules file: report errors, print each rule, and warn of what is odd. Works offline.
+    """Check a rules file: report all errors, print each rule, and warn of what is odd. Works offline.
 
     Errors are exit code 1. Warnings are not: conditions that can never hold or
     always do, given the bounds of a reading; alerts that could never resolve;
     two rules of one severity of which one fires wherever the other does; with
-    a registry, rules that match no registered device.
+    a registry, rules that match no registered device, and windows and silences
+    for which a device reports too seldom (the registry's interval).
     """
     checked = _check(file, _registered(registry_file))
     for rule in checked.rules:

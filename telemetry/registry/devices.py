@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional, TypeVar
 
 import msgspec
 
-from telemetry.registry.registry import Registry
+from telemetry.registry.registry import Device, Registry
 from telemetry.text.numbers import NUMBER
 
 _Value = TypeVar("_Value")
@@ -103,6 +103,11 @@ def devices(registry: Registry) -> Devices:
         )
         problems += values.problems
     return Devices(rows, problems)
+
+
+def interval_of(device: Device) -> Optional[float]:
+    """Return the seconds between two readings of a device; None where the registry does not say."""
+    return _Values("", device.attributes, None).read("interval", _number)
 
 
 class _Values:

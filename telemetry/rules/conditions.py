@@ -186,6 +186,13 @@ def leaves(condition: Condition) -> Iterator[Leaf]:
         yield condition
 
 
+def windows(condition: Condition) -> Iterator[Window]:
+    """Return the windows that a condition compares, from left to right."""
+    for leaf in leaves(condition):
+        if isinstance(leaf, Comparison) and isinstance(leaf.subject, Window):
+            yield leaf.subject
+
+
 def culprit(condition: Condition, reading: Reading, value_of: ValueOf) -> tuple[Optional[Leaf], Optional[float]]:
     """Return the first leaf that holds and the number it compared; None for a status, and where no leaf holds."""
     for leaf in leaves(condition):

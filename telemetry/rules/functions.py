@@ -63,13 +63,15 @@ class Function(NamedTuple):
 
     ``value`` computes it from the window's earlier parts, which have readings, its current part, and the metric of the
     reading that is looked at; None is unknown. ``values`` is the range of its values for a metric with a range, by
-    which ``iot rules check`` finds conditions that can never hold.
+    which ``iot rules check`` finds conditions that can never hold. ``history`` is how many earlier readings within
+    the window it needs, by which it finds windows that a device never fills.
     """
 
     name: str
     unit: Literal["of the metric", "of the metric per minute", "none"]
     values: Callable[[Range], Range]
     value: Callable[[Earlier, Part, Optional[float]], Optional[float]]
+    history: int = 1
 
 
 def _any_number(_: Range) -> Range:
@@ -134,6 +136,6 @@ FUNCTIONS = {
         Function("avg", "of the metric", _as_the_metric, _average),
         Function("min", "of the metric", _as_the_metric, _lowest),
         Function("max", "of the metric", _as_the_metric, _highest),
-        Function("deviation", "none", _from_zero, _deviation),
+        Function("deviation", "none", _from_zero, _deviation, history=_MIN_HISTORY),
     )
 }

@@ -1,15 +1,15 @@
-"""Lint of valid rules: conditions that cannot hold or cannot end, and rules that repeat another one."""
+"""Lint of valid rules: what cannot hold, end or be known, and rules that repeat another one."""
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Optional, Union
 
 from telemetry.reading.fields import FIELDS
 from telemetry.reading.model import STATUSES
-from telemetry.registry.registry import Registry
 from telemetry.rules.conditions import (
     And,
     Comparison,
@@ -22,10 +22,13 @@ from telemetry.rules.conditions import (
     Window,
     leaves,
     negate,
+    windows,
 )
 from telemetry.rules.functions import FUNCTIONS, Range
 from telemetry.rules.globs import can_both_match
+from telemetry.rules.registered import DeviceSet, Registered, Slow, count, globs_of
 from telemetry.rules.rule_set import Rule, RuleSet
+from telemetry.text.durations import format_duration
 
 _RANGES = {
     field.name: Range(
@@ -35,6 +38,13 @@ _RANGES = {
     for field in FIELDS
     if field.kind == "number"
 }
+
+#: The seconds after ``for`` within which the watchdog declares a silence: a minute of last-seen times not yet written,
+#: and one until its next run.
+_CLOCK = 120
+
+#: The number of values of an attribute that a message lists.
+_SHOWN_VALUES = 5
 
 
 class Suspicion(NamedTuple):
@@ -53,17 +63,10 @@ _Feasible = Mapping[Union[Metric, Window, str], Union[Range, frozenset[str]]]
 
 def lint(rules: RuleSet) -> list[Suspicion]:
     """Return what is suspicious, in the order of the rules. Each is certain, but not every mistake is found."""
-    found = [suspicion for rule in rules.rules for suspicion in _of_rule(rule)]
-    if rules.registry.attributes:
-        found += [
-            Suspicion(rule.name, "it matches no registered device; look at its match, and at the registry")
-            for rule in rules.rules
-            if not any(_registered((rule,), rules.registry))
-        ]
-    for one, other in itertools.combinations(rules.rules, 2):
-        overlap = _overlap(one, other, rules.registry)
-        if overlap:
-            found.append(overlap)
+    registered = Registered(rules.registry) if rules.registry.attributes else None
+    found = [suspicion for rule in rules.rules for suspicion in (*_of_rule(rule), *_of_devices(rule, registered))]
+    comparing = [rule for rule in rules.rules if isinstance(rule.when, Comparison) and can_hold(rule.when)]
+    found += filter(None, (_overlap(*pair, registered) for pair in itertools.combinations(comparing, 2)))
     order = {rule.name: place for place, rule in enumerate(rules.rules)}
     return sorted(found, key=lambda suspicion: order[suspicion.rule])
 
@@ -85,8 +88,62 @@ def _of_rule(rule: Rule) -> Iterator[Suspicion]:
         return
     if not can_hold(negate(rule.when)):
         yield Suspicion(rule.name, f"{when} holds for every reading that has the values{_bounds(rule.when)}")
+    if not rule.keep_firing_for and any(window.function == "deviation" for window in windows(rule.clear)):
+        yield Suspicion(
+            rule.name,
+            "deviation compares with the device's own past, which soon has the odd readings in it, so that its alerts "
+            "may end while nothing is as it was: give it keep_firing_for",
+        )
     if not can_hold(rule.clear):
         yield Suspicion(rule.name, f"{clear} can never hold, so its alerts will never resolve{_bounds(rule.clear)}")
+
+
+def _of_devices(rule: Rule, registered: Optional[Registered]) -> Iterator[Suspicion]:
+    """Return what is suspicious about a rule given the devices that it is about."""
+    if registered is None:
+        return
+    matching = registered.matching(rule)
+    if not matching:
+        yield Suspicion(rule.name, f"it matches no registered device; {_unmatched(rule, registered)}")
+    for window in rule.windows:
+        needed = FUNCTIONS[window.function].history
+        slow = registered.slow(matching, window.seconds / needed)
+        if slow:
+            earlier = "another reading" if needed == 1 else f"{needed} other readings"
+            yield Suspicion(
+                rule.name,
+                f"{window} is never known of {_shown(slow, matching)}: the window has to be longer than "
+                f"{_duration(slow.interval * needed)}, to have {earlier} in it",
+            )
+    if rule.no_data == "device":
+        slow = registered.slow(matching, rule.hold_for.total_seconds() + _CLOCK)
+        if slow:
+            yield Suspicion(
+                rule.name,
+                f"it fires between two readings of {_shown(slow, matching)}: make for longer than "
+                f"{_duration(slow.interval)}",
+            )
+
+
+def _unmatched(rule: Rule, registered: Registered) -> str:
+    """Say which glob of a rule none of the registered devices is like."""
+    for key, glob in globs_of(rule):
+        if not registered.having(key, glob):
+            values = [value for value in registered.values_of(key) if value]
+            known = ", ".join(values[:_SHOWN_VALUES]) + (", …" if len(values) > _SHOWN_VALUES else "")
+            return f"none has a {key} like {glob!r}: " + (f"there are {known}" if values else "it is empty for all")
+    return "each of its globs (match) matches some, but no device has them all"
+
+
+def _shown(slow: Slow, matching: DeviceSet) -> str:
+    every = f"which reports every {_duration(slow.interval)}"
+    if slow.devices == count(matching) == 1:
+        return f"the device {slow.example}, {every}"
+    return f"{slow.devices:,} of the {count(matching):,} devices, such as {slow.example}, {every}"
+
+
+def _duration(seconds: float) -> str:
+    return format_duration(dt.timedelta(seconds=math.ceil(seconds)))
 
 
 def _bounds(condition: Condition) -> str:
@@ -148,14 +205,7 @@ def _range_of(subject: Union[Metric, Window]) -> Range:
     return FUNCTIONS[subject.function].values(_RANGES[subject.metric])
 
 
-def _registered(rules: Sequence[Rule], registry: Registry) -> Iterator[str]:
-    """Return the registered devices that all of the rules match."""
-    for name, device in registry.devices.items():
-        if all(rule.matches(name, device.site, device.attributes) for rule in rules):
-            yield name
-
-
-def _overlap(one: Rule, other: Rule, registry: Registry) -> Optional[Suspicion]:
+def _overlap(one: Rule, other: Rule, registered: Optional[Registered]) -> Optional[Suspicion]:
     """Find two rules of one severity of which one fires wherever the other does."""
     a, b = one.when, other.when
     if not (isinstance(a, Comparison) and isinstance(b, Comparison)):
@@ -165,9 +215,8 @@ def _overlap(one: Rule, other: Rule, registry: Registry) -> Optional[Suspicion]:
     if not (can_both_match(one.device, other.device) and can_both_match(one.site, other.site)):
         return None
     # Devices that are not registered have no attributes, so such rules match none of them.
-    if (one.attributes or other.attributes) and not any(_registered((one, other), registry)):
-        return None
-    if not (can_hold(a) and can_hold(b)):
+    of_registered = one.attributes or other.attributes
+    if of_registered and not (registered and registered.matching(one) & registered.matching(other)):
         return None
     narrow, wide = (one, other) if _satisfying(a).within(_satisfying(b)) == _satisfying(a) else (other, one)
     return Suspicion(

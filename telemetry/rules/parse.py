@@ -43,7 +43,7 @@ from telemetry.rules.rule_set import (
 from telemetry.rules.schema import EscalationSection, InhibitionSection, RuleSection, SettingsSection, read_file
 from telemetry.rules.summaries import check_summary
 from telemetry.text.durations import parse_duration
-from telemetry.text.errors import TextError
+from telemetry.text.errors import MistakesError, TextError
 from telemetry.text.yaml_text import Path, YamlText
 
 #: Last-seen times are written once a minute: a shorter silence looks like a healthy device.
@@ -74,44 +74,51 @@ def parse_rules(text: Union[str, bytes], registry: Registry = EMPTY) -> RuleSet:
 
 
 class _RulesReader:
-    """Makes rules of the sections of a file; raises :class:`TextError` at the place of what makes no sense."""
+    """Makes rules of the sections of a file, and notes each mistake at its place, so that all are reported."""
 
     def __init__(self, text: YamlText, registry: Registry) -> None:
         self._text = text
         self._registry = registry
         self._file = read_file(text)
+        self._mistakes = list(self._file.mistakes)
 
     def rule_set(self) -> RuleSet:
+        """Return the rules and inhibitions; raise :class:`MistakesError`."""
+        noted = len(self._mistakes)
         defaults = self._settings(("defaults",), self._file.defaults, _Settings())
-        names: set[str] = set()
-        for index, section in enumerate(self._file.rules):
-            self._check_name(("rules", index, "name"), section.name, names)
-        rules = [self._rule(("rules", index), section, defaults) for index, section in enumerate(self._file.rules)]
-        inhibitions = [
-            self._inhibition(("inhibit", index), section, names) for index, section in enumerate(self._file.inhibit)
+        certain = len(self._mistakes) == noted
+        self._check_names()
+        rules = [
+            self._rule(("rules", index), section, defaults, certain=certain and index not in self._file.broken)
+            for index, section in self._file.rules.items()
         ]
-        return RuleSet(rules, inhibitions, self._registry)
+        inhibitions = [self._inhibition(("inhibit", index), section) for index, section in self._file.inhibit.items()]
+        if self._mistakes:
+            raise MistakesError(self._mistakes)
+        return RuleSet(filter(None, rules), inhibitions, self._registry)
 
-    def _check_name(self, path: Path, name: str, names: set[str]) -> None:
-        if not _NAME.fullmatch(name):
-            raise self._text.error(path, "a name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
-        if name in names:
-            raise self._text.error(path, "the name is used twice; each rule needs its own")
-        names.add(name)
+    def _note(self, path: Path, message: str, *, at_key: bool = False, offset: Optional[int] = None) -> None:
+        self._mistakes.append(self._text.error(path, message, at_key=at_key, offset=offset))
+
+    def _check_names(self) -> None:
+        names: set[str] = set()
+        for index, section in self._file.rules.items():
+            if not _NAME.fullmatch(section.name):
+                self._note(("rules", index, "name"), "a name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
+            if section.name in names:
+                self._note(("rules", index, "name"), "the name is used twice; each rule needs its own")
+            names.add(section.name)
 
     def _settings(self, path: Path, section: SettingsSection, base: _Settings) -> _Settings:
         def duration(key: str, text: Optional[str], otherwise: dt.timedelta) -> dt.timedelta:
-            return otherwise if text is None else self._duration((*path, key), text)
+            return self._duration((*path, key), text, otherwise)
 
         repeat_interval = duration("repeat_interval", section.repeat_interval, base.repeat_interval)
-        if repeat_interval < MIN_REPEAT_INTERVAL:
-            raise self._text.error((*path, "repeat_interval"), "at least 1m: the watchdog runs once a minute")
+        if section.repeat_interval is not None and repeat_interval < MIN_REPEAT_INTERVAL:
+            self._note((*path, "repeat_interval"), "at least 1m: the watchdog runs once a minute")
         changes, window = section.flapping.changes, section.flapping.window
-        severity = base.severity
-        if section.severity is not None:
-            severity = self._severity((*path, "severity"), section.severity)
         return _Settings(
-            severity=severity,
+            severity=self._severity((*path, "severity"), section.severity, base.severity),
             hold_for=duration("for", section.hold_for, base.hold_for),
             keep_firing_for=duration("keep_firing_for", section.keep_firing_for, base.keep_firing_for),
             repeat_interval=repeat_interval,
@@ -120,28 +127,32 @@ class _RulesReader:
             group_interval=duration("group_interval", section.group_interval, base.group_interval),
             flapping=Flapping(
                 changes=base.flapping.changes if changes is None else changes,
-                window=base.flapping.window
-                if window is None
-                else self._duration((*path, "flapping", "window"), window),
+                window=self._duration((*path, "flapping", "window"), window, base.flapping.window),
             ),
         )
 
-    def _rule(self, path: Path, section: RuleSection, defaults: _Settings) -> Rule:
+    def _rule(self, path: Path, section: RuleSection, defaults: _Settings, *, certain: bool) -> Optional[Rule]:
+        """Return a rule, None if it has no condition; ``certain`` is whether no setting of it is known to be wrong."""
+        noted = len(self._mistakes)
         settings = self._settings(path, section, defaults)
+        certain = certain and len(self._mistakes) == noted
         when = self._condition((*path, "when"), section.when)
         clear = self._clear(path, section, when)
         match = self._match((*path, "match"), section.match)
         if isinstance(when, NoData):
-            self._check_silence(path, section, when, settings)
+            self._check_silence(path, section, when, settings if certain else None)
         try:
             check_summary(section.summary)
         except TextError as error:
-            raise self._text.error((*path, "summary"), str(error)) from error
+            self._note((*path, "summary"), str(error))
+        escalate = self._escalation((*path, "escalate"), section.escalate, settings.severity if certain else None)
+        if when is None or clear is None:
+            return None
         return Rule(
             name=section.name,
             when=when,
             clear=clear,
-            escalate=self._escalation((*path, "escalate"), section.escalate, settings.severity),
+            escalate=escalate,
             summary=section.summary,
             runbook=section.runbook,
             device=match.pop("device", "*"),
@@ -160,76 +171,81 @@ class _RulesReader:
                         "rules match by device and site where no registry of devices was applied: "
                         "iot registry apply FILE (before that: iot rules check --registry FILE)"
                     )
-                raise self._text.error((*path, key), message, at_key=True)
+                self._note((*path, key), message, at_key=True)
         return dict(globs)
 
-    def _clear(self, path: Path, section: RuleSection, when: Condition) -> Condition:
+    def _clear(self, path: Path, section: RuleSection, when: Optional[Condition]) -> Optional[Condition]:
         path = (*path, "clear")
+        by_arrival = isinstance(when, (NoData, Rejected))
         if section.clear is None:
-            return when if isinstance(when, (NoData, Rejected)) else negate(when)
-        if isinstance(when, (NoData, Rejected)):
+            return when if when is None or by_arrival else negate(when)
+        if by_arrival:
             ends = "arrive" if isinstance(when, NoData) else "are accepted"
-            raise self._text.error(path, f"{when} ends when readings {ends} again; leave clear out", at_key=True)
+            self._note(path, f"{when} ends when readings {ends} again; leave clear out", at_key=True)
+            return None
         clear = self._condition(path, section.clear)
         if isinstance(clear, (NoData, Rejected)):
-            raise self._text.error(path, f"{clear} can only begin an alert; write it under when")
-        if _overlap(when, clear):
-            raise self._text.error(path, f"{clear} does not lie on the other side of when ({when})")
+            self._note(path, f"{clear} can only begin an alert; write it under when")
+        elif when and clear and _overlap(when, clear):
+            self._note(path, f"{clear} does not lie on the other side of when ({when})")
         return clear
 
-    def _check_silence(self, path: Path, section: RuleSection, when: NoData, settings: _Settings) -> None:
-        if settings.hold_for < MIN_SILENCE:
+    def _check_silence(self, path: Path, section: RuleSection, when: NoData, settings: Optional[_Settings]) -> None:
+        if settings and settings.hold_for < MIN_SILENCE:
             where = (*path, "when" if section.hold_for is None else "for")
-            raise self._text.error(where, 'no_data needs a "for" of at least 1m: arrivals are known to the minute')
+            self._note(where, 'no_data needs a "for" of at least 1m: arrivals are known to the minute')
         of_devices = [key for key, glob in section.match.items() if key != "site" and (key, glob) != ("device", "*")]
         if when.scope == "gateway" and of_devices:
-            raise self._text.error(
+            self._note(
                 (*path, "match", of_devices[0]),
                 "no_data(gateway) is about gateways, not devices; match it by site only",
             )
 
-    def _escalation(self, path: Path, section: Optional[EscalationSection], severity: Severity) -> Optional[Escalation]:
+    def _escalation(
+        self, path: Path, section: Optional[EscalationSection], severity: Optional[Severity]
+    ) -> Optional[Escalation]:
         if section is None:
             return None
-        to = self._severity((*path, "to"), section.to)
-        if SEVERITIES.index(to) <= SEVERITIES.index(severity):
-            raise self._text.error((*path, "to"), f"{to} is not above the rule's severity, {severity}")
-        return Escalation(self._duration((*path, "after"), section.after), to)
+        to = self._severity((*path, "to"), section.to, "page")
+        if severity and to == section.to and SEVERITIES.index(to) <= SEVERITIES.index(severity):
+            self._note((*path, "to"), f"{to} is not above the rule's severity, {severity}")
+        return Escalation(self._duration((*path, "after"), section.after, dt.timedelta(0)), to)
 
-    def _inhibition(self, path: Path, section: InhibitionSection, names: set[str]) -> Inhibition:
+    def _inhibition(self, path: Path, section: InhibitionSection) -> Inhibition:
         for key, glob in (("source", section.source), ("target", section.target)):
-            if not fnmatch.filter(names, glob):
-                raise self._text.error((*path, key), f"no rule has a name like {glob!r}")
+            if not fnmatch.filter(self._file.names, glob):
+                self._note((*path, key), f"no rule has a name like {glob!r}")
         equal = self._labels((*path, "equal"), section.equal)
         if not equal:
-            raise self._text.error((*path, "equal"), f"name at least one of {', '.join(GROUP_LABELS)}")
+            self._note((*path, "equal"), f"name at least one of {', '.join(GROUP_LABELS)}")
         return Inhibition(section.source, section.target, equal)
 
-    def _condition(self, path: Path, text: str) -> Condition:
+    def _condition(self, path: Path, text: str) -> Optional[Condition]:
         try:
             return parse_condition(text)
         except ConditionError as error:
-            raise self._text.error(path, error.message, offset=error.offset) from error
+            self._note(path, error.message, offset=error.offset)
+            return None
 
-    def _duration(self, path: Path, text: str) -> dt.timedelta:
+    def _duration(self, path: Path, text: Optional[str], otherwise: dt.timedelta) -> dt.timedelta:
         try:
-            return parse_duration(text)
+            return otherwise if text is None else parse_duration(text)
         except TextError as error:
-            raise self._text.error(path, str(error)) from error
+            self._note(path, str(error))
+            return otherwise
 
-    def _severity(self, path: Path, text: str) -> Severity:
-        if text not in SEVERITIES:
-            raise self._text.error(path, f"there is no severity {text!r}; there are {', '.join(SEVERITIES)}")
-        return text
+    def _severity(self, path: Path, text: Optional[str], otherwise: Severity) -> Severity:
+        if text is None or text in SEVERITIES:
+            return text or otherwise
+        self._note(path, f"there is no severity {text!r}; there are {', '.join(SEVERITIES)}")
+        return otherwise
 
     def _labels(self, path: Path, texts: list[str]) -> tuple[str, ...]:
         for index, text in enumerate(texts):
             if text not in GROUP_LABELS:
-                raise self._text.error(
-                    (*path, index), f"there is no label {text!r}; there are {', '.join(GROUP_LABELS)}"
-                )
-            if text in texts[:index]:
-                raise self._text.error((*path, index), f"{text} is given twice")
+                self._note((*path, index), f"there is no label {text!r}; there are {', '.join(GROUP_LABELS)}")
+            elif text in texts[:index]:
+                self._note((*path, index), f"{text} is given twice")
         return tuple(texts)
 
 

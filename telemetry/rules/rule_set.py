@@ -12,7 +12,7 @@ import msgspec
 from telemetry.reading.model import Reading
 from telemetry.registry.registry import EMPTY, Registry
 from telemetry.rules import filters
-from telemetry.rules.conditions import Comparison, Condition, NoData, Rejected, Window, leaves
+from telemetry.rules.conditions import Condition, NoData, Rejected, Window, windows
 from telemetry.rules.filters import ReadingTest
 
 Severity = Literal["info", "warning", "critical", "page"]
@@ -90,7 +90,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def windows(self) -> tuple[Window, ...]:
         """The windows in its conditions, each once."""
-        found = (window for condition in (self.when, self.clear) for window in _windows(condition))
+        found = (window for condition in (self.when, self.clear) for window in windows(condition))
         return tuple(dict.fromkeys(found))
 
     def matches(self, device: str, site: str, attributes: Mapping[str, str]) -> bool:
@@ -191,17 +191,17 @@ class RuleSet:
 
 
 def _watch(rules: tuple[Rule, ...]) -> Watch:
-    windows = {(window.metric, window.seconds): window for rule in rules for window in rule.windows}
+    kept = {(window.metric, window.seconds): window for rule in rules for window in rule.windows}
     conditions = [rule.when for rule in rules]
     return Watch(
         rules=rules,
         no_data=tuple(rule for rule in rules if rule.no_data),
         rejected=tuple(rule for rule in rules if isinstance(rule.when, Rejected)),
         by_readings=tuple((rule, _may_begin(rule)) for rule in rules if not rule.by_arrival),
-        windows=tuple(windows.values()),
+        windows=tuple(kept.values()),
         quiet_ranges=filters.quiet_ranges(conditions),
         matching_statuses=filters.matching_statuses(conditions),
-        is_quiet=_never if windows else filters.is_quiet(conditions),
+        is_quiet=_never if kept else filters.is_quiet(conditions),
     )
 
 
@@ -216,8 +216,3 @@ def _always(_: Reading) -> bool:
 
 def _never(_: Reading) -> bool:
     return False
-
-
-def _windows(condition: Condition) -> Iterable[Window]:
-    subjects = (leaf.subject for leaf in leaves(condition) if isinstance(leaf, Comparison))
-    return (subject for subject in subjects if isinstance(subject, Window))

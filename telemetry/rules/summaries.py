@@ -13,6 +13,17 @@ from telemetry.text.errors import TextError
 #: The names that a summary can use in braces.
 SUMMARY_NAMES = ("device_id", "device", "site", "gateway", "rule", "metric", "value", "threshold", "condition")
 
+#: An expression of Go's templates, in which Prometheus and Grafana write summaries, and those of Jinja.
+_TEMPLATE = re.compile(r"\{\{-?\s*([^{}\s][^{}]*?)\s*-?\}\}")
+
+#: The words of such expressions, and the names here.
+_NAMES_OF_TEMPLATES = {
+    **{name: name for name in SUMMARY_NAMES},
+    **dict.fromkeys(("instance", "device_id", "sensor", "host", "job"), "device"),
+    **dict.fromkeys(("alertname", "rule_name"), "rule"),
+    "expr": "condition",
+}
+
 
 class _Missing:
     """Stands for a missing number, in any format."""
@@ -61,13 +72,17 @@ def fill_summary(
 
 def check_summary(summary: str) -> None:
     """Raise :class:`~telemetry.text.errors.TextError` for a summary that cannot be filled in whatever the alert."""
+    known = ", ".join(f"{{{name}}}" for name in SUMMARY_NAMES)
+    if _TEMPLATE.search(summary):
+        here = _TEMPLATE.sub(_as_written_here, summary)
+        unknown = f"; a summary can name {known}" if "{…}" in here else ""
+        raise TextError(f"templates in {{{{ }}}} are not filled in here; write {here!r}{unknown}")
     try:
         fields = [(name, form) for _, name, form, _ in string.Formatter().parse(summary) if name is not None]
     except ValueError as error:
         raise TextError(f"{summary!r} cannot be filled in: {error}; a brace itself is written {{{{ or }}}}") from error
     for name, form in fields:
         if name not in SUMMARY_NAMES:
-            known = ", ".join(f"{{{known}}}" for known in SUMMARY_NAMES)
             raise TextError(f"{{{name}}} is not known here; a summary can name {known}")
         # A format within a format, or a width of a thousand: nobody could say how long the line gets.
         if form and ("{" in form or re.search(r"[0-9]{3}", form)):
@@ -80,3 +95,15 @@ def check_summary(summary: str) -> None:
         raise TextError(
             f"{summary!r} cannot be filled in: {error}; numbers take a format such as {{value:.1f}}"
         ) from error
+
+
+def _as_written_here(template: re.Match[str]) -> str:
+    """Return the name in braces that stands for an expression of a template."""
+    words = re.findall(r"\w+", template[1])
+    name = next((_NAMES_OF_TEMPLATES[word] for word in reversed(words) if word in _NAMES_OF_TEMPLATES), None)
+    if name is None:
+        return "{…}"
+    if name not in ("value", "threshold"):
+        return f"{{{name}}}"
+    digits = re.search(r"%(\.\d+[feg])", template[1])
+    return f"{{{name}:{digits[1] if digits else 'g'}}}"

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 #: Characters of a line that are shown on each side of the place.
 _SHOWN = 80
 
+#: The number of mistakes that a message lists.
+_LISTED = 50
+
 
 class TextError(ValueError):
     """A text cannot be used; the message says where, what is wrong with it and what to write."""
+
+    def __init__(self, message: str, place: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(message)
+        #: The line and the column, counted from 1, where they are known.
+        self.place = place
+
+
+class MistakesError(TextError):
+    """A text has mistakes, one or several: the message lists them in the order of the text."""
+
+    def __init__(self, mistakes: Sequence[TextError]) -> None:
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.place)
+        messages = [str(mistake) for mistake in self.mistakes[:_LISTED]]
+        if len(self.mistakes) > _LISTED:
+            messages.append(f"… and {len(self.mistakes) - _LISTED} more")
+        if len(self.mistakes) > 1:
+            messages.insert(0, f"{len(self.mistakes)} mistakes:")
+        super().__init__("\n".join(messages), self.mistakes[0].place)
 
 
 class Hint(NamedTuple):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 import types
-from typing import Annotated, Any, Literal, Optional, TypeVar, Union, get_args, get_origin
+from collections.abc import Iterator
+from typing import Annotated, Any, Optional, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from telemetry.text.errors import Hint, TextError
+from telemetry.text.errors import Hint, MistakesError, TextError
 from telemetry.text.yaml_text import Path, YamlText
 
 _T = TypeVar("_T")
@@ -21,11 +22,8 @@ _T = TypeVar("_T")
 _DATES = (dt.datetime, dt.date)
 _UNIONS = (Union, getattr(types, "UnionType", Union))
 
-#: A message of msgspec's, with the path of keys and indexes; ``[...]`` is a value of a dict with any keys.
-_ERROR = re.compile(r"(?P<message>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
-_STEP = re.compile(r"\.([A-Za-z_]\w*)|\[([0-9]+)\]|\[(\.\.\.)\]")
-_UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING_KEY = re.compile(r"Object missing required field `(.*)`")
+#: A message of msgspec's, with the path of keys and indexes.
+_ERROR = re.compile(r"(?P<message>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
 _TYPE = re.compile(r"`([\w |]+?)(?: \| null)?`")
 _TYPES = {
     "str": "text",
@@ -41,63 +39,88 @@ _TYPES = {
 
 
 def convert(text: YamlText, kind: type[_T]) -> _T:
-    """Return the text's data as a value of a type; raise :class:`TextError` where it does not fit."""
+    """Return the text's data as a value of a type; raise :class:`MistakesError` where it does not fit."""
     try:
         return msgspec.convert(text.data, kind, builtin_types=_DATES)
     except msgspec.ValidationError as error:
-        raise _Mismatch(text, kind, text.data).explain(str(error)) from error
+        raise MistakesError(list(_mistakes(text, kind, text.data, ()))) from error
 
 
-class _Mismatch:
-    """A part of the data that is not of the type that it should be."""
-
-    def __init__(self, text: YamlText, kind: Any, data: Any, path: Path = (), *, is_key: bool = False) -> None:
-        self._text = text
-        self._kind, self._data, self._path, self._is_key = kind, data, path, is_key
-
-    def explain(self, error: str) -> TextError:
-        """Turn msgspec's message about this part."""
-        match = _ERROR.fullmatch(error)
-        message, steps = (match["message"], match["path"] or "") if match else (error, "")
-        for key, index, any_key in _STEP.findall(steps):
-            if any_key:
-                return self._explain_mapping(message)
-            self._enter(key or int(index))
-        if match and match["key"]:
-            return self._explain_mapping(message)
-        if unknown := _UNKNOWN_KEY.fullmatch(message):
-            known = ", ".join(_keys_of(_chosen(self._kind, self._data)))
-            return self._text.error((*self._path, unknown[1]), f"there is no such key; there are {known}", at_key=True)
-        if missing := _MISSING_KEY.fullmatch(message):
-            return self._text.error(self._path, f"the key {missing[1]!r} is missing here; add it")
-        return self._text.error(self._path, self._what_to_write(message), at_key=self._is_key)
-
-    def _enter(self, part: Union[str, int]) -> None:
-        self._kind, self._data = _part_of(self._kind, self._data, part), self._data[part]
-        self._path = (*self._path, part)
-
-    def _explain_mapping(self, message: str) -> TextError:
-        """Find the wrong key or value of a mapping: msgspec does not say which it is."""
-        key_kind, value_kind = get_args(_chosen(self._kind, self._data)) or (str, Any)
-        for key, value in self._data.items():
-            path = (*self._path, str(key))
-            if error := _error_of(key, key_kind):
-                return _Mismatch(self._text, key_kind, key, path, is_key=True).explain(error)
-            if error := _error_of(value, value_kind):
-                return _Mismatch(self._text, value_kind, value, path).explain(error)
-        return self._text.error(self._path, message)
-
-    def _what_to_write(self, message: str) -> str:
-        if hint := hint_of(self._kind):
-            shown = repr(self._data)
-            return f"invalid {hint.what} {shown[:60]}{'…' if len(shown) > 60 else ''}: write {hint.write}"
-        if message.startswith("Invalid "):
-            choices = ", ".join(map(str, get_args(_chosen(self._kind, self._data))))
-            return f"there is no such {self._path[-1]}; there are {choices}"
-        return _in_words(message)
+def fits(data: object, kind: Any) -> bool:
+    """Whether data can be converted to a type."""
+    return not _error_of(data, kind)
 
 
-def explain(error: msgspec.ValidationError) -> str:
+def fitting(data: object, kind: type[_T]) -> Optional[_T]:
+    """Return data as a value of a type, without the keys that do not fit; None where it cannot do without them."""
+    data = _pruned(data, kind)
+    return msgspec.convert(data, kind, builtin_types=_DATES) if fits(data, kind) else None
+
+
+def _pruned(data: Any, kind: Any) -> Any:
+    if not (isinstance(data, dict) and hasattr(kind, "__struct_config__")):
+        return data
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    kept = {key: _pruned(value, _chosen(fields[key], value)) for key, value in data.items() if key in fields}
+    return {key: value for key, value in kept.items() if fits(value, fields[key])}
+
+
+def _mistakes(text: YamlText, kind: Any, data: Any, path: Path) -> Iterator[TextError]:
+    """Return what is wrong with a part of the data, at the smallest parts that do not fit."""
+    chosen = _chosen(kind, data)
+    found = 0
+    for mistake in _mistakes_within(text, chosen, data, path):
+        found += 1
+        yield mistake
+    if not found and (message := _error_of(data, kind)):
+        yield text.error(path, _what_to_write(kind, data, path, message))
+
+
+def _mistakes_within(text: YamlText, kind: Any, data: Any, path: Path) -> Iterator[TextError]:
+    if isinstance(data, dict) and get_origin(kind) in _UNIONS and (tags := _tags_of(kind)):
+        tag = next(iter(tags.values()))
+        if tag in data:
+            yield text.error((*path, tag), f"there is no such {tag}; there are {', '.join(tags)}")
+        else:
+            yield text.error(path, f"the key {tag!r} is missing here; add it")
+    elif isinstance(data, dict) and hasattr(kind, "__struct_config__"):
+        yield from _mistakes_of_struct(text, kind, data, path)
+    elif isinstance(data, dict) and get_origin(kind) is dict:
+        key_kind, value_kind = get_args(kind)
+        for key, value in data.items():
+            at = (*path, str(key))
+            if message := _error_of(key, key_kind):
+                yield text.error(at, _what_to_write(key_kind, key, at, message), at_key=True)
+            yield from _mistakes(text, value_kind, value, at)
+    elif isinstance(data, list) and get_origin(kind) in (list, tuple):
+        for index, item in enumerate(data):
+            yield from _mistakes(text, get_args(kind)[0], item, (*path, index))
+
+
+def _mistakes_of_struct(text: YamlText, kind: Any, data: dict[Any, Any], path: Path) -> Iterator[TextError]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    known = sorted([*fields, *filter(None, [kind.__struct_config__.tag_field])])
+    unknown = [key for key in data if key not in known]
+    for key in unknown:
+        message = explain(_error_of(key, str)) or f"there is no such key; there are {', '.join(known)}"
+        yield text.error((*path, str(key)), message, at_key=True)
+    for name, field in fields.items():
+        if name in data:
+            yield from _mistakes(text, field.type, data[name], (*path, name))
+        elif field.required and not unknown:  # it is misspelt, most likely
+            yield text.error(path, f"the key {name!r} is missing here; add it")
+
+
+def _what_to_write(kind: Any, data: Any, path: Path, message: str) -> str:
+    if hint := hint_of(kind):
+        shown = repr(data)
+        return f"invalid {hint.what} {shown[:60]}{'…' if len(shown) > 60 else ''}: write {hint.write}"
+    if message.startswith("Invalid "):
+        return f"there is no such {path[-1]}; there are {', '.join(map(str, get_args(_chosen(kind, data))))}"
+    return explain(message)
+
+
+def explain(error: Union[msgspec.ValidationError, str]) -> str:
     """Return msgspec's message about a value that was not read from a text: the field, and what was expected."""
     match = _ERROR.fullmatch(str(error))
     path = (match and match["path"]) or ""
@@ -146,17 +169,7 @@ def _is_tagged(member: Any, data: Any) -> bool:
     return config is not None and isinstance(data, dict) and bool(data.get(config.tag_field) == config.tag)
 
 
-def _part_of(kind: Any, data: Any, part: Union[str, int]) -> Any:
-    """Return the type of a field, or of an item."""
-    kind = _chosen(kind, data)
-    if isinstance(part, int):
-        return get_args(kind)[0]
-    if get_origin(kind) in _UNIONS:  # of structs, and the tag fits none of them
-        return Literal[tuple(member.__struct_config__.tag for member in get_args(kind))]
-    return next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == part), Any)
-
-
-def _keys_of(struct: Any) -> list[str]:
-    tag = struct.__struct_config__.tag_field
-    names = [field.encode_name for field in msgspec.structs.fields(struct)]
-    return sorted([*names, tag] if tag else names)
+def _tags_of(union: Any) -> dict[str, str]:
+    """Return the tags of a union's structs, each with the key that it stands under."""
+    configs = [member.__struct_config__ for member in get_args(union) if hasattr(member, "__struct_config__")]
+    return {config.tag: config.tag_field for config in configs if config.tag_field}

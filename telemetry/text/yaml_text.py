@@ -126,7 +126,9 @@ class YamlText:
 
     def _error_at(self, index: int, message: str) -> TextError:
         place = place_of(self._text, min(index, len(self._text)))
-        return TextError(f"line {place.line}, column {place.column}: {message}\n{place.shown}")
+        return TextError(
+            f"line {place.line}, column {place.column}: {message}\n{place.shown}", (place.line, place.column)
+        )
 
 
 def _decoded(text: Union[str, bytes]) -> str:

@@ -304,4 +304,4 @@ def test_should_show_a_backtest_as_tables(
     assert ["hot", "1", "0", "0", "55m", "0", "0", "1", "0"] in rows
     assert ["too-hot", "0", "0", "0", "-", "1", "0", "0", "1"] in rows
     assert ["hot-one", "1"] in rows
-    assert "not played back, as the history has neither gateways nor rejected lines: gateway-down" in shown
+    assert "not played back, as the history has neither gateways nor rejected lines: clock-wrong, gateway-down" in shown

@@ -153,9 +153,9 @@ OTHERS = {
     "name: [": ("line 1, column 8", "invalid YAML"),
     "name: a": ("line 1, column 1", "the key 'devices' is missing here; add it"),
     "name: a\nname: b": ("line 2, column 1", "'name' is given twice"),
-    "name: a b\ndevices: []": ("line 1, column 7", "name: invalid name 'a b': write letters, digits"),
+    "name: a b\ndevices: [{model: indoor, count: 1}]": ("line 1, column 7", "name: invalid name 'a b': write letters"),
     "name: a\ndevices: []": ("line 2, column 10", "devices: expected a list of length >= 1"),
-    "name: a\nsites: []": ("line 2, column 8", "sites: expected a list of length >= 1"),
+    "name: a\nsites: []\ndevices: [{model: x, count: 1}]": ("line 2, column 8", "sites: expected a list of length >="),
     "name: a\ndevices: [{model: zoo, count: 1}]": (
         "line 2, column 19",
         "devices: model: there is no model 'zoo'; there are freezer, greenhouse, indoor, outdoor",

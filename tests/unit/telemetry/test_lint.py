@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telemetry.alerting.heard import Heard
+from telemetry.alerting.recent import Recent
 from telemetry.reading.model import Reading
 from telemetry.registry.registry import EMPTY, Registry, parse_registry
 from telemetry.rules.conditions import And, Comparison, Condition, Metric, Or, Status, Window, holds, negate
+from telemetry.rules.functions import FUNCTIONS
 from telemetry.rules.lint import can_hold, lint
 from telemetry.rules.parse import parse_rules
+from telemetry.rules.registered import Registered, count
 
 THRESHOLDS = (-100.0, 0.0, 40.0, 100.0, 200.0)
 MEAN = Window("avg", "temperature", 600)
@@ -195,3 +199,128 @@ def test_should_warn_of_two_alerts_about_a_registered_device(match: str, warning
         registry=REGISTRY,
     )
     assert len(found) == warnings
+
+
+@pytest.mark.parametrize(
+    ("match", "words"),
+    [
+        ("{device: 'g-*'}", "none has a device like 'g-*': there are f-1, fan-1"),
+        ("{model: freezr}", "none has a model like 'freezr': there are fan, freezer"),
+        ("{site: hall, door: north}", "none has a door like 'north': it is empty for all"),
+        ("{device: f-1, site: hall}", "each of its globs (match) matches some, but no device has them all"),
+        ("{device: 'd*'}", "none has a device like 'd*': there are f-1, fan-1"),
+    ],
+)
+def test_should_say_which_glob_of_a_rule_no_device_is_like(match: str, words: str) -> None:
+    registry = parse_registry("device,site,model,door\nf-1,cold,freezer,\nfan-1,hall,fan,\n")
+    assert said(f"when: status == fault, match: {match}", registry=registry) == [
+        f"rule 'r1': it matches no registered device; {words}"
+    ]
+
+
+# What a device's interval can never fill.
+
+FLEET = parse_registry("device,site,model,interval\na,s,m,60\nb,s,m,900\nc,s,m,600\nd,s,n,\ne,s,n,often\n")
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (
+            'when: "avg(temperature, 10m) > 30"',
+            "of 2 of the 5 devices, such as b, which reports every 15m: the window has to be longer than 15m, to",
+        ),
+        (
+            'when: "temperature > 40", clear: "max(temperature, 10m) < 30", match: {device: b}',
+            "max(temperature, 10m) is never known of the device b, which reports every 15m: the window",
+        ),
+        (
+            'when: "deviation(humidity, 2h) > 3.5", keep_firing_for: 1h',
+            "which reports every 15m: the window has to be longer than 2h, to have 8 other readings in it",
+        ),
+        (
+            "when: no_data, for: 10m",
+            "it fires between two readings of 1 of the 5 devices, such as b, which reports every 15m: make for longer",
+        ),
+    ],
+)
+def test_should_warn_of_devices_that_report_too_seldom_for_a_rule(rule: str, words: str) -> None:
+    (warning,) = said(rule, registry=FLEET)
+    assert words in warning
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'when: "avg(temperature, 16m) > 30"',
+        'when: "avg(temperature, 10m) > 30", match: {device: a}',
+        'when: "avg(temperature, 10m) > 30", match: {model: n}',
+        "when: no_data, for: 15m",
+        "when: no_data(gateway), for: 5m",
+        "when: rejected",
+    ],
+)
+def test_should_have_nothing_to_say_of_what_devices_can_fill(rule: str) -> None:
+    assert said(rule, registry=FLEET) == []
+
+
+def is_ever_known(window: Window, interval: float, phase: float) -> bool:
+    """Whether a device that reports each ``interval`` ever has a value of the window."""
+    recent, start = Recent(), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    for number in range(40):
+        ts = start + dt.timedelta(seconds=phase + number * interval)
+        reading = Reading(device_id="d", site="s", ts=ts, seq=number, temperature=number % 7, status="ok")
+        recent.begin(Heard("g", ts, [reading]))
+        recent.look(reading, [window])
+        recent.accept()
+        if recent.value(window, reading) is not None:
+            return True
+    return False
+
+
+@given(st.sampled_from(sorted(FUNCTIONS)), st.integers(1, 40), st.integers(2, 60))
+def test_should_warn_of_exactly_the_intervals_with_which_a_window_never_has_a_value(
+    function: str, sixteenths: int, length: int
+) -> None:
+    """Whatever the phase of the device against the fixed times at which parts begin."""
+    window = Window(function, "temperature", 16 * length)
+    registry = parse_registry(f"device,site,model,interval\nd,s,m,{sixteenths * length / 2}\n")
+    warnings = said(f'when: "{window} > 3", keep_firing_for: 1h', registry=registry)
+    phases = [length * part / 4 for part in range(8)]
+    known = any(is_ever_known(window, sixteenths * length / 2, phase) for phase in phases)
+    assert (warnings == []) is known
+
+
+@pytest.mark.parametrize(
+    ("rule", "warned"),
+    [
+        ('when: "deviation(temperature, 2h) > 3.5"', True),
+        ('when: "deviation(temperature, 2h) > 3.5", keep_firing_for: 30m', False),
+        ('when: "deviation(temperature, 2h) > 3.5", clear: "temperature < 30"', False),
+    ],
+)
+def test_should_warn_of_a_deviation_that_ends_as_soon_as_it_is_usual(rule: str, warned: bool) -> None:
+    assert [warning for warning in said(rule) if "give it keep_firing_for" in warning] == said(rule)
+    assert bool(said(rule)) is warned
+
+
+# Large fleets.
+
+PARTS_OF_NAMES = st.sampled_from(["a", "b", "ab", "*", "?", "[ab]", "[!a]", "*b", "a*", "", "[", "a[b"])
+NAMES = st.sampled_from(["a", "b", "ab", "ba", "aab", "[", "a[b", "", "é"])
+
+
+@given(
+    st.lists(st.tuples(NAMES, NAMES), max_size=9),
+    st.tuples(PARTS_OF_NAMES, PARTS_OF_NAMES).map("".join).filter(bool),
+    PARTS_OF_NAMES.filter(bool),
+)
+def test_should_count_the_devices_that_a_rule_matches(values: list[tuple[str, str]], device: str, model: str) -> None:
+    lines = [f"{name}-{number},{site},{site}" for number, (name, site) in enumerate(values)]
+    registry = parse_registry("\n".join(["device,site,model", *lines]))
+    text = f"rules: [{{name: r, when: battery < 1, match: {{device: '{device}', site: '{model}', model: '{model}'}}}}]"
+    (rule,) = parse_rules(text, registry).rules
+    matching = Registered(registry).matching(rule)
+    expected = [rule.matches(name, each.site, each.attributes) for name, each in registry.devices.items()]
+    assert [bool(matching >> place & 1) for place in range(len(expected))] == expected
+    assert count(matching) == sum(expected)

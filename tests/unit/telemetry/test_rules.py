@@ -30,7 +30,7 @@ from telemetry.rules.conditions import (
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import Escalation, Flapping, Inhibition, Rule, RuleSet, Watch
 from telemetry.rules.summaries import fill_summary
-from telemetry.text.errors import TextError
+from telemetry.text.errors import MistakesError, TextError
 from tests.unit.telemetry import condition_strategies
 from tests.unit.telemetry.condition_strategies import close_readings
 
@@ -501,6 +501,10 @@ def test_should_take_a_clear_that_does_not_contradict(when: str, clear: str) -> 
         ("{", "a brace itself is written {{ or }}"),
         ("{value:.5000f}", "too elaborate; write one such as .1f"),
         ("{site:>{value}}", "too elaborate"),
+        ("{{ $labels.instance }} is {{ $value }} °C", "not filled in here; write '{device} is {value:g} °C'"),
+        ('{{$labels.site}}: {{ printf "%.1f" $value }}', "write '{site}: {value:.1f}'"),
+        ("{{- .Labels.alertname -}} {{device}}", "write '{rule} {device}'"),
+        ("{{ $externalURL }} {site}", "write '{…} {site}'; a summary can name {device_id}, {device}, {site}"),
     ],
 )
 def test_should_refuse_a_summary_that_cannot_be_filled_in(summary: str, words: str) -> None:
@@ -508,6 +512,73 @@ def test_should_refuse_a_summary_that_cannot_be_filled_in(summary: str, words: s
         parse_rules(rules(f"{HOT}, summary: '{summary}'"))
     assert words in str(error.value)
     assert str(error.value).startswith("line 2, column 48: rule 'r': summary: ")
+
+
+#: Mistakes of a rule, and what is said of each.
+MISTAKES = {
+    "when: pressure > 1": "there is no metric 'pressure'",
+    "when: temperature >> 1": "invalid comparison '>>'",
+    "when: 7": "when: expected text, got a whole number",
+    "when: temperature > 40, whne: x": "whne: there is no such key",
+    "when: temperature > 40, for: soon": "invalid duration 'soon'",
+    "when: temperature > 40, severity: bad": "there is no severity 'bad'",
+    "when: temperature > 40, summary: '{who}'": "{who} is not known here",
+    "when: temperature > 40, match: {colour: red}": "rules match by device and site",
+    "when: temperature > 40, clear: temperature > 38": "does not lie on the other side of when",
+    "when: temperature > 40, group_by: [zone]": "there is no label 'zone'",
+    "when: temperature > 40, escalate: {after: 5m, to: info}": "info is not above the rule's severity",
+    "when: no_data": "no_data needs a",
+    "for: 1m": "the key 'when' is missing",
+}
+
+
+@given(st.lists(st.sampled_from([None, *MISTAKES]), min_size=1, max_size=8))
+def test_should_list_every_mistake_of_a_file_and_nothing_that_follows_from_one(bodies: list[str | None]) -> None:
+    written = [f"  - {{name: r{number}, {body or HOT}}}\n" for number, body in enumerate(bodies)]
+    wrong = [(number + 2, MISTAKES[body]) for number, body in enumerate(bodies) if body]
+    text = "rules:\n" + "".join(written) + "inhibit: [{source: 'r*', target: r0, equal: [site]}]"
+    if not wrong:
+        assert len(parse_rules(text).rules) == len(bodies)
+        return
+    with pytest.raises(TextError) as error:
+        parse_rules(text)
+    said = [line for line in str(error.value).splitlines() if line.startswith("line ")]
+    assert [int(line.partition(",")[0].removeprefix("line ")) for line in said] == [line for line, _ in wrong]
+    assert all(words in message for message, (_, words) in zip(said, wrong, strict=True))
+    assert str(error.value).startswith(f"{len(wrong)} mistakes:\n") is (len(wrong) > 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        # Two mistakes of one rule, and one of the inhibitions.
+        (
+            rules("when: pressure > 1, for: soon, severity: bad", "inhibit: [{source: x, equal: []}]"),
+            [(2, 21), (2, 40), (2, 56), (3, 20), (3, 30)],
+        ),
+        # What a rule has of wrong defaults is not wrong again.
+        (rules("when: no_data", "defaults: {for: x, repeat_interval: 1s, severity: bad}"), [(3, 17), (3, 37), (3, 51)]),
+        (rules(f"{HOT}, escalate: {{after: 5m, to: warning}}", "defaults: {severity: bad}"), [(3, 22)]),
+        (rules("when: no_data, for: x"), [(2, 35)]),
+        (rules(f"{HOT}, severity: page, escalate: {{after: 5m, to: y}}"), [(2, 81)]),
+        # A rule that cannot be read has a name all the same.
+        (rules(f"{HOT}, whne: x", "inhibit: [{source: r, equal: [site]}, 3]"), [(2, 39), (3, 39)]),
+        ("rules: 3\ninhibit: {}\ndefaults: []", [(1, 8), (2, 10), (3, 11)]),
+    ],
+)
+def test_should_report_each_mistake_once_at_its_place(text: str, places: list[tuple[int, int]]) -> None:
+    with pytest.raises(MistakesError) as error:
+        parse_rules(text)
+    assert [mistake.place for mistake in error.value.mistakes] == places
+
+
+def test_should_list_fifty_mistakes_and_count_the_others() -> None:
+    text = "rules:\n" + "".join(f"  - {{name: r{number}, when: pressure > 1}}\n" for number in range(70))
+    with pytest.raises(TextError) as error:
+        parse_rules(text)
+    said = str(error.value).splitlines()
+    assert (said[0], said[-1]) == ("70 mistakes:", "… and 20 more")
+    assert sum(line.startswith("line ") for line in said) == 50
 
 
 @pytest.mark.parametrize(
