@@ -45,7 +45,7 @@ class ConditionError(TextError):
         self.message = message
         self.offset = offset
         self.line, self.column, shown = place_of(text, offset)
-        super().__init__(f"line {self.line}, column {self.column}: {message}\n{shown}")
+        super().__init__(f"line {self.line}, column {self.column}: {message}\n{shown}", (self.line, self.column))
 
 
 class Metric(msgspec.Struct, frozen=True, tag=True):
