@@ -11,7 +11,7 @@ import msgspec
 from telemetry.alerting import wording
 from telemetry.alerting.changes import Changes, Moment, believed, touched
 from telemetry.alerting.state import AlertState, GatewayState, alert_id
-from telemetry.reading.model import Reading
+from telemetry.reading.model import MAX_CLOCK_SKEW, Reading
 from telemetry.rules.conditions import Window, culprit, holds, leaves
 from telemetry.rules.rule_set import SEVERITIES, Rule, RuleSet
 
@@ -241,7 +241,9 @@ class Machine(Changes):
 
     def _fire(self, rule: Rule, device: str, alert: AlertState, moment: Moment) -> None:
         most, since = rule.flapping.changes, moment.ts - rule.flapping.window
-        changes = (*(time for time in alert.changes if time > since), moment.ts)
+        # Changes after this one were stamped before the device's clock was set back.
+        latest = moment.ts + MAX_CLOCK_SKEW
+        changes = (*(time for time in alert.changes if since < time <= latest), moment.ts)
         flapping = len(changes) > most
         fired = _replace(
             alert,
