@@ -77,12 +77,14 @@ def _readings_to_look_at(rules: RuleSet, machine: Machine, readings: Sequence[Re
 def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, heard: Heard) -> None:
     device, now = reading.device_id, heard.arrived
     newest = recent.newest(device)
-    sampling = heard.sampling(device, newest, recent.seen(device))
+    sampling = heard.sampling(device, newest, recent.seen)
     if newest is not None and is_late(reading, newest):
         return
     recent.look(reading, watch.windows)
     value_of: ValueOf = functools.partial(recent.value, reading=reading) if watch.windows else _unknown
-    moment = Moment(now, reading.ts, reading.seq, sampling.time_of(reading), sampling.next_batch)
+    moment = Moment(now, reading.ts, reading.seq)
+    if sampling:
+        moment = moment._replace(taken=sampling.time_of(reading), next_batch=sampling.next_batch)
     if device in machine.alerts:
         _withdraw_unwatched(machine, device, watch.rules, moment)
         _live(machine, device, (*watch.no_data, *watch.rejected), now)

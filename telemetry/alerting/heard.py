@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Optional, Union
 
 import msgspec
@@ -38,15 +38,15 @@ def is_late(reading: Reading, newest: Union[Reading, Newest]) -> bool:
 class Sampling(NamedTuple):
     """The times at which a record's readings of one device were taken, by the stream's clock.
 
-    The device's last reading counts as taken when the record arrived, the others as long before as the device says,
-    but not before ``earliest``, the arrival of the device's previous record. ``next_batch`` is when the device's next
-    record is due, for a record with several readings.
+    The last reading, whose event time is ``last``, counts as taken when the record arrived, the others as long before
+    as the device says, but not before ``earliest``, the arrival of the device's previous record. ``next_batch`` is when
+    the device's next record is due.
     """
 
     arrived: dt.datetime
     last: dt.datetime
-    earliest: Optional[dt.datetime] = None
-    next_batch: Optional[dt.datetime] = None
+    earliest: Optional[dt.datetime]
+    next_batch: Optional[dt.datetime]
 
     def time_of(self, reading: Reading) -> dt.datetime:
         """Return when a reading was taken."""
@@ -72,7 +72,7 @@ class Heard:
         self.readings = readings
         self.rejected = rejected
         self._batches: dict[str, list[Reading]] = {}
-        self._samplings: dict[str, Sampling] = {}
+        self._samplings: dict[str, Optional[Sampling]] = {}
         if len(set(map(device_of, readings))) < len(readings):
             self._put_in_order()
 
@@ -86,20 +86,22 @@ class Heard:
         some._batches, some._samplings = self._batches, self._samplings
         return some
 
-    def sampling(self, device: str, newest: Union[Reading, Newest, None], previous: Optional[float]) -> Sampling:
-        """Return when the readings of a device were taken.
+    def sampling(
+        self, device: str, newest: Union[Reading, Newest, None], seen: Callable[[str], Optional[float]]
+    ) -> Optional[Sampling]:
+        """Return when the readings of a device were taken; None for a device with one reading, which just arrived.
 
-        ``newest`` is the device's newest reading before the record and ``previous`` the arrival of the record that it
-        came with (Unix seconds), where they are known. Asked for again, the answer stays the first.
+        ``newest`` is the device's newest reading before the record and ``seen`` returns when it was last heard of before
+        (Unix seconds), where they are known. Asked for again, the answer stays the first.
         """
-        known = self._samplings.get(device)
-        if known is None:
-            batch = self._batches.get(device, ())
-            if newest is not None:
-                batch = [reading for reading in batch if not is_late(reading, newest)]
+        if device not in self._batches:
+            return None
+        if device not in self._samplings:
+            batch = [reading for reading in self._batches[device] if newest is None or not is_late(reading, newest)]
+            previous = seen(device)
             earliest = dt.datetime.fromtimestamp(previous, dt.timezone.utc) if previous else None
-            known = self._samplings[device] = _sampling(self.arrived, batch, earliest)
-        return known
+            self._samplings[device] = _sampling(self.arrived, batch, earliest)
+        return self._samplings[device]
 
     def _put_in_order(self) -> None:
         batches: dict[str, list[Reading]] = {}
@@ -117,9 +119,9 @@ class Heard:
             ]
 
 
-def _sampling(arrived: dt.datetime, batch: Sequence[Reading], earliest: Optional[dt.datetime]) -> Sampling:
+def _sampling(arrived: dt.datetime, batch: Sequence[Reading], earliest: Optional[dt.datetime]) -> Optional[Sampling]:
     if len(batch) < 2:
-        return Sampling(arrived, dt.datetime.min.replace(tzinfo=dt.timezone.utc))
+        return None
     spacing = (batch[-1].ts - batch[0].ts) / (len(batch) - 1)
     due = arrived + spacing * (len(batch) + 1) if spacing > _ZERO else None
     return Sampling(arrived, batch[-1].ts, earliest, due)

@@ -10,8 +10,8 @@ that a record that is evaluated again finds what it found at first.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Optional, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Optional, Union
 
 import msgspec
 
@@ -24,16 +24,6 @@ from telemetry.rules.functions import FUNCTIONS, Earlier, Part
 
 #: How often soft state is written at most: what is younger may be lost with the execution environment.
 RECENT_EVERY = dt.timedelta(seconds=60)
-
-
-class _Count(NamedTuple):
-    """A value that was counted in a window: of which device, by the window's key, and the length of its parts."""
-
-    device: str
-    key: str
-    ts: float
-    length: float
-    value: float
 
 
 class Recent:
@@ -57,7 +47,8 @@ class Recent:
         self._trial: Optional[Heard] = None
         self._trial_newest: dict[str, Reading] = {}
         self._trial_windows: dict[tuple[str, str], list[Part]] = {}
-        self._counts: list[_Count] = []
+        #: The values counted in windows: device, the window's key, event time, the length of its parts, value.
+        self._counts: list[tuple[str, str, float, float, float]] = []
 
     # What is known
 
@@ -130,16 +121,17 @@ class Recent:
         self.discard()
         self._trial = heard
 
-    def look(self, reading: Reading, windows: Iterable[Window]) -> None:
+    def look(self, reading: Reading, windows: Sequence[Window]) -> None:
         """Take in a reading of the record on trial that is newer than the device's others."""
         device = reading.device_id
         self._trial_newest[device] = reading
+        ts = reading.ts.timestamp() if windows else 0.0
         for window in windows:
             value = getattr(reading, window.metric)
             if value is not None:
-                count = _Count(device, key_of(window), reading.ts.timestamp(), window.seconds / PARTS, value)
-                self._counts.append(count)
-                count_value(self._parts_on_trial(device, count.key), count.ts, count.length, value)
+                key, length = key_of(window), window.seconds / PARTS
+                self._counts.append((device, key, ts, length, value))
+                count_value(self._parts_on_trial(device, key), ts, length, value)
 
     def value(self, window: Window, reading: Reading) -> Optional[float]:
         """Return a function's value at a reading that was looked at; None until readings cover half of the window."""
@@ -170,9 +162,8 @@ class Recent:
                 newest[device] = reading
         for (device, key), parts in self._trial_windows.items():
             self._all.devices.setdefault(device, Device("", 0.0, 0.0)).windows[key] = parts
-        for count in self._counts:
-            own = self._windows.setdefault(count.device, {}).setdefault(count.key, [])
-            count_value(own, count.ts, count.length, count.value)
+        for device, key, ts, length, value in self._counts:
+            count_value(self._windows.setdefault(device, {}).setdefault(key, []), ts, length, value)
         arrived = heard.arrived.timestamp()
         self._hear(arrived, heard.readings[-1].site if heard.readings else "", map(device_of, heard.readings), via)
         if heard.rejected:
