@@ -91,8 +91,8 @@ class Heard:
     ) -> Optional[Sampling]:
         """Return when the readings of a device were taken; None for a device with one reading, which just arrived.
 
-        ``newest`` is the device's newest reading before the record and ``seen`` returns when it was last heard of before
-        (Unix seconds), where they are known. Asked for again, the answer stays the first.
+        ``newest`` is the device's newest reading before the record and ``seen`` returns when it was last heard of
+        before (Unix seconds), where they are known. Asked for again, the answer stays the first.
         """
         if device not in self._batches:
             return None

@@ -89,12 +89,7 @@ class Recent:
 
     def newest(self, device: str) -> Union[Reading, Newest, None]:
         """Return the device's newest reading, as far as it is known."""
-        found = self._trial_newest.get(device) or self._newest.get(device)
-        if found is None:
-            known = self._all.devices.get(device)
-            if known and known.newest:
-                found = Newest(dt.datetime.fromtimestamp(known.newest, dt.timezone.utc), known.seq, known.site)
-        return found
+        return self._trial_newest.get(device) or self._newest.get(device) or self._written_newest(device)
 
     def seen(self, device: str) -> Optional[float]:
         """Return when the device was last heard of before the record on trial, Unix seconds."""
@@ -157,7 +152,7 @@ class Recent:
         newest = self._newest
         for reading in heard.readings:  # every reading of the stream comes by here
             device = reading.device_id
-            known = newest.get(device) or (self.newest(device) if device in self._all.devices else None)
+            known = newest.get(device) or self._written_newest(device)
             if known is None or reading.ts > known.ts or reading.seq > known.seq:
                 newest[device] = reading
         for (device, key), parts in self._trial_windows.items():
@@ -237,6 +232,12 @@ class Recent:
         newest = self._newest.get(name)
         if newest is not None:
             device.newest, device.seq = newest.ts.timestamp(), newest.seq
+
+    def _written_newest(self, device: str) -> Optional[Newest]:
+        known = self._all.devices.get(device)
+        if known is None or not known.newest:
+            return None
+        return Newest(dt.datetime.fromtimestamp(known.newest, dt.timezone.utc), known.seq, known.site)
 
     def _parts(self, device: str) -> Mapping[str, list[Part]]:
         known = self._all.devices.get(device)
