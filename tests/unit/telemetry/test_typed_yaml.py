@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.rule_test_file import RuleTestError, parse_tests
+from evaluation.rule_tests.parse import RuleTestError, parse_tests
 from simulator.scenario.scenario import ScenarioError
 from simulator.scenario.scenario import parse as parse_scenario
 from telemetry.rules.parse import parse_rules
@@ -71,7 +71,7 @@ def test_should_say_what_does_not_fit_and_point_at_it(text: str, place: int, wor
 
 
 RULES = yaml.safe_load(Path("rules.yaml").read_text())
-RULE_SET = parse_rules(yaml.safe_dump(RULES))
+RULES_TEXT = yaml.safe_dump(RULES)
 TESTS = yaml.safe_load(Path("rules.test.yaml").read_text())
 
 
@@ -121,4 +121,4 @@ def test_should_explain_whatever_is_wrong_in_rules(text: str) -> None:
 
 @given(mistakes(TESTS))
 def test_should_explain_whatever_is_wrong_in_tests_of_rules(text: str) -> None:
-    explains(lambda text: parse_tests(text, RULE_SET), text, RuleTestError)
+    explains(lambda text: parse_tests(text, RULES_TEXT), text, RuleTestError)
