@@ -13,7 +13,7 @@ from evaluation.rule_tests.notation import EditSection
 from telemetry.registry.registry import Device, Registry
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
-from telemetry.text.errors import TextError
+from telemetry.text.errors import MistakesError, TextError
 from telemetry.text.yaml_text import YamlText
 
 #: The place in a text that nobody wrote.
@@ -37,8 +37,9 @@ class Editor:
         self._registry = edited_registry(self._registry, section.registry)
         try:
             return parse_rules(msgspec.json.encode(self._file).decode(), self._registry)
-        except TextError as error:
-            raise TextError(_PLACE.sub("", str(error).splitlines()[0])) from error
+        except MistakesError as error:
+            found = (_PLACE.sub("", str(mistake).splitlines()[0]) for mistake in error.mistakes)
+            raise TextError("; ".join(found)) from error
 
     def _edit_rule(self, name: str, change: dict[str, Any] | None) -> None:
         rules: list[dict[str, Any]] = self._file["rules"]

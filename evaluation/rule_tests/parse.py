@@ -52,11 +52,14 @@ def parse_tests(text: str, rules: str, registry: Registry = EMPTY) -> list[RuleT
 
     The rules can be used with the registry, or else :class:`TextError` is raised.
     """
-    parse_rules(rules, registry)
+    checked: RuleSet | None = None
+    tests = []
     try:
         parsed = YamlText(text)
-        file = convert(parsed, FileSection)
-        tests = [_Reader(parsed, ("tests", index), rules, registry).read(test) for index, test in enumerate(file.tests)]
+        for index, test in enumerate(convert(parsed, FileSection).tests):
+            if test.registry is None:
+                checked = checked or parse_rules(rules, registry)
+            tests.append(_Reader(parsed, ("tests", index), rules, checked, registry).read(test))
     except TextError as error:
         raise RuleTestError(f"{error}\n'iot rules test --help' shows how tests are written") from error
     if not tests:
@@ -67,10 +70,11 @@ def parse_tests(text: str, rules: str, registry: Registry = EMPTY) -> list[RuleT
 class _Reader:
     """Makes a test of a section; raises :class:`TextError` at the place of what makes no sense."""
 
-    def __init__(self, text: YamlText, path: Path, rules: str, registry: Registry) -> None:
+    def __init__(self, text: YamlText, path: Path, rules: str, checked: RuleSet | None, registry: Registry) -> None:
         self._text = text
         self._path = path
         self._rules_text = rules
+        self._checked = checked
         self._registry = registry
         self._rules: list[RuleSet] = []
         self._sending: Sending
@@ -80,9 +84,7 @@ class _Reader:
             raise self._error(("start",), f"{test.start.isoformat()} needs a time zone: add Z for UTC")
         if not test.expect and test.transitions is None and test.notifications is None:
             raise self._error((), "it expects nothing: say what with 'expect', 'transitions' or 'notifications'")
-        if test.registry is not None:
-            self._registry = edited_registry(EMPTY, test.registry)
-        self._rules.append(self._at(("registry",), lambda: parse_rules(self._rules_text, self._registry)))
+        self._rules.append(self._rules_at_first(test))
         interval = self._duration(("interval",), test.interval)
         if not interval:
             raise self._error(("interval",), "it must be more than zero")
@@ -120,6 +122,12 @@ class _Reader:
                 self._notification(path, each, test) for path, each in self._each("notifications", test.notifications)
             ],
         )
+
+    def _rules_at_first(self, test: CaseSection) -> RuleSet:
+        if test.registry is None and self._checked is not None:
+            return self._checked
+        self._registry = edited_registry(EMPTY, test.registry or {})
+        return self._at(("registry",), lambda: parse_rules(self._rules_text, self._registry))
 
     def _each(self, key: str, sections: Sequence[Any]) -> Iterable[tuple[Path, Any]]:
         return (((key, index), section) for index, section in enumerate(sections))

@@ -27,6 +27,8 @@ rules:
   - {name: silent, when: no_data, for: 5m}
   - {name: gateway-down, when: no_data(gateway), for: 10m, severity: critical}
 """
+#: A test of a device, to which something is to be added.
+SENT = "series: [{device: f1, battery: 1}], transitions: [], "
 DOOR = "{device: f1, site: cold-1, temperature: -20 -10x2 -20x3}"
 
 
@@ -163,6 +165,34 @@ def test_should_put_the_readings_of_a_gateway_and_time_into_one_record() -> None
         ("series: [{device: f1, battery: 1, arrives: 8m, delay: 1m}], transitions: []", "all arrive at one time"),
         ("series: [{device: f1, battery: 1, clock: back}], transitions: []", "clock: invalid duration 'back'"),
         ("series: [{device: f1, rejected: broken}], transitions: []", "invalid reason 'broken': write missing_field, "),
+        (
+            SENT + "orders: [{at: 1m, order: snooze, rule: silent, device: f1}]",
+            "orders: it needs 'for', such as 'for: 2h'",
+        ),
+        (
+            SENT + "orders: [{at: 1m, order: ack, rule: warm, device: f1}]",
+            "orders: rule: there is no rule 'warm'",
+        ),
+        (
+            SENT + "orders: [{at: 1m, order: retire, rule: silent}]",
+            "orders: retire is about a device: give its name as 'device', and no rule",
+        ),
+        (
+            SENT + "edits: [{at: 1m, rules: {warm: null}}]",
+            "edits: there is no rule 'warm' to remove; there are freezer-warm, silent, gateway-down",
+        ),
+        (
+            SENT + "edits: [{at: 1m, rules: {silent: {for: 1s, severity: x}}}]",
+            "edits: rule 'silent': severity: there is no severity 'x'; there are info, ",
+        ),
+        (
+            "series: [{device: f1, battery: 1}], notifications: [{at: 1m, receivers: [oncall]}]",
+            "there is no receiver 'oncall'; there are none: name them under 'receivers' of the test",
+        ),
+        (
+            SENT + "receivers: {oncall: {severity: [{like: x}]}}",
+            "receivers: oncall: severity: invalid filter {'like': 'x'}: write a text or one of prefix",
+        ),
         ("series: [{device: f1, temperature: 1 hot}], transitions: []", "series: temperature: invalid value 'hot'"),
         (
             "series: [{device: f1, temperature: 100+20x5}], transitions: []",
@@ -233,3 +263,73 @@ def test_should_pair_the_like_before_the_merely_similar() -> None:
         Row("alert", at, wanted, firing),
         Row("alert", at, None, pending),
     ]
+
+
+def test_should_compare_notifications_with_their_attributes_and_receivers() -> None:
+    (outcome,) = run(f"""
+        tests:
+          - name: door
+            series: [{DOOR}]
+            receivers: {{oncall: {{severity: [page]}}, office: {{site: [{{prefix: cold-}}]}}}}
+            until: 11m
+            notifications:
+              - at: 3m5s
+                reason: new
+                state: firing
+                severity: page
+                group: {{site: cold-1, rule: freezer-warm}}
+                firing: 1
+                resolved: 0
+                alerts: [{{rule: freezer-warm, device: f1, severity: critical, held: none}}]
+                attributes: {{state: firing, site: [cold-1], zone: []}}
+                receivers: [office]
+        """)
+    told, unexpected = outcome.rows
+    assert str(told.expected) == (
+        "new firing page firing 1 resolved 0 group rule freezer-warm, site cold-1 alerts [freezer-warm f1 critical "
+        "held none] attributes {state: firing, site: cold-1, zone: []} receivers office"
+    )
+    assert str(told.seen) == (
+        "new firing critical firing 1 resolved 0 group rule freezer-warm, site cold-1 alerts [freezer-warm f1 firing "
+        "critical held none] attributes {state: firing, site: cold-1, zone: []} receivers office"
+    )
+    assert not told.agrees
+    assert unexpected.expected is None
+    assert str(unexpected.seen) == (
+        "update resolved critical firing 0 resolved 1 alerts [freezer-warm f1 resolved critical]"
+    )
+
+
+def test_should_show_why_an_order_cannot_be_carried_out() -> None:
+    (outcome,) = run(f"""
+        tests:
+          - name: door
+            series: [{DOOR}]
+            orders:
+              - {{at: 0s, order: ack, rule: freezer-warm, device: f1}}
+              - {{at: 0s, order: unsnooze, rule: freezer-warm, device: f1}}
+              - {{at: 0s, order: close, rule: freezer-warm, device: f1}}
+            expect: [{{at: 0s, alerts: []}}]
+        """)
+    assert [row.split(": ", 1)[1] for row in rows(outcome)] == [
+        "ack freezer-warm f1 / freezer-warm does not fire at f1: there is nothing to acknowledge",
+        "unsnooze freezer-warm f1 / freezer-warm is not snoozed at f1",
+        "close freezer-warm f1 / freezer-warm is not active at f1: there is nothing to close",
+    ]
+
+
+def test_should_add_change_and_remove_rules_in_between() -> None:
+    (outcome,) = run(f"""
+        tests:
+          - name: door
+            series: [{DOOR.replace("-20 -10x2 -20x3", "-20x9")}]
+            edits:
+              - {{at: 2m, rules: {{cold: {{when: temperature < -10, severity: info}}}}}}
+              - {{at: 4m, rules: {{cold: {{severity: warning, when: temperature < -11}}}}}}
+              - {{at: 6m30s, rules: {{cold: null}}}}
+            transitions:
+              - {{at: 3m, rule: cold, device: f1, change: firing, severity: info}}
+              - {{at: 4m, rule: cold, device: f1, change: severity, severity: warning}}
+              - {{at: 7m, rule: cold, device: f1, change: resolved}}
+        """)
+    assert rows(outcome) == []
