@@ -60,7 +60,7 @@ A series can also say how its readings are sent:
     again: 1m                  each arrives once more, that long after
     clock: -3h                 the device's clock is behind, or ahead: 10m
     seq: 0                     of the first value; default: one more than the device's value before
-    rejected: -x3 wrong_typex2 lines that are refused, in place of readings, with their reason
+    rejected: -x3 wrong_type   lines that are refused, in place of readings, with their reason
 
 A device may have several series: it moves, restarts, or sends one reading late. Readings that arrive at the same time
 through the same gateway are one record. Lines are decoded as when deployed: what a clock that is far ahead stamps is

@@ -43,11 +43,17 @@ def blocks(document: str = "docs/alerting.md", language: str = "yaml") -> Iterat
 
 @pytest.mark.parametrize(("document", "count"), [("docs/alerting.md", 3), ("README.md", 1)])
 def test_should_be_able_to_use_every_rule_in_the_text(document, count):
-    published = list(blocks(document))
+    published = [text for text in blocks(document) if not text.startswith("tests:")]
     assert len(published) == count
     (devices,) = blocks(language="csv")
     for text in published:
         assert parse_rules(text, parse_registry(devices)).rules
+
+
+def test_should_pass_the_test_in_the_text_with_the_rules_in_the_text():
+    (tests,) = (text for text in blocks() if text.startswith("tests:"))
+    (test,) = parse_tests(tests, next(blocks()))
+    assert [str(row) for row in test.run().rows if not row.agrees] == []
 
 
 @pytest.mark.parametrize("text", [next(blocks()), (ROOT / "rules.yaml").read_text()], ids=["alerting.md", "rules.yaml"])
