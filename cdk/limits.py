@@ -13,7 +13,7 @@ _MINISTACK = {
     "AWS::Athena::NamedQuery": "Athena lists none of the named queries; 'iot query --name' runs them all the same",
     "AWS::CloudWatch::CompositeAlarm": "there is no alarm pipeline-unhealthy",
     "AWS::Glue::SecurityConfiguration": "the curation job's logs are not encrypted with a key of ours",
-    "alarms on metric math": "there are no alarms rejected-readings and watchdog-stopped",
+    "alarms on metric math": "there are no alarms alerts-undelivered, rejected-readings and watchdog-stopped",
 }
 
 

@@ -196,7 +196,7 @@ def _notification(watched: Watched) -> list[AlarmSpec]:
             "alerts-undelivered",
             "critical",
             "SNS could not deliver alerts to a subscriber",
-            watched.alerts_topic.metric_number_of_notifications_failed(period=FIVE_MINUTES),
+            metrics.undelivered(watched),
             threshold=1,
         ),
     ]

@@ -111,7 +111,8 @@ def _detection(watched: Watched) -> list[IWidget]:
 
 
 def _notification(watched: Watched) -> list[IWidget]:
-    notifier, topic = watched.notifier, watched.alerts_topic
+    notifier = watched.notifier
+    programs, people = watched.alerts_topics
     return [
         _graph(
             "From a change to its notification, group_wait included (ms)",
@@ -127,8 +128,10 @@ def _notification(watched: Watched) -> list[IWidget]:
         _graph(
             "Notifications",
             published=ours(watched, "NotificationsPublished"),
-            delivered=topic.metric_number_of_notifications_delivered(period=FIVE_MINUTES),
-            failed=topic.metric_number_of_notifications_failed(period=FIVE_MINUTES),
+            to_programs=programs.metric_number_of_notifications_delivered(period=FIVE_MINUTES),
+            to_programs_failed=programs.metric_number_of_notifications_failed(period=FIVE_MINUTES),
+            to_people=people.metric_number_of_notifications_delivered(period=FIVE_MINUTES),
+            to_people_failed=people.metric_number_of_notifications_failed(period=FIVE_MINUTES),
         ),
     ]
 

@@ -6,6 +6,7 @@ expression, and MiniStack refuses those.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aws_cdk import Duration
@@ -46,7 +47,7 @@ class Watched(NamedTuple):
     failure_queue: sqs.IQueue
     transitions: sqs.IQueue
     transitions_failures: sqs.IQueue
-    alerts_topic: sns.ITopic
+    alerts_topics: Sequence[sns.ITopic]
     curate_failures_rule: str
     stale_after_hours: int
     tables: dict[str, dynamodb.ITable]
@@ -118,6 +119,20 @@ def rejected_percent(watched: Watched) -> IMetric:
         },
         period=FIVE_MINUTES,
         label="rejected (%)",
+    )
+
+
+def undelivered(watched: Watched) -> IMetric:
+    """Return the number of failed deliveries of alerts to subscribers of any topic; SNS reports none as nothing."""
+    failed = {
+        f"failed{number}": topic.metric_number_of_notifications_failed(period=FIVE_MINUTES)
+        for number, topic in enumerate(watched.alerts_topics)
+    }
+    return MathExpression(
+        expression=" + ".join(f"FILL({name}, 0)" for name in failed),
+        using_metrics=failed,
+        period=FIVE_MINUTES,
+        label="failed deliveries",
     )
 
 

@@ -95,8 +95,13 @@ class Names(NamedTuple):
 
     @property
     def alerts_topic(self) -> str:
-        """Notifications about alerts of devices."""
+        """Notifications about alerts of devices, as JSON for programs."""
         return f"{self.prefix}-alerts"
+
+    @property
+    def alerts_text_topic(self) -> str:
+        """The same notifications, as text for people."""
+        return f"{self.alerts_topic}-text"
 
     @property
     def operations_topic(self) -> str:
@@ -105,7 +110,7 @@ class Names(NamedTuple):
 
     @property
     def notifications_key_alias(self) -> str:
-        """The alias of the key that encrypts both topics."""
+        """The alias of the key that encrypts the topics."""
         return f"alias/{self.prefix}-notifications"
 
     @property

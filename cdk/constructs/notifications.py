@@ -20,7 +20,7 @@ class NotificationsKey(kms.Key):
             scope,
             construct_id,
             alias=alias,
-            description="Encrypts the alert and operations topics",
+            description="Encrypts the alerts and operations topics",
             enable_key_rotation=True,
             # Topics keep no messages, so nothing becomes unreadable with the key.
             removal_policy=RemovalPolicy.DESTROY,
@@ -39,7 +39,14 @@ class NotificationTopic(sns.Topic):
     """An encrypted, TLS-only topic with its e-mail subscribers, who confirm by a link in the first e-mail."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, name: str, display_name: str, key: kms.IKey, emails: Iterable[str]
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        display_name: str,
+        key: kms.IKey,
+        emails: Iterable[str] = (),
     ) -> None:
         super().__init__(
             scope, construct_id, topic_name=name, display_name=display_name, master_key=key, enforce_ssl=True

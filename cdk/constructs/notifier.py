@@ -12,7 +12,8 @@ from cdk.constructs.alert_table import AlertTable
 from cdk.constructs.function import Function, Shared
 from cdk.constructs.roles import allow
 
-#: A batch takes well below a second. Six times this is what a message waits after a try that failed.
+#: A batch takes well below a second, the largest some seconds. What there is no time for goes to the next execution at
+#: once. Six times this is what a message waits after a try that failed.
 TIMEOUT = Duration.seconds(30)
 
 #: Lambda wants one for batches of more than ten:
@@ -35,6 +36,7 @@ class Notifier(Function):
         shared: Shared,
         group_table: AlertTable,
         alerts_topic: sns.ITopic,
+        alerts_text_topic: sns.ITopic,
         topic_key: kms.IKey,
         delivery_stream: firehose.CfnDeliveryStream,
     ) -> None:
@@ -48,6 +50,7 @@ class Notifier(Function):
             statements={
                 "ReadTransitions": [
                     allow(
+                        "sqs:ChangeMessageVisibility",
                         "sqs:DeleteMessage",
                         "sqs:GetQueueAttributes",
                         "sqs:ReceiveMessage",
@@ -64,13 +67,14 @@ class Notifier(Function):
                 ],
                 "KeepHistory": [allow("firehose:PutRecordBatch", on=[delivery_stream.attr_arn])],
                 "PublishNotifications": [
-                    allow("sns:Publish", on=[alerts_topic.topic_arn]),
+                    allow("sns:Publish", on=[alerts_topic.topic_arn, alerts_text_topic.topic_arn]),
                     allow("kms:Decrypt", "kms:GenerateDataKey", on=[topic_key.key_arn]),
                 ],
             },
             environment={
                 "GROUP_TABLE": group_table.table_name,
                 "ALERTS_TOPIC_ARN": alerts_topic.topic_arn,
+                "ALERTS_TEXT_TOPIC_ARN": alerts_text_topic.topic_arn,
                 "ALERTS_DELIVERY_STREAM": delivery_stream.ref,
             },
         )

@@ -28,7 +28,7 @@ _BUFFER_SECONDS = 60
 
 
 class AlertsStack(Stack):
-    """The detector, the watchdog and the notifier, with their tables, queues, topic and rules."""
+    """The detector, the watchdog and the notifier, with their tables, queues, topics and rules."""
 
     def __init__(
         self,
@@ -47,6 +47,13 @@ class AlertsStack(Stack):
             self,
             "Topic",
             name=names.alerts_topic,
+            display_name=f"IoT alerts ({settings.stage})",
+            key=self.key,
+        )
+        self.text_topic = NotificationTopic(
+            self,
+            "TextTopic",
+            name=names.alerts_text_topic,
             display_name=f"IoT alerts ({settings.stage})",
             key=self.key,
             emails=settings.alert_emails,
@@ -103,6 +110,7 @@ class AlertsStack(Stack):
             shared=shared,
             group_table=self.group_table,
             alerts_topic=self.topic,
+            alerts_text_topic=self.text_topic,
             topic_key=self.key,
             delivery_stream=delivery.delivery_stream,
         )
@@ -110,6 +118,7 @@ class AlertsStack(Stack):
 
     def _outputs(self, delivery_stream_name: str) -> None:
         CfnOutput(self, "AlertsTopicArn", value=self.topic.topic_arn)
+        CfnOutput(self, "AlertsTextTopicArn", value=self.text_topic.topic_arn)
         CfnOutput(self, "StateTableName", value=self.state_table.table_name)
         CfnOutput(self, "GroupTableName", value=self.group_table.table_name)
         CfnOutput(self, "ConfigBucketName", value=self.config_bucket.bucket_name)

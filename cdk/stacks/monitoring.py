@@ -69,7 +69,7 @@ class MonitoringStack(Stack):
             failure_queue=alerts.failure_queue,
             transitions=alerts.transitions,
             transitions_failures=alerts.transitions_failures,
-            alerts_topic=alerts.topic,
+            alerts_topics=(alerts.topic, alerts.text_topic),
             curate_failures_rule=names.curate_failures_rule,
             stale_after_hours=settings.stale_after_hours,
             tables={"alerts": alerts.state_table, "groups": alerts.group_table},

@@ -147,8 +147,9 @@ def _errors() -> Panels:
             "By five minutes: published notifications, and failed deliveries of SNS to subscribers",
             [
                 ours("NotificationsPublished", "published"),
-                Metric(
-                    "failed deliveries", "AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": NAMES.alerts_topic}
+                *(
+                    Metric(f"failed to {audience}", "AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": name})
+                    for audience, name in (("programs", NAMES.alerts_topic), ("people", NAMES.alerts_text_topic))
                 ),
             ],
             runbooks=["notifications-failing", "notifications-failed"],

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas import bootstrap
 from lambdas.bootstrap import Wiring
+from lambdas.notifier.clock import corrected
 from lambdas.notifier.dispatcher import Dispatcher, Tally
 from lambdas.notifier.notify import Notifier
 from lambdas.store.groups import GroupTable
 from lambdas.store.lake import AlertsLake
-from lambdas.store.topic import AlertsTopic
+from lambdas.store.topic import AlertsTopics
 from telemetry.notifying.queue import Batch, Wake, decode_message
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
+#: Groups at a time: the work is waiting for DynamoDB and SNS. boto3 keeps ten connections for each service.
+THREADS = 10
+
+#: The time that a hundred groups may need, in milliseconds.
+_RESERVE_MS = 10_000
 
 logger = Logger(child=True)
 
@@ -29,6 +39,7 @@ class Settings(bootstrap.Settings, frozen=True):
 
     group_table: str
     alerts_topic_arn: str
+    alerts_text_topic_arn: str
     alerts_delivery_stream: str
 
 
@@ -39,31 +50,51 @@ class NotifierFunction:
         settings, client = wiring.settings, wiring.runtime.client
         self._wiring = wiring
         self._groups = GroupTable(wiring.dynamodb, settings.group_table, wiring.backoff)
-        self._topic = AlertsTopic(client("sns"), settings.alerts_topic_arn)
+        self._topics = AlertsTopics(
+            client("sns"), {"programs": settings.alerts_topic_arn, "people": settings.alerts_text_topic_arn}
+        )
         self._lake = AlertsLake(client("firehose"), settings.alerts_delivery_stream, wiring.backoff)
 
-    def handle(self, event: dict[str, Any], _: LambdaContext) -> PartialItemFailureResponse:
+    def handle(self, event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
         """Notify of what the messages report; SQS delivers the messages again that the answer names.
 
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
         """
         wiring, rules = self._wiring, self._wiring.rules.current()
-        dispatcher = Dispatcher(
-            rules=rules,
-            groups=self._groups,
-            queue=wiring.queue,
-            topic=self._topic,
-            clock=wiring.clock,
-            backoff=wiring.backoff,
-        )
-        notifier = Notifier(rules=rules, groups=self._groups, lake=self._lake, dispatcher=dispatcher)
         messages, unreadable = _decoded(event["Records"])
         failed = {record["messageId"] for record in event["Records"]}
+        unreached: set[str] = set()
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            dispatcher = Dispatcher(
+                rules=rules,
+                groups=self._groups,
+                queue=wiring.queue,
+                topics=self._topics,
+                clock=corrected(wiring.clock, event["Records"]),
+                backoff=wiring.backoff,
+                in_parallel=pool.map,
+            )
+            notifier = Notifier(
+                rules=rules,
+                groups=self._groups,
+                lake=self._lake,
+                dispatcher=dispatcher,
+                has_time=lambda: context.get_remaining_time_in_millis() > _RESERVE_MS,
+            )
+            try:
+                again = notifier.process(messages)
+                failed, unreached = unreadable | again.failed, again.unreached
+            finally:
+                self.emit(dispatcher.tally, len(failed))
+        self._release([record["receiptHandle"] for record in event["Records"] if record["messageId"] in unreached])
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed | unreached)]}
+
+    def _release(self, receipt_handles: Sequence[str]) -> None:
+        """Have messages that there was no time for delivered at once, not when their visibility timeout ends."""
         try:
-            failed = unreadable | notifier.process(messages)
-        finally:
-            self.emit(dispatcher.tally, len(failed))
-        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
+            self._wiring.queue.release(receipt_handles)
+        except (ClientError, BotoCoreError):
+            logger.warning("messages come again only when their visibility timeout ends", exc_info=True)
 
     def emit(self, tally: Tally, failed: int) -> None:
         """Add the metrics of one invocation."""

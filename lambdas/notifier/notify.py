@@ -1,26 +1,35 @@
-"""Notification of a batch of the queue's messages: to the lake, into the groups, and what is due to the topic."""
+"""Notification of a batch of the queue's messages: to the lake, into the groups, and what is due to the topics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.notifier.dispatcher import Dispatcher
-from lambdas.store.groups import GroupTable, Stored
+from lambdas.notifier.dispatcher import Dispatcher, Update
+from lambdas.store.groups import GroupTable
+from lambdas.store.items import MAX_KEYS_PER_BATCH_GET
 from lambdas.store.lake import AlertsLake, LakeError
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.groups import Group, group_key, labels_of
 from telemetry.notifying.inhibition import source_rules
 from telemetry.notifying.merge import concerns_groups
 from telemetry.notifying.queue import Batch, Wake
-from telemetry.rules.rule_set import RuleSet
+from telemetry.rules.rule_set import SEVERITIES, RuleSet
 
 Messages = Mapping[str, Batch | Wake]
 
 logger = Logger(child=True)
+
+
+class Again(NamedTuple):
+    """The ids of messages to deliver again: what failed, and what there was no time for."""
+
+    failed: set[str]
+    unreached: set[str]
 
 
 class _Work(msgspec.Struct):
@@ -35,17 +44,33 @@ class _Work(msgspec.Struct):
         self.transitions.append(transition)
         self.batches.add(message_id)
 
+    @property
+    def rank(self) -> int:
+        """The place in the order in which groups have their turn: what is due, then the most severe."""
+        return min(
+            (-SEVERITIES.index(transition.severity) for transition in self.transitions), default=-len(SEVERITIES)
+        )
+
 
 class Notifier:
-    """One invocation: its messages, all of a group's together."""
+    """One invocation: its messages, all of a group's together. ``has_time`` says whether there is time for more."""
 
-    def __init__(self, *, rules: RuleSet, groups: GroupTable, lake: AlertsLake, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        *,
+        rules: RuleSet,
+        groups: GroupTable,
+        lake: AlertsLake,
+        dispatcher: Dispatcher,
+        has_time: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._rules = rules
         self._groups = groups
         self._lake = lake
         self._dispatcher = dispatcher
+        self._has_time = has_time
 
-    def process(self, messages: Messages) -> set[str]:
+    def process(self, messages: Messages) -> Again:
         """Process messages by their ids; return the ids of those to deliver again.
 
         Raises :class:`~lambdas.store.items.ItemsUnavailableError` if the groups cannot be read.
@@ -54,11 +79,14 @@ class Notifier:
         # The sources first: groups that are due now must not report what they inhibit.
         for rule, work in self._by_source(messages).items():
             failed |= self._record_source(rule, work)
-        groups = self._by_group(messages)
-        stored = self._groups.load(groups)
-        for key, work in groups.items():
-            failed |= self._dispatch(key, work, stored[key])
-        return failed
+        works = sorted(self._by_group(messages).items(), key=lambda item: item[1].rank)
+        for start in range(0, len(works), MAX_KEYS_PER_BATCH_GET):
+            if not self._has_time():
+                left = [work for _, work in works[start:]]
+                logger.warning("no time left; the other groups are for the next execution", groups=len(left))
+                return Again(failed, {message_id for work in left for message_id in work.batches | work.wakes} - failed)
+            failed |= self._dispatch(dict(works[start : start + MAX_KEYS_PER_BATCH_GET]))
+        return Again(failed, set())
 
     def _to_lake(self, messages: Messages) -> set[str]:
         """Write to the lake. It never blocks notifications: if a write fails, SQS delivers the messages again."""
@@ -96,21 +124,22 @@ class Notifier:
             return work.batches
         return set()
 
-    def _dispatch(self, key: str, work: _Work, stored: Stored) -> set[str]:
+    def _dispatch(self, works: Mapping[str, _Work]) -> set[str]:
         """Merge and publish; return the ids of the messages to deliver again."""
-        try:
-            committed = self._dispatcher.update_group(Group(key=key, labels=work.labels), work.transitions, stored)
-        except Exception:  # whatever it is, the other groups go on
-            logger.exception("a group could not be written; its messages are delivered again", group=key)
-            return work.batches | work.wakes
-        try:
-            if committed:
-                self._dispatcher.publish(committed)
-        except Exception:  # as above
-            # The transitions are merged, and the notification is in the group's outbox.
-            logger.exception("a notification was not published; it is published again in a minute", group=key)
-            return work.wakes
-        return set()
+        stored = self._groups.load(works)
+        failed = self._dispatcher.dispatch(
+            [
+                Update(Group(key=key, labels=work.labels), work.transitions, stored[key], bool(work.wakes))
+                for key, work in works.items()
+            ]
+        )
+        again: set[str] = set()
+        for key in failed.unwritten:
+            again |= works[key].batches | works[key].wakes
+        for key in failed.unpublished:
+            # The transitions are merged, and the notifications are in the group's outbox.
+            again |= works[key].wakes
+        return again
 
 
 def _transitions(messages: Messages) -> Iterator[tuple[str, Transition]]:

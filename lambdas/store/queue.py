@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from telemetry.alerting.transitions import Transition
@@ -11,7 +11,10 @@ from telemetry.text.batches import limited_batches
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_ENTRIES_PER_SEND = 10
@@ -46,9 +49,33 @@ class TransitionsQueue:
                 codes = ", ".join(sorted({failure["Code"] for failure in refused}))
                 raise SendError(f"SQS refused {len(refused)} of {len(bodies)} messages with transitions: {codes}")
 
-    def wake(self, group: str, delay: int) -> None:
-        """Have the notifier look at a group in ``delay`` seconds, at most ``MAX_DELAY_SECONDS``."""
-        self._client.send_message(QueueUrl=self._queue_url, MessageBody=encode_message(Wake(group)), DelaySeconds=delay)
+    def wake(self, delays: Mapping[str, int]) -> None:
+        """Have the notifier look at groups, each in so many seconds, at most ``MAX_DELAY_SECONDS``.
+
+        Raises :class:`SendError` if SQS refused any; the others are sent all the same.
+        """
+        bodies = [(encode_message(Wake(group)), delay) for group, delay in delays.items()]
+        refused: list[str] = []
+        for wakes in limited_batches(
+            bodies, lambda wake: _length(wake[0]), most_bytes=MAX_BYTES_PER_SEND, most=MAX_ENTRIES_PER_SEND
+        ):
+            entries: list[SendMessageBatchRequestEntryTypeDef] = [
+                {"Id": str(index), "MessageBody": body, "DelaySeconds": delay}
+                for index, (body, delay) in enumerate(wakes)
+            ]
+            response = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            refused += [failure["Code"] for failure in response.get("Failed", [])]
+        if refused:
+            raise SendError(f"SQS refused {len(refused)} of {len(bodies)} wake-ups: {', '.join(sorted(set(refused)))}")
+
+    def release(self, receipt_handles: Sequence[str]) -> None:
+        """Make messages that were received visible at once; else they are when their visibility timeout ends."""
+        for start in range(0, len(receipt_handles), MAX_ENTRIES_PER_SEND):
+            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+                {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                for index, handle in enumerate(receipt_handles[start : start + MAX_ENTRIES_PER_SEND])
+            ]
+            self._client.change_message_visibility_batch(QueueUrl=self._queue_url, Entries=entries)
 
 
 def _length(body: str) -> int:

@@ -46,13 +46,11 @@ class WatchdogFunction:
             has_time=lambda: context.get_remaining_time_in_millis() > _RESERVE_MS,
         )
         watched = watchdog.watch(key["gateway"] for key in due_keys(wiring.dynamodb, settings.state_table, now))
-        groups = 0
-        for key in due_keys(wiring.dynamodb, settings.group_table, now):
-            wiring.queue.wake(key["group"], delay=0)
-            groups += 1
+        groups = {key["group"]: 0 for key in due_keys(wiring.dynamodb, settings.group_table, now)}
+        wiring.queue.wake(groups)
         metrics = wiring.metrics
         metrics.add_metric(name="GatewaysDue", unit=MetricUnit.Count, value=watched.gateways)
         metrics.add_metric(name="GatewaysFailed", unit=MetricUnit.Count, value=watched.failed)
-        metrics.add_metric(name="GroupsDue", unit=MetricUnit.Count, value=groups)
+        metrics.add_metric(name="GroupsDue", unit=MetricUnit.Count, value=len(groups))
         metrics.add_metric(name="Transitions", unit=MetricUnit.Count, value=watched.transitions)
         metrics.add_metric(name="RulesRejected", unit=MetricUnit.Count, value=1 if wiring.rules.broken else 0)

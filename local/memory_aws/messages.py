@@ -31,9 +31,6 @@ class SQS:
 
         return self._faults.call("SendMessageBatch", lambda: sent(set()), partly=lambda: sent({entries[0]["Id"]}))
 
-    def send_message(self, **request: Any) -> None:
-        self._faults.call("SendMessage", lambda: self._put(request["MessageBody"], request.get("DelaySeconds", 0)))
-
     def _put(self, body: str, delay: int) -> None:
         assert 0 <= delay <= 900
         self.put_back([body], delay)
@@ -57,28 +54,48 @@ class SQS:
 
 
 class SNS:
-    """One topic; ``inbox`` is what a subscriber got."""
+    """Topics; ``inbox`` is what a program got that subscribes to the topic of programs, ``texts`` what people got.
+
+    As SNS itself, it sends no attributes with a message of the structure JSON; unlike it, it says so.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
+    """
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self.inbox: list[dict[str, Any]] = []
+        self.messages: dict[str, list[Mapping[str, Any]]] = {}
+
+    @property
+    def inbox(self) -> list[dict[str, Any]]:
+        """The messages that are JSON."""
+        bodies = [message["Message"] for messages in self.messages.values() for message in messages]
+        return [json.loads(body) for body in bodies if body.startswith("{")]
+
+    @property
+    def texts(self) -> list[str]:
+        """The messages that are not."""
+        bodies = [message["Message"] for messages in self.messages.values() for message in messages]
+        return [body for body in bodies if not body.startswith("{")]
 
     def publish_batch(self, **request: Any) -> dict[str, Any]:
-        batch = request["PublishBatchRequestEntries"]
-        entries = {entry["Id"]: json.loads(json.loads(entry["Message"])["default"]) for entry in batch}
-        assert 0 < len(entries) == len(batch) <= 10
+        entries: Sequence[Mapping[str, Any]] = request["PublishBatchRequestEntries"]
+        assert 0 < len({entry["Id"] for entry in entries}) == len(entries) <= 10
+        assert sum(map(_size, entries)) <= 256 * 1024
+        for entry in entries:
+            assert 0 < len(entry["Subject"]) < 100
+            assert "MessageStructure" not in entry or not entry.get("MessageAttributes"), "SNS sends no attributes then"
 
         def published(refused: set[str]) -> dict[str, Any]:
-            self.inbox += [message for entry_id, message in entries.items() if entry_id not in refused]
+            accepted = [entry for entry in entries if entry["Id"] not in refused]
+            self.messages.setdefault(request["TopicArn"], []).extend(accepted)
             return {"Failed": [{"Id": entry_id, "Code": "InternalError"} for entry_id in sorted(refused)]}
 
-        return self._faults.call(
-            "PublishBatch", lambda: published(set()), partly=lambda: published({next(iter(entries))})
-        )
+        return self._faults.call("PublishBatch", lambda: published(set()), partly=lambda: published({entries[0]["Id"]}))
 
-    def publish(self, **request: Any) -> None:
-        message = json.loads(json.loads(request["Message"])["default"])
-        self._faults.call("Publish", lambda: self.inbox.append(message))
+
+def _size(entry: Mapping[str, Any]) -> int:
+    texts = [text for name, value in entry["MessageAttributes"].items() for text in (name, *value.values())]
+    assert all(texts), "SNS accepts no empty value"
+    return sum(len(text.encode()) for text in (entry["Message"], entry["Subject"], *texts))
 
 
 class Firehose:

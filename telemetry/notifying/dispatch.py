@@ -1,36 +1,29 @@
-"""Dispatch: when a group's next notification is due, and what it says.
+"""Dispatch: when a group's next notifications are due, and what they say.
 
-The first change of a group is reported after ``group_wait``. While changes continue, each notification waits twice as
-long as the one before, up to ``group_interval``. Alerts that still fire and are not suppressed are reported again
-``repeat_interval`` after the last notification.
+The first change of a group is reported after ``group_wait``. While changes continue, each report waits twice as long as
+the one before, up to ``group_interval``. An alert that still fires and is not suppressed is reported again
+``repeat_interval`` after the last notification about it, however busy its group is.
 
-A notification enters the group's outbox in the same write as the group's change, and leaves it once it is published.
-After a crash it is published again unchanged, before anything new.
+Notifications enter the group's outbox in the same write as the group's change, and leave it once they are published.
+After a crash they are published again unchanged, before anything new.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Callable, Collection
-from typing import Optional
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Optional
 
 import msgspec
 
+from telemetry.notifying.compose import Report, compose
 from telemetry.notifying.groups import Group, Member, Outbox, Overflow, Policy, policy_of, timing
 from telemetry.notifying.merge import forget_at, forgotten, worth_showing
-from telemetry.notifying.message import (
-    MAX_ALERTS,
-    MAX_NAMES,
-    Notification,
-    Reason,
-    headline,
-    notified,
-    prominence,
-)
-from telemetry.rules.rule_set import SEVERITIES, RuleSet, Severity
+from telemetry.notifying.message import AUDIENCES, Audience, Notification
+from telemetry.rules.rule_set import RuleSet
 
-#: Time that an execution has to publish a notification of the outbox before another one does.
+#: Time that an execution has to publish the notifications of the outbox before another one does.
 OUTBOX_PATIENCE = dt.timedelta(seconds=60)
 
 #: Interval of checks whether inhibited changes may be reported.
@@ -52,9 +45,28 @@ def due_at(group: Group, rules: RuleSet) -> Optional[dt.datetime]:
         moments.append(group.look_at)
     if group.news_at:
         moments.append(group.news_at + _wait(policy, group.burst))
-    elif group.sent_at and (group.overflow.firing or any(map(_repeatable, group.members.values()))):
-        moments.append(group.sent_at + policy.repeat_interval)
+    moments += _repeat_at(group, policy)
     return min(moments, default=None)
+
+
+def _repeat_at(group: Group, policy: Policy) -> list[dt.datetime]:
+    """Return when the first of the group's alerts is due for repetition, if any is."""
+    repeatable = [_notified_at(member, group) for member in group.members.values() if _repeatable(member)]
+    if repeatable:
+        return [_moment(min(repeatable)) + policy.repeat_interval]
+    return [group.sent_at + policy.repeat_interval] if group.sent_at and group.overflow.firing else []
+
+
+def _notified_at(member: Member, group: Group) -> int:
+    return member.notified_at or (_seconds(group.sent_at) if group.sent_at else 0)
+
+
+def _seconds(moment: dt.datetime) -> int:
+    return math.ceil(moment.timestamp())
+
+
+def _moment(seconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
 
 
 def _wait(policy: Policy, burst: int) -> dt.timedelta:
@@ -68,11 +80,34 @@ def _repeatable(member: Member) -> bool:
     return member.status == "firing" and member.notified == "firing" and member.held is None
 
 
-def look(group: Group, rules: RuleSet, inhibited: Inhibited, now: dt.datetime) -> Group:
-    """Do what is due at ``now``. The result may have a notification in its outbox, or be the same object.
+def clamped(group: Group, now: dt.datetime) -> Group:
+    """Return the group without times after ``now``; the same object if there are none.
 
-    A notification that is already in the outbox comes first: this execution claims it from one that did not publish it
-    in time, and the group stays as it is.
+    An execution whose clock was ahead wrote them. Nothing waits until that clock was right: its waits begin now.
+    """
+    changes: dict[str, object] = {
+        name: now for name in ("news_at", "sent_at") if (moment := getattr(group, name)) and moment > now
+    }
+    if group.look_at and group.look_at > now + LOOK_EVERY:
+        changes["look_at"] = now + LOOK_EVERY
+    if group.outbox and group.outbox.since > now:
+        changes["outbox"] = msgspec.structs.replace(group.outbox, since=now)
+    latest = _seconds(now)
+    if any(member.notified_at > latest or member.minute * 60 > latest for member in group.members.values()):
+        changes["members"] = {
+            alert_id: msgspec.structs.replace(
+                member, notified_at=min(member.notified_at, latest), minute=min(member.minute, latest // 60)
+            )
+            for alert_id, member in group.members.items()
+        }
+    return msgspec.structs.replace(group, **changes) if changes else group
+
+
+def look(group: Group, rules: RuleSet, inhibited: Inhibited, now: dt.datetime) -> Group:
+    """Do what is due at ``now``. The result may have notifications in its outbox, or be the same object.
+
+    Notifications that are already in the outbox come first: this execution claims them from one that did not publish
+    them in time, and the group stays as it is.
     """
     due = due_at(group, rules)
     if due is None or due > now:
@@ -82,20 +117,54 @@ def look(group: Group, rules: RuleSet, inhibited: Inhibited, now: dt.datetime) -
     policy = timing(rules, group)
     news_due = group.news_at is not None and group.news_at + _wait(policy, group.burst) <= now
     looking = group.look_at is not None and group.look_at <= now
-    repeat_due = group.news_at is None and group.sent_at is not None and group.sent_at + policy.repeat_interval <= now
-    looked = _tidied(group, rules, now)
+    repeat_due = any(at <= now for at in _repeat_at(group, policy))
+    looked, notifications = _tidied(group, rules, now), list[Notification]()
     if news_due or looking:
-        looked = _report_news(looked, inhibited, now)
-    if repeat_due and not looked.outbox:
-        looked = _repeat(looked, inhibited, now)
-    return looked
+        looked, notifications = _report_news(looked, inhibited, now)
+    if repeat_due:
+        looked, repetitions = _repeat(looked, policy.repeat_interval, inhibited, now)
+        notifications += repetitions
+    if not notifications:
+        return looked
+    oldest = group.oldest if any(notification.reason != "repeat" for notification in notifications) else None
+    return msgspec.structs.replace(
+        looked, number=group.number + 1, outbox=Outbox(now, oldest, notifications=notifications)
+    )
 
 
-def settled(group: Group, notification_id: str) -> Group:
-    """Return the group after this notification was published; the same object if another execution removed it."""
-    if group.outbox and group.outbox.notification.notification_id == notification_id:
+class Publication(NamedTuple):
+    """A notification for one of the topics."""
+
+    notification: Notification
+    audience: Audience
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies it in a group's outbox."""
+        return self.notification.notification_id, self.audience
+
+
+def publications(outbox: Outbox) -> list[Publication]:
+    """Return what of an outbox is still to be published."""
+    every = [Publication(notification, audience) for notification in outbox.notifications for audience in AUDIENCES]
+    return [each for each in every if each.key not in outbox.published]
+
+
+def settled(group: Group, published: Iterable[Publication]) -> Group:
+    """Return the group after publications; what a topic refused stays in the outbox.
+
+    The same object if another execution removed them.
+    """
+    if group.outbox is None:
+        return group
+    waiting = publications(group.outbox)
+    done = {each.key for each in published} & {each.key for each in waiting}
+    if not done:
+        return group
+    if len(done) == len(waiting):
         return msgspec.structs.replace(group, outbox=None)
-    return group
+    every = [*group.outbox.published, *sorted(done)]
+    return msgspec.structs.replace(group, outbox=msgspec.structs.replace(group.outbox, published=every))
 
 
 def _tidied(group: Group, rules: RuleSet, now: dt.datetime) -> Group:
@@ -119,7 +188,7 @@ def _left(group: Group, rules: RuleSet, name: str) -> bool:
     return labels != group.labels.keys() or (severity is not None and rule is not None and rule.severity != severity)
 
 
-def _report_news(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
+def _report_news(group: Group, inhibited: Inhibited, now: dt.datetime) -> tuple[Group, list[Notification]]:
     """Report all news of the group, except what an operator or another alert suppresses."""
     waiting = [member for member in group.members.values() if member.news and not member.silenced]
     muted = [member for member in waiting if inhibited(member)]
@@ -132,7 +201,12 @@ def _report_news(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
             members[member.alert_id] = msgspec.structs.replace(member, muted=True, news=member.status == "firing")
     for member in about:
         members[member.alert_id] = msgspec.structs.replace(
-            member, notified=member.status, notified_severity=member.severity, news=False
+            member,
+            notified=member.status,
+            notified_severity=member.severity,
+            news=False,
+            notified_severities=" ".join(member.severities),
+            notified_at=_seconds(now),
         )
     looked = msgspec.structs.replace(
         group,
@@ -142,78 +216,41 @@ def _report_news(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
         look_at=now + LOOK_EVERY if any(members[alert_id].news for alert_id in kept_back) else None,
     )
     if not about and not group.overflow.fired and not group.overflow.resolved:
-        return _showing(looked)
+        return _showing(looked), []
     known_to_fire = any(member.notified == "firing" for member in group.members.values())
     firing = [
         member
         for member in group.members.values()
         if member.status == "firing" and not member.silenced and not inhibited(member)
     ]
-    notification = _notification(group, "update" if known_to_fire else "new", about, firing, now)
-    return _showing(
-        msgspec.structs.replace(
-            looked,
-            overflow=Overflow(firing=group.overflow.firing),
-            sent_at=now,
-            burst=group.burst + 1,
-            number=group.number + 1,
-            outbox=Outbox(notification, now, group.oldest),
-        )
+    report = Report(group, "update" if known_to_fire else "new", about, firing, group.overflow, now)
+    looked = msgspec.structs.replace(
+        looked, overflow=Overflow(firing=group.overflow.firing), sent_at=now, burst=group.burst + 1
     )
+    return _showing(looked), compose(report)
 
 
-def _repeat(group: Group, inhibited: Inhibited, now: dt.datetime) -> Group:
-    """Report again what fires and is neither suppressed nor inhibited, if anything."""
-    firing = [member for member in group.members.values() if _repeatable(member) and not inhibited(member)]
+def _repeat(
+    group: Group, interval: dt.timedelta, inhibited: Inhibited, now: dt.datetime
+) -> tuple[Group, list[Notification]]:
+    """Report again what fires and is neither suppressed nor inhibited, if anything is due.
+
+    What is due soon comes with it: in a busy group, where alerts were reported one after another, reminders of each by
+    itself would never end.
+    """
     if not any(member.status == "firing" for member in group.members.values()):
         # Alerts that are only counted may have ended unnoticed: do not let them fire for ever.
-        return msgspec.structs.replace(group, overflow=Overflow()) if group.overflow != Overflow() else group
-    if not firing:
-        return group
-    repeated = _notification(group, "repeat", firing, firing, now)
-    return msgspec.structs.replace(
-        group, sent_at=now, burst=0, number=group.number + 1, outbox=Outbox(repeated, now, None)
-    )
+        overflow = Overflow()
+        return (msgspec.structs.replace(group, overflow=overflow) if group.overflow != overflow else group), []
+    candidates = [member for member in group.members.values() if _repeatable(member) and not inhibited(member)]
+    waited = {member.alert_id: now - _moment(_notified_at(member, group)) for member in candidates}
+    if not candidates or max(waited.values()) < interval:
+        return group, []
+    firing = [member for member in candidates if waited[member.alert_id] >= interval / 2]
+    again = {member.alert_id: msgspec.structs.replace(member, notified_at=_seconds(now)) for member in firing}
+    report = Report(group, "repeat", firing, candidates, Overflow(firing=group.overflow.firing), now)
+    return msgspec.structs.replace(group, members={**group.members, **again}), compose(report)
 
 
 def _showing(group: Group) -> Group:
     return msgspec.structs.replace(group, shown=worth_showing(group.members, group.shown))
-
-
-def _notification(
-    group: Group, reason: Reason, about: Collection[Member], firing: Collection[Member], now: dt.datetime
-) -> Notification:
-    """Return the notification about some members of a group in which ``firing`` fire and are not suppressed."""
-    overflow = group.overflow if reason != "repeat" else Overflow(firing=group.overflow.firing)
-    listed = sorted((group.shown[m.alert_id] for m in about if m.alert_id in group.shown), key=prominence)[:MAX_ALERTS]
-    firing_count = len(firing) + overflow.firing
-    resolved_count = sum(member.status == "resolved" for member in about) + overflow.resolved
-    at_least = overflow != Overflow()
-    labelled = about or firing or group.members.values()
-    return Notification(
-        notification_id=_notification_id(group, reason, about, firing_count, resolved_count),
-        reason=reason,
-        state="firing" if firing_count else "resolved",
-        severity=_highest(firing or labelled),
-        group=group.labels,
-        firing=firing_count,
-        resolved=resolved_count,
-        at_least=at_least,
-        summary=headline(group.labels, firing_count, resolved_count, at_least, listed),
-        rules=sorted({member.rule for member in labelled})[:MAX_NAMES],
-        sites=sorted({member.site for member in labelled})[:MAX_NAMES],
-        alerts=[notified(transition) for transition in listed],
-        omitted=len(about) + overflow.fired + overflow.resolved - len(listed),
-        published_at=now,
-    )
-
-
-def _highest(members: Collection[Member]) -> Severity:
-    return max((member.severity for member in members), key=SEVERITIES.index, default=SEVERITIES[0])
-
-
-def _notification_id(group: Group, reason: Reason, about: Collection[Member], firing: int, resolved: int) -> str:
-    """Return an id: 80 bits of SHA-256, hexadecimal, equal for equal content. Each repetition has its own number."""
-    changes = sorted((member.alert_id, member.sequence) for member in about)
-    identity = msgspec.json.encode((group.key, group.number, reason, changes, firing, resolved))
-    return hashlib.sha256(identity).hexdigest()[:20]

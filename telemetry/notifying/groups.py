@@ -15,7 +15,7 @@ import msgspec
 
 from telemetry.alerting.transitions import HoldKind, Transition
 from telemetry.notifying.message import Notification
-from telemetry.rules.rule_set import RuleSet, Severity
+from telemetry.rules.rule_set import SEVERITIES, RuleSet, Severity
 
 #: Largest stored group, bytes: under DynamoDB's limit of 400 KB per item, which includes names and keys.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -72,7 +72,9 @@ class Member(msgspec.Struct, frozen=True):
 
     ``notified`` and ``notified_severity`` are its status and severity in the last notification, empty before the first.
     ``news``: a change has yet to be reported. ``muted``: it was inhibited before its first notification. ``minute`` is
-    the time of its last change by the clock, in minutes since 1970.
+    the time of its last change by the clock, in minutes since 1970. ``notified_severities`` are all severities with
+    which it was reported, separated by spaces, and ``notified_at`` is the time of the last notification about it, in
+    seconds since 1970; both are empty in what an earlier version stored.
     """
 
     alert_id: str
@@ -89,6 +91,20 @@ class Member(msgspec.Struct, frozen=True):
     news: bool
     muted: bool
     minute: int
+    notified_severities: str = ""
+    notified_at: int = 0
+
+    @property
+    def severities(self) -> tuple[Severity, ...]:
+        """The severities of messages about it: those it was reported with, and while it fires, the one that it has.
+
+        So whoever was notified of an alert, under any severity, is notified of its end; and an end notifies nobody who
+        was not.
+        """
+        known = set((self.notified_severities or self.notified_severity).split())
+        if self.status == "firing" or not known:
+            known.add(self.severity)
+        return tuple(severity for severity in SEVERITIES if severity in known)
 
     @property
     def silenced(self) -> bool:
@@ -111,15 +127,18 @@ class Overflow(msgspec.Struct, frozen=True):
 
 
 class Outbox(msgspec.Struct, frozen=True):
-    """A notification that is about to be published, or may have been.
+    """Notifications that are about to be published, or may have been.
 
-    ``since`` is when an execution last claimed it for publishing. ``oldest`` is the time, by the clock, of the oldest
-    change in it; None for a repetition.
+    ``since`` is when an execution last claimed them for publishing. ``oldest`` is the time, by the clock, of the oldest
+    change in them; None for repetitions. ``published`` names what a topic has accepted already, where another one
+    refused. ``notification`` is what an earlier version stored instead of the list.
     """
 
-    notification: Notification
     since: dt.datetime
     oldest: Optional[dt.datetime]
+    notifications: list[Notification] = []
+    published: list[tuple[str, str]] = []
+    notification: Optional[Notification] = None
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,8 +146,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     ``shown`` holds the last transitions of the members that a notification would list. ``news_at`` is the arrival of
     the first unreported change, ``oldest`` the time of the oldest of them, ``look_at`` when to check inhibited changes
-    again. ``sent_at`` is the time of the last notification, ``burst`` the number of notifications without a quiet
-    ``group_interval`` between them, ``number`` the number of all notifications.
+    again. ``sent_at`` is the time of the last report of changes, ``burst`` the number of them without a quiet
+    ``group_interval`` between them, ``number`` the number of all reports and repetitions.
     """
 
     key: str
@@ -184,7 +203,11 @@ _decoder: msgspec.json.Decoder[tuple[Group, Columns]] = msgspec.json.Decoder(tup
 def decode_group(data: bytes) -> Group:
     """Return a stored group."""
     group, packed = _decoder.decode(zlib.decompress(data))
-    return msgspec.structs.replace(group, members={member.alert_id: member for member in rows(Member, packed)})
+    outbox = group.outbox
+    if outbox and outbox.notification:
+        outbox = msgspec.structs.replace(outbox, notifications=[outbox.notification], notification=None)
+    members = {member.alert_id: member for member in rows(Member, packed)}
+    return msgspec.structs.replace(group, members=members, outbox=outbox)
 
 
 def encode_group(group: Group) -> bytes:

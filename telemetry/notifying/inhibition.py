@@ -1,12 +1,13 @@
-"""Inhibition: alerts that are not reported while another one explains them."""
+"""Inhibition: alerts that are not reported while another one explains them, and for some time after it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import fnmatch
 import heapq
+import math
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -16,6 +17,11 @@ from telemetry.notifying.merge import FORGET_AFTER, MAX_MEMBERS
 from telemetry.rules.rule_set import Inhibition, RuleSet
 
 _KEY_PREFIX = "inhibit:"
+
+#: Time after a silence rule's ``for`` until its alerts are there: last-seen times are a minute old at most, the
+#: watchdog runs each minute, and the end of a source is known to the minute.
+SETTLING = dt.timedelta(minutes=3)
+
 _MINUTE = dt.timedelta(minutes=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
@@ -92,40 +98,59 @@ def decode_sources(data: bytes) -> Sources:
 
 
 class Inhibitor:
-    """Predicate: whether a firing source alert inhibits an alert.
+    """Predicate: whether a source alert that fires, or fired not long ago, inhibits an alert.
+
+    An alert about silence is inhibited for some time after the end of its source: until its device would be called
+    silent if it had said nothing since. A gateway that was down is back with the first of its devices that reports; the
+    others are not silent because they report later. Only an end of which subscribers wait is not held back by that.
 
     Two alerts that are each other's source and target do not inhibit each other, and no alert inhibits itself: neither
     would ever be reported. Alertmanager has the same exception.
     https://prometheus.io/docs/alerting/latest/configuration/#inhibition-related-settings
     """
 
-    def __init__(self, inhibitions: Collection[Inhibition], sources: Iterable[Source]) -> None:
-        firing = [source for source in sources if source.firing]
-        self._indexes = [_Index(inhibition, firing) for inhibition in inhibitions]
+    def __init__(self, rules: RuleSet, sources: Iterable[Source], now: dt.datetime) -> None:
+        self._rules = rules
+        self._minute = (now - _EPOCH) // _MINUTE
+        known = list(sources)
+        self._indexes = [_Index(inhibition, known, self._minute) for inhibition in rules.inhibitions]
 
     def __call__(self, member: Member) -> bool:
-        """Return whether a firing source alert explains this one."""
-        return any(index.inhibits(member) for index in self._indexes)
+        """Return whether a source alert explains this one."""
+        ending = member.status == "resolved" and member.notified == "firing"
+        since = self._minute if ending else self._minute - self._outlasting(member.rule)
+        return any(index.inhibits(member, since) for index in self._indexes)
+
+    def _outlasting(self, name: str) -> int:
+        """Return the minutes for which an inhibition of a rule's alerts outlasts its source."""
+        rule = self._rules.named(name)
+        return math.ceil((rule.hold_for + SETTLING) / _MINUTE) if rule and rule.no_data else 0
 
 
 class _Index:
-    """One inhibition: the labels of its firing sources, and of those sources that are not targets themselves."""
+    """One inhibition: until which minute the sources with some labels inhibit, and those that are not targets."""
 
-    def __init__(self, inhibition: Inhibition, sources: Iterable[Source]) -> None:
+    def __init__(self, inhibition: Inhibition, sources: Iterable[Source], minute: int) -> None:
         self._inhibition = inhibition
-        self._any: set[tuple[str, ...]] = set()
-        self._no_targets: set[tuple[str, ...]] = set()
+        self._any: dict[tuple[str, ...], int] = {}
+        self._no_targets: dict[tuple[str, ...], int] = {}
         for source in sources:
-            if fnmatch.fnmatchcase(source.rule, inhibition.source):
-                self._any.add(self._labels(source))
-                if not fnmatch.fnmatchcase(source.rule, inhibition.target):
-                    self._no_targets.add(self._labels(source))
+            # An end in the future was written by an execution whose clock was ahead: when it was, nobody knows.
+            if fnmatch.fnmatchcase(source.rule, inhibition.source) and (source.firing or source.minute <= minute):
+                self._add(source, minute + 1 if source.firing else source.minute)
 
-    def inhibits(self, member: Member) -> bool:
+    def _add(self, source: Source, until: int) -> None:
+        labels = self._labels(source)
+        self._any[labels] = max(until, self._any.get(labels, 0))
+        if not fnmatch.fnmatchcase(source.rule, self._inhibition.target):
+            self._no_targets[labels] = max(until, self._no_targets.get(labels, 0))
+
+    def inhibits(self, member: Member, since: int) -> bool:
+        """Return whether a source fires, or has fired after the minute ``since``."""
         if not self._any or not fnmatch.fnmatchcase(member.rule, self._inhibition.target):
             return False
         explaining = self._no_targets if fnmatch.fnmatchcase(member.rule, self._inhibition.source) else self._any
-        return self._labels(member) in explaining
+        return explaining.get(self._labels(member), 0) > since
 
     def _labels(self, alert: Source | Member) -> tuple[str, ...]:
         return tuple(getattr(alert, label) for label in self._inhibition.equal)

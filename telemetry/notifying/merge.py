@@ -16,7 +16,7 @@ import msgspec
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.groups import Group, Member, Overflow, timing
 from telemetry.notifying.message import MAX_ALERTS, prominence
-from telemetry.rules.rule_set import RuleSet
+from telemetry.rules.rule_set import SEVERITIES, RuleSet
 
 #: Members of a group that are stored one by one. Further alerts are only counted; duplicates make counts inexact.
 MAX_MEMBERS = 20_000
@@ -106,6 +106,8 @@ def _member(known: Optional[Member], transition: Transition, now: dt.datetime) -
         news=news,
         muted=muted,
         minute=(now - _EPOCH) // _MINUTE,
+        notified_severities=known.notified_severities if known else "",
+        notified_at=known.notified_at if known else 0,
     )
 
 
@@ -139,14 +141,16 @@ def forget_at(member: Member) -> dt.datetime:
 
 
 def worth_showing(members: dict[str, Member], shown: dict[str, Transition]) -> dict[str, Transition]:
-    """Return the transitions that a notification may list: the most prominent changes, and other firing alerts."""
+    """Return the transitions that a notification may list: the most prominent changes of each severity, which are
+    reported apart, and other firing alerts."""
     news: list[Transition] = []
     others: list[Transition] = []
     for alert_id, transition in shown.items():
         member = members.get(alert_id)
         if member and (member.news or member.status == "firing"):
             (news if member.news else others).append(transition)
-    kept = [*_most_prominent(news), *_most_prominent(others)]
+    by_severity = [[each for each in news if each.severity == severity] for severity in SEVERITIES]
+    kept = [each for changes in (*by_severity, others) for each in _most_prominent(changes)]
     return {transition.alert_id: transition for transition in kept}
 
 

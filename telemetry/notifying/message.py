@@ -12,12 +12,23 @@ from telemetry.alerting.transitions import HoldKind, Transition
 from telemetry.notifying.queue import json_text
 from telemetry.rules.rule_set import SEVERITIES, Severity
 
-#: Largest number of alerts, and of rules and sites, that a notification lists.
+#: Largest number of alerts that a notification lists, and of rules and sites that one is about.
 MAX_ALERTS = 100
 MAX_NAMES = 100
 
+#: Largest text, bytes: SNS sends no longer one to a phone.
+#: https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html
+MAX_TEXT_BYTES = 1_600
+
+#: Longest line of a text, characters. Of a name or summary without an end, the beginning says enough.
+_MAX_LINE = 240
+
 Reason = Literal["new", "update", "repeat"]
 State = Literal["firing", "resolved"]
+
+#: The topics that a notification is published to: JSON for programs, text for people.
+Audience = Literal["programs", "people"]
+AUDIENCES: tuple[Audience, ...] = ("programs", "people")
 
 
 class NotifiedAlert(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +37,8 @@ class NotifiedAlert(msgspec.Struct, frozen=True, kw_only=True):
     ``alert_id`` is the same from the alert's firing to its end, and ``sequence`` grows with each change of it.
     ``active_at`` is when the condition first held, ``fired_at`` when it had held long enough, ``resolved_at`` when the
     alert was over, ``changed_at`` when it last changed: event times, or the clock's where the clock decided. The alert
-    of a gateway as a whole has an empty ``device``.
+    of a gateway as a whole has an empty ``device``. ``who`` and ``why`` are the operator's where a person ended the
+    alert: closed it, or retired its device; else they are empty.
     """
 
     alert_id: str
@@ -49,18 +61,22 @@ class NotifiedAlert(msgspec.Struct, frozen=True, kw_only=True):
     fired_at: Optional[dt.datetime]
     resolved_at: Optional[dt.datetime]
     changed_at: dt.datetime
+    who: str = ""
+    why: str = ""
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """News of a group of alerts, or a reminder that some still fire. Times are RFC 3339, UTC.
 
     ``notification_id`` is the same for a notification that is published twice. ``reason`` is ``new`` where nothing of
-    the group was known to fire, ``update`` where something was, ``repeat`` where nothing changed. ``state`` is firing
-    while any alert of the group fires that is not snoozed, disabled or inhibited; ``firing`` is how many do,
-    ``resolved`` how many ended since the last notification, both only estimates where ``at_least`` is true.
-    ``severity`` is the highest of those that fire, or else of those that ended. ``alerts`` are the ones that this
-    notification is about, those that fire and the most severe first, without the ``omitted`` others; ``rules`` and
-    ``sites`` are those of all it is about, up to a hundred. ``published_at`` is when it was made to be handed to SNS.
+    the group was known to fire, ``update`` where something was, ``repeat`` where nothing changed. ``severity`` is the
+    highest of the alerts that this notification is about. ``severities`` are all that they were reported with, then or
+    now: alerts of a group that differ in them are in notifications of their own. ``state`` is firing while any alert of
+    the group with the same severities, rules and sites fires that is not snoozed, disabled or inhibited; ``firing`` is
+    how many do, ``resolved`` how many of these ended since the last notification, both only estimates where
+    ``at_least`` is true. ``alerts`` are the ones that this notification is about, those that fire and the most severe
+    first, without the ``omitted`` others; ``reports`` says whether they fire or ended, or that there are both.
+    ``rules`` and ``sites`` are those of all it is about. ``published_at`` is when it was made to be handed to SNS.
     """
 
     notification_id: str
@@ -77,12 +93,14 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[NotifiedAlert]
     omitted: int
     published_at: dt.datetime
+    severities: list[Severity] = []
+    reports: list[State] = []
 
     def attributes(self) -> dict[str, list[str]]:
         """Return the attributes that a subscription's filter policy can match, each with one or more values."""
         attributes: dict[str, list[str]] = {
-            "severity": [self.severity],
-            "state": [self.state],
+            "severity": [*(self.severities or [self.severity])],
+            "state": [*(self.reports or [self.state])],
             "rule": [_printable(rule) for rule in self.rules if rule],
             "site": [_printable(site) for site in self.sites if site],
         }
@@ -97,39 +115,40 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
         https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
         """
-        repeated = ", still" if self.reason == "repeat" else ""
-        line = f"[{self.state.upper()}{repeated}] {self.severity}: {self.summary}"
-        return "".join(char if " " <= char <= "~" else "?" for char in line)[:99]
+        return "".join(char if " " <= char <= "~" else "?" for char in self._title())[:99]
 
     def text(self) -> str:
-        """The e-mail's body."""
-        several = [f"and {self.omitted:,} more", ""] if self.omitted else [""]
-        runbooks = list(dict.fromkeys(alert.runbook for alert in self.alerts if alert.runbook))
-        lines = [
-            self.summary,
+        """The notification for people: an e-mail's body, or a text message, with as many alerts as that may hold."""
+        lines = [_line(alert) for alert in self.alerts]
+        while True:
+            text = "\n".join(_short(_printable(line)) for line in self._lines(lines))
+            if len(text.encode()) <= MAX_TEXT_BYTES or not lines:
+                return text
+            lines.pop()
+
+    def _title(self) -> str:
+        repeated = ", still" if self.reason == "repeat" else ""
+        return f"[{'/'.join(self.reports or [self.state]).upper()}{repeated}] {self.severity}: {self.summary}"
+
+    def _lines(self, alerts: Sequence[str]) -> list[str]:
+        others = self.omitted + len(self.alerts) - len(alerts)
+        runbooks = list(dict.fromkeys(alert.runbook for alert in self.alerts[: len(alerts)] if alert.runbook))
+        firing, resolved = counted(self.firing, self.at_least), counted(self.resolved, self.at_least)
+        return [
+            self._title(),
             "",
-            f"Severity:      {self.severity}",
-            f"Group:         {describe(self.group)}",
-            f"Firing:        {counted(self.firing, self.at_least)}",
-            f"Resolved:      {counted(self.resolved, self.at_least)} since the last message",
+            *alerts,
+            *([f"and {others:,} more: iot alerts list"] if others else []),
             "",
-            *map(_line, self.alerts),
-            *several,
-            f"Runbook:       {', '.join(runbooks) or '-'}",
-            f"Notification:  {self.notification_id} ({self.reason})",
+            f"Group: {describe(self.group)}: {firing} firing, {resolved} resolved",
+            *([f"Runbook: {', '.join(runbooks)}"] if runbooks else []),
+            f"Notification: {self.notification_id} ({self.reason})",
         ]
-        return "\n".join(map(_printable, lines))
 
     def shortened(self) -> Notification:
-        """The same with half of its alerts and names, for one that is too long to be sent."""
+        """The same with half of its alerts, for one that is too long to be sent."""
         kept = self.alerts[: len(self.alerts) // 2]
-        return msgspec.structs.replace(
-            self,
-            alerts=kept,
-            omitted=self.omitted + len(self.alerts) - len(kept),
-            rules=self.rules[: max(1, len(self.rules) // 2)],
-            sites=self.sites[: max(1, len(self.sites) // 2)],
-        )
+        return msgspec.structs.replace(self, alerts=kept, omitted=self.omitted + len(self.alerts) - len(kept))
 
 
 def notified(transition: Transition) -> NotifiedAlert:
@@ -139,6 +158,9 @@ def notified(transition: Transition) -> NotifiedAlert:
         for name in NotifiedAlert.__struct_fields__
         if name in Transition.__struct_fields__
     }
+    if transition.change != "resolved":
+        # Who holds an alert, and why, is the operators' business.
+        shared |= {"who": "", "why": ""}
     return NotifiedAlert(**shared, resolved_at=shared["changed_at"] if transition.status == "resolved" else None)
 
 
@@ -180,6 +202,7 @@ def _line(alert: NotifiedAlert) -> str:
     )
     notes += ["flapping"] if alert.flapping else []
     notes += [alert.held] if alert.held else []
+    notes += [f"ended by {alert.who}: {alert.why}"] if alert.who else []
     what = alert.summary or f"{alert.rule} at {alert.device or alert.gateway}"
     return f"{alert.status.upper()} {alert.severity}: {what} ({', '.join(notes)})"
 
@@ -190,6 +213,10 @@ def _utc(value: Any) -> Any:
 
 def _when(moment: dt.datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _printable(text: str) -> str:

@@ -19,10 +19,16 @@ SCHEMA = Path("docs/notification.schema.json")
 
 
 def generated() -> dict[str, Any]:
-    """Return the schema of what the code publishes. Fields that are added later do not break it."""
+    """Return the schema of what the code publishes. Fields that are added later do not break it.
+
+    Every field is published. What was added has a default, for notifications that an earlier version stored.
+    """
     schema = msgspec.json.schema(Notification)
     for each in schema["$defs"].values():
         each["description"] = inspect.cleandoc(each["description"])  # as Python 3.13 itself does with docstrings
+        each["required"] = list(each["properties"])
+        for field in each["properties"].values():
+            field.pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -30,7 +36,8 @@ def generated() -> dict[str, Any]:
 def message() -> dict[str, Any]:
     """A notification as a subscriber receives it, of an alert that fires and one that is over."""
     desk = Desk()
-    desk.take(firing("d1"), firing("d2"), then(firing("d2"), "resolved", value=None))
+    ended = then(firing("d2"), "resolved", value=None, who="jo", why="is broken")
+    desk.take(firing("d1"), firing("d2"), ended)
     (told,) = desk.wait(MINUTE)
     decoded: dict[str, Any] = json.loads(told.json())
     return decoded

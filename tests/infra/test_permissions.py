@@ -20,6 +20,7 @@ TRANSITIONS = f"arn:aws:sqs:{_HERE}:iot-dev-transitions"
 HISTORY = f"arn:aws:firehose:{_HERE}:deliverystream/iot-dev-alerts"
 RULES, REGISTRY = "arn:aws:s3:::Config/rules.yaml", "arn:aws:s3:::Config/registry/devices.csv"
 TOPIC = f"arn:aws:sns:{_HERE}:iot-dev-alerts"
+TEXT_TOPIC = f"{TOPIC}-text"
 TOPIC_KEY = f"arn:aws:kms:{_HERE}:key/Key"
 FAILURES = f"arn:aws:sqs:{_HERE}:iot-dev-detector-failures"
 TRANSITIONS_FAILURES = f"{TRANSITIONS}-failures"
@@ -72,9 +73,10 @@ def permissions(templates: dict[str, Template]) -> Permissions:
         *(("alerts.Notifier", f"dynamodb:{name}", GROUPS, {}) for name in ("BatchGetItem", "PutItem", "DeleteItem")),
         ("alerts.Notifier", "sqs:ReceiveMessage", TRANSITIONS, {}),
         ("alerts.Notifier", "sqs:DeleteMessage", TRANSITIONS, {}),
+        ("alerts.Notifier", "sqs:ChangeMessageVisibility", TRANSITIONS, {}),
         ("alerts.Notifier", "sqs:GetQueueAttributes", TRANSITIONS, {}),
         ("alerts.Notifier", "firehose:PutRecordBatch", HISTORY, {}),
-        ("alerts.Notifier", "sns:Publish", TOPIC, {}),
+        *(("alerts.Notifier", "sns:Publish", topic, {}) for topic in (TOPIC, TEXT_TOPIC)),
         ("alerts.Notifier", "kms:GenerateDataKey", TOPIC_KEY, {}),
         ("alerts.Notifier", "kms:Decrypt", TOPIC_KEY, {}),
         ("alerts.Notifier", "logs:PutLogEvents", NOTIFIER_LOG, {}),
@@ -130,7 +132,7 @@ def test_should_allow(user: str, action: str, arn: str, condition: dict[str, str
         ("alerts.Detector", "dynamodb:DeleteItem", STATES, {}),
         ("alerts.Detector", "dynamodb:Query", f"{STATES}/index/due", {}),
         ("alerts.Detector", "dynamodb:PutItem", GROUPS, {}),
-        ("alerts.Detector", "sns:Publish", TOPIC, {}),
+        *(("alerts.Detector", "sns:Publish", topic, {}) for topic in (TOPIC, TEXT_TOPIC)),
         ("alerts.Detector", "kms:GenerateDataKey", TOPIC_KEY, {}),
         ("alerts.Detector", "sqs:ReceiveMessage", TRANSITIONS, {}),
         ("alerts.Watchdog", "kinesis:GetRecords", STREAM, {}),

@@ -112,6 +112,9 @@ def test_should_tell_everyone_who_is_named() -> None:
 
     assert told("alerts") == ["a@example.com", "b@example.com"]
     assert told("monitoring") == ["ops@example.com"]
+    subscriptions = resources(templates["alerts"], "AWS::SNS::Subscription").values()
+    (texts,) = {subscription["Properties"]["TopicArn"]["Ref"] for subscription in subscriptions}
+    assert resources(templates["alerts"], "AWS::SNS::Topic")[texts]["Properties"]["TopicName"] == "iot-dev-alerts-text"
 
 
 def test_should_cut_queries_off_and_encrypt_their_results(templates: dict[str, Template]) -> None:
@@ -306,7 +309,7 @@ def test_should_note_at_synth_what_is_left_out() -> None:
     assert any("no alarm pipeline-unhealthy" in note for note in notes)
     assert any("MiniStack refuses AWS::Athena::NamedQuery" in note for note in notes)
     assert any("MiniStack refuses AWS::Glue::SecurityConfiguration" in note for note in notes)
-    assert any("no alarms rejected-readings and watchdog-stopped" in note for note in notes)
+    assert any("no alarms alerts-undelivered, rejected-readings and watchdog-stopped" in note for note in notes)
 
 
 def test_should_hand_out_what_programs_look_for(templates: dict[str, Template]) -> None:
@@ -318,6 +321,7 @@ def test_should_hand_out_what_programs_look_for(templates: dict[str, Template]) 
     assert outputs == {
         "ingest": {"StreamName", "RawBucketName", "DeliveryStreamName"},
         "alerts": {
+            "AlertsTextTopicArn",
             "AlertsTopicArn",
             "StateTableName",
             "ConfigBucketName",

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from lambdas.notifier.dispatcher import Dispatcher, Tally
+from lambdas.notifier.dispatcher import Dispatcher, InParallel, Tally
 from lambdas.notifier.notify import Notifier
 from lambdas.store.backoff import Backoff
 from lambdas.store.groups import GroupTable
 from lambdas.store.lake import AlertsLake
 from lambdas.store.queue import TransitionsQueue
-from lambdas.store.topic import AlertsTopic
+from lambdas.store.topic import AlertsTopics
 from local.memory_aws.faults import Fault, Faults, Killed
 from local.memory_aws.messages import SNS, SQS, Firehose
 from telemetry.alerting.transitions import Transition
@@ -51,9 +51,13 @@ class Deployment:
         self.dynamodb = RefusingPoison(self.faults, {"groups": ("group",)})
         self.sqs, self.sns, self.firehose = SQS(self.faults, self.clock), SNS(self.faults), Firehose(self.faults)
         self.tallies: list[Tally] = []
+        #: How much the notifier's clock is ahead of all others.
+        self.ahead = dt.timedelta(0)
+        self.has_time: Callable[[], bool] = lambda: True
+        self.in_parallel: InParallel = map
 
     def execute(self, bodies: Sequence[str]) -> list[str]:
-        """One execution; returns what has to be delivered again."""
+        """One execution; returns what failed. What it had no time for is visible again at once."""
         self.faults.overtake = lambda: self._overtake(bodies)
         groups = GroupTable(
             self.dynamodb,  # type: ignore[arg-type]
@@ -64,18 +68,20 @@ class Deployment:
             rules=self.rules,
             groups=groups,
             queue=TransitionsQueue(self.sqs, "url"),  # type: ignore[arg-type]
-            topic=AlertsTopic(self.sns, "arn"),  # type: ignore[arg-type]
-            clock=self.clock,
+            topics=AlertsTopics(self.sns, {"programs": "json", "people": "text"}),  # type: ignore[arg-type]
+            clock=lambda: self.clock() + self.ahead,
             backoff=NO_WAITS,
+            in_parallel=self.in_parallel,
         )
         lake = AlertsLake(self.firehose, "alerts", NO_WAITS)  # type: ignore[arg-type]
-        notifier = Notifier(rules=self.rules, groups=groups, lake=lake, dispatcher=dispatcher)
+        notifier = Notifier(rules=self.rules, groups=groups, lake=lake, dispatcher=dispatcher, has_time=self.has_time)
         try:
-            failed = notifier.process({str(number): decode_message(body) for number, body in enumerate(bodies)})
+            failed, left = notifier.process({str(number): decode_message(body) for number, body in enumerate(bodies)})
         except (Killed, Exception):  # noqa: BLE001 - Lambda answers for the function then
             return list(bodies)
         finally:
             self.tallies.append(dispatcher.tally)
+        self.sqs.put_back([bodies[int(number)] for number in sorted(left)], 0)
         return [bodies[int(number)] for number in sorted(failed)]
 
     def _overtake(self, bodies: Sequence[str]) -> None:

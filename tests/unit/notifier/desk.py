@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from telemetry.alerting.transitions import Transition
-from telemetry.notifying.dispatch import due_at, look, settled
+from telemetry.notifying.dispatch import clamped, due_at, look, publications, settled
 from telemetry.notifying.groups import Group, Member, decode_group, encode_group, group_key, labels_of
 from telemetry.notifying.merge import merge
 from telemetry.notifying.message import Notification
@@ -24,10 +24,11 @@ rules:
 class Desk:
     """One group of alerts, published as soon as it is due."""
 
-    def __init__(self, rules: RuleSet = RULES, now: dt.datetime = NOW) -> None:
+    def __init__(self, rules: RuleSet = RULES, now: dt.datetime = NOW, alert: Transition | None = None) -> None:
+        """Create the desk of the group that an alert belongs to."""
         self.rules = rules
         self.now = now
-        labels = labels_of(rules, firing())
+        labels = labels_of(rules, alert or firing())
         self.group = Group(key=group_key(labels), labels=labels)
         self.sent: list[Notification] = []
         self.inhibited: Callable[[Member], bool] = lambda _: False
@@ -40,10 +41,11 @@ class Desk:
 
     def look(self) -> None:
         """What a wake-up does; through storage, as between two invocations."""
-        self.group = look(decode_group(encode_group(self.group)), self.rules, self.inhibited, self.now)
+        stored = clamped(decode_group(encode_group(self.group)), self.now)
+        self.group = look(stored, self.rules, self.inhibited, self.now)
         if self.group.outbox:
-            self.sent.append(self.group.outbox.notification)
-            self.group = settled(self.group, self.group.outbox.notification.notification_id)
+            self.sent += self.group.outbox.notifications
+            self.group = settled(self.group, publications(self.group.outbox))
 
     def wait(self, time: dt.timedelta) -> list[Notification]:
         """Let time pass, with a wake-up whenever one is due; returns what was sent meanwhile."""

@@ -25,6 +25,7 @@ CONTEXT: Any = SimpleNamespace(
     memory_limit_in_mb=512,
     invoked_function_arn="arn:aws:lambda:::notifier",
     aws_request_id="1",
+    get_remaining_time_in_millis=lambda: 30_000,
 )
 RULES = b"""
 rules:
@@ -41,7 +42,10 @@ class Deployed(NamedTuple):
     transitions: str
 
     def __call__(self, *bodies: str) -> Any:
-        records = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
+        records = [
+            {"messageId": f"m{number}", "receiptHandle": f"handle {number}", "body": body}
+            for number, body in enumerate(bodies)
+        ]
         return self.handler({"Records": records}, CONTEXT)
 
     def received(self) -> list[Notification]:
@@ -64,7 +68,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
                 "RoleARN": "arn:aws:iam::123456789012:role/delivery",
             },
         )
-        topic = sns.create_topic(Name="alerts")["TopicArn"]
+        topic, texts = (sns.create_topic(Name=name)["TopicArn"] for name in ("alerts", "alerts-text"))
         inbox, transitions = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("inbox", "transitions"))
         sns.subscribe(
             TopicArn=topic,
@@ -81,6 +85,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             "GROUP_TABLE": "groups",
             "TRANSITIONS_QUEUE_URL": transitions,
             "ALERTS_TOPIC_ARN": topic,
+            "ALERTS_TEXT_TOPIC_ARN": texts,
             "ALERTS_DELIVERY_STREAM": "alerts",
             "CONFIG_BUCKET": "rules-bucket",
             "RULES_KEY": "rules.yaml",

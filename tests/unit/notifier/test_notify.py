@@ -57,31 +57,31 @@ def test_should_write_each_transition_to_the_lake_even_those_that_are_never_told
 
 
 def test_should_write_a_group_once_for_all_messages_that_come_together(deployment: Deployment) -> None:
-    seen = calls(deployment, "PutItem", "PutRecordBatch", "BatchGetItem", "SendMessage")
+    seen = calls(deployment, "PutItem", "PutRecordBatch", "BatchGetItem", "SendMessageBatch")
     deployment.execute([encode_message(Batch([firing(f"d{number}")])) for number in range(30)])
-    assert seen == ["PutRecordBatch", "BatchGetItem", "PutItem", "SendMessage"]
+    assert seen == ["PutRecordBatch", "BatchGetItem", "PutItem", "SendMessageBatch"]
 
 
 def test_should_change_nothing_for_a_message_that_comes_again(deployment: Deployment) -> None:
     message = encode_message(Batch([firing()]))
     deployment.execute([message])
-    seen = calls(deployment, "PutItem", "SendMessage", "Publish")
+    seen = calls(deployment, "PutItem", "SendMessageBatch", "PublishBatch")
     deployment.execute([message, encode_message(Wake("no such group"))])
     assert seen == []
     assert deployment.total(lambda tally: tally.firing.total()) == 1
 
 
 def test_should_be_woken_once_for_all_that_a_group_waits_for(deployment: Deployment) -> None:
-    seen = calls(deployment, "PutItem", "SendMessage")
+    seen = calls(deployment, "PutItem", "SendMessageBatch")
     for device in ("d1", "d2", "d3"):
         deployment.execute([encode_message(Batch([firing(device)]))])
-    assert seen == ["PutItem", "SendMessage", "PutItem", "PutItem"]
+    assert seen == ["PutItem", "SendMessageBatch", "PutItem", "PutItem"]
 
 
 def test_should_commit_publish_and_commit_again(deployment: Deployment) -> None:
-    seen = calls(deployment, "PutItem", "Publish")
+    seen = calls(deployment, "PutItem", "PublishBatch")
     deployment.execute([encode_message(Batch([firing(rule="too-cold")]))])
-    assert seen == ["PutItem", "Publish", "PutItem"]
+    assert seen == ["PutItem", "PublishBatch", "PublishBatch", "PutItem"]
 
 
 def test_should_repeat_by_the_watchdog_what_fires_for_long(deployment: Deployment) -> None:
@@ -150,14 +150,25 @@ class TestFailures:
         assert len(deployment.notifications) == 1
 
     def test_should_not_need_the_transitions_again_when_only_publishing_failed(self) -> None:
-        # Calls: the lake, the groups, the sources, the commit, and then the topic.
-        deployment = Deployment({4: Fault.DENIED})
+        # Calls: the lake, the groups, the sources, the commit, and then the topics.
+        deployment = Deployment(dict.fromkeys((4, 5), Fault.DENIED))
         message = encode_message(Batch([firing(rule="too-cold")]))
-        seen = calls(deployment, "Publish")
+        seen = calls(deployment, "PublishBatch")
         assert deployment.execute([message]) == []
-        assert (seen, deployment.notifications) == (["Publish"], [])
-        (told,) = deployment.run(3 * MINUTE)
+        assert (len(seen), deployment.notifications) == (2, [])
+        (told,) = deployment.run(MINUTE, watchdog=False)
         assert told.published_at == NOW, "the same as was to be published then"
+        assert len(deployment.sns.texts) == 1
+
+    @pytest.mark.parametrize(("refusing", "programs", "people"), [(4, 0, 1), (5, 1, 0)])
+    def test_should_publish_again_only_to_the_topic_that_refused(
+        self, refusing: int, programs: int, people: int
+    ) -> None:
+        deployment = Deployment({refusing: Fault.DENIED})
+        deployment.execute([encode_message(Batch([firing(rule="too-cold")]))])
+        assert (len(deployment.sns.inbox), len(deployment.sns.texts)) == (programs, people)
+        deployment.run(5 * MINUTE)
+        assert (len(deployment.sns.inbox), len(deployment.sns.texts)) == (1, 1)
 
     def test_should_deliver_a_wake_up_again_when_publishing_failed(self, deployment: Deployment) -> None:
         deployment.execute([encode_message(Batch([firing()]))])

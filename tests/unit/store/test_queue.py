@@ -35,8 +35,7 @@ def test_should_deliver_transitions_and_wake_ups() -> None:
         url = client.create_queue(QueueName="transitions")["QueueUrl"]
         queue = TransitionsQueue(client, url)
         queue.send([firing("d1"), firing("d2")])
-        queue.wake('{"rule":"too-hot"}', 0)
-        queue.wake("later", 900)
+        queue.wake({'{"rule":"too-hot"}': 0, "later": 900})
         received = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert [decode_message(message["Body"]) for message in received] == [
         Batch([firing("d1"), firing("d2")]),
@@ -63,3 +62,24 @@ def test_should_raise_when_a_message_is_refused_and_send_nothing_after_it() -> N
     with pytest.raises(SendError, match="SQS refused 1 of 1 messages with transitions: InternalError"):
         TransitionsQueue(recorder, "url").send(transitions)  # type: ignore[arg-type]
     assert len(recorder.requests) == 2
+
+
+def test_should_wake_any_number_of_groups_also_where_a_wake_up_is_refused() -> None:
+    recorder = Recorder(refused=1)
+    with pytest.raises(SendError, match="SQS refused 1 of 25 wake-ups: InternalError"):
+        TransitionsQueue(recorder, "url").wake({f"g{number}": number for number in range(25)})  # type: ignore[arg-type]
+    assert [len(request) for request in recorder.requests] == [10, 10, 5]
+
+
+def test_should_make_messages_visible_at_once() -> None:
+    with mock_aws():
+        client = boto3.client("sqs")
+        url = client.create_queue(QueueName="transitions")["QueueUrl"]
+        queue = TransitionsQueue(client, url)
+        queue.wake({f"g{number}": 0 for number in range(12)})
+        handles: list[str] = []
+        while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            handles += [message["ReceiptHandle"] for message in messages]
+        assert len(handles) == 12
+        queue.release(handles)
+        assert len(client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]) == 10

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 
+import msgspec
 import pytest
 
-from telemetry.notifying.dispatch import OUTBOX_PATIENCE, due_at, look, settled
+from telemetry.notifying.dispatch import OUTBOX_PATIENCE, Publication, due_at, look, publications, settled
+from telemetry.notifying.groups import decode_group, encode_group
 from telemetry.notifying.merge import FORGET_AFTER
 from telemetry.notifying.message import Notification
 from telemetry.rules.parse import parse_rules
@@ -40,9 +42,11 @@ def test_should_tell_together_what_comes_together(desk: Desk) -> None:
     desk.take(firing("d1"))
     desk.now += SECOND
     desk.take(firing("d2", severity="critical"))
-    (told,) = desk.wait(MINUTE)
-    assert devices(told) == [("d2", "firing"), ("d1", "firing")], "the most severe first"
-    assert (told.severity, told.firing) == ("critical", 2)
+    desk.take(firing("d3", at=NOW - SECOND))
+    severe, told = desk.wait(MINUTE)
+    assert (severe.severity, severe.firing, devices(severe)) == ("critical", 1, [("d2", "firing")])
+    assert devices(told) == [("d3", "firing"), ("d1", "firing")], "the oldest first"
+    assert (told.severity, told.firing) == ("warning", 2)
     assert told.summary == "2 firing: rule too-hot, site s1"
 
 
@@ -268,7 +272,7 @@ class TestOutbox:
         assert look(crashed, RULES, desk.inhibited, now + OUTBOX_PATIENCE - SECOND) is crashed
         taken_over = look(crashed, RULES, desk.inhibited, now + OUTBOX_PATIENCE)
         assert taken_over.outbox
-        assert taken_over.outbox.notification == crashed.outbox.notification
+        assert taken_over.outbox.notifications == crashed.outbox.notifications
         assert look(taken_over, RULES, desk.inhibited, now + OUTBOX_PATIENCE) is taken_over, "one takes it over"
 
     def test_should_make_the_same_notification_when_a_look_is_repeated(self, desk: Desk) -> None:
@@ -276,9 +280,29 @@ class TestOutbox:
         first, second = (look(desk.group, RULES, desk.inhibited, NOW + wait * SECOND).outbox for wait in (5, 9))
         assert first is not None
         assert second is not None
-        assert first.notification.notification_id == second.notification.notification_id
+        assert [each.notification_id for each in first.notifications] == [
+            each.notification_id for each in second.notifications
+        ]
 
     def test_should_leave_another_notification_in_the_outbox(self, desk: Desk) -> None:
         desk.take(firing())
         waiting = look(desk.group, RULES, desk.inhibited, NOW + MINUTE)
-        assert settled(waiting, "another") is waiting
+        assert waiting.outbox
+        another = msgspec.structs.replace(waiting.outbox.notifications[0], notification_id="another")
+        assert settled(waiting, [Publication(another, "people")]) is waiting
+
+    def test_should_keep_what_one_topic_refused(self, desk: Desk) -> None:
+        desk.take(firing("d1"), firing("d2", severity="page"))
+        waiting = look(desk.group, RULES, desk.inhibited, NOW + MINUTE)
+        assert waiting.outbox
+        every = publications(waiting.outbox)
+        assert [(each.notification.severity, each.audience) for each in every] == [
+            ("page", "programs"),
+            ("page", "people"),
+            ("warning", "programs"),
+            ("warning", "people"),
+        ]
+        partly = decode_group(encode_group(settled(waiting, every[1:3])))
+        assert partly.outbox
+        assert publications(partly.outbox) == [every[0], every[3]]
+        assert settled(partly, every).outbox is None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import zlib
 
+import msgspec
 import pytest
 
 from telemetry.notifying import merge as merging
-from telemetry.notifying.dispatch import look, settled
+from telemetry.notifying.dispatch import due_at, look, publications, settled
 from telemetry.notifying.groups import (
     DEFAULT_POLICY,
     MAX_GROUP_BYTES,
@@ -118,8 +120,9 @@ def test_should_count_alerts_whose_names_do_not_fit() -> None:
     assert len(smaller.members) + smaller.overflow.firing == 6_000
     told = look(smaller, RULES, lambda _: False, NOW + MINUTE).outbox
     assert told
-    assert (told.notification.firing, told.notification.at_least) == (6_000, True)
-    assert told.notification.summary == "at least 6,000 firing: rule too-hot, site s1"
+    (notification,) = told.notifications
+    assert (notification.firing, notification.at_least) == (6_000, True)
+    assert notification.summary == "at least 6,000 firing: rule too-hot, site s1"
 
 
 PRIMES = [prime for prime in range(3, 600) if all(prime % divisor for divisor in range(2, prime))]
@@ -166,4 +169,27 @@ def test_should_give_back_a_stored_group_as_it_was() -> None:
     desk.now += 10 * SECOND
     for group in (desk.group, look(desk.group, RULES, lambda _: False, desk.now)):
         assert decode_group(encode_group(group)) == group
-    assert settled(desk.group, "none") is desk.group
+    assert settled(desk.group, []) is desk.group
+
+
+def test_should_read_what_an_earlier_version_stored() -> None:
+    desk = Desk()
+    desk.take(firing("d1"), firing("d2", severity="page"))
+    group = look(desk.group, RULES, lambda _: False, NOW + MINUTE)
+    assert group.outbox
+    stored, packed = msgspec.json.decode(zlib.decompress(encode_group(group)))
+    outbox = stored["outbox"]
+    del outbox["published"], outbox["notifications"][1:]
+    outbox["notification"] = outbox.pop("notifications").pop()
+    added = {"severities", "reports", "who", "why"}
+    outbox["notification"] = {name: value for name, value in outbox["notification"].items() if name not in added}
+    for alert in outbox["notification"]["alerts"]:
+        del alert["who"], alert["why"]
+    before = zlib.compress(msgspec.json.encode((stored, packed[:-2])))
+
+    read = decode_group(before)
+    assert read.outbox
+    (waiting,) = read.outbox.notifications
+    assert waiting.attributes() == {**group.outbox.notifications[0].attributes(), "severity": ["page"]}
+    assert [member.severities for member in read.members.values()] == [("warning",), ("page",)]
+    assert due_at(settled(read, publications(read.outbox)), RULES) == NOW + MINUTE + 60 * MINUTE, "as if reported then"

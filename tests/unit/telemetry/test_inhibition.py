@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 
 from telemetry.alerting.transitions import Transition
@@ -21,7 +22,7 @@ from telemetry.notifying.inhibition import (
 )
 from telemetry.notifying.merge import FORGET_AFTER, merge
 from telemetry.rules.parse import parse_rules
-from telemetry.rules.rule_set import Inhibition
+from telemetry.rules.rule_set import Inhibition, RuleSet
 from tests.unit.notifier.desk import Desk
 from tests.unit.notifier.samples import MINUTE, NOW, firing, then
 
@@ -40,8 +41,43 @@ def member(transition: Transition) -> Member:
 
 
 def inhibits(source: Transition, target: Transition, *inhibitions: tuple[str, str, tuple[str, ...]]) -> bool:
-    rules = [Inhibition(source=glob, target=other, equal=equal) for glob, other, equal in inhibitions]
-    return Inhibitor(rules or RULES.inhibitions, remember({}, [source], NOW).values())(member(target))
+    other = [Inhibition(source=glob, target=other, equal=equal) for glob, other, equal in inhibitions]
+    rules = RuleSet(RULES.rules, other or RULES.inhibitions)
+    return Inhibitor(rules, remember({}, [source], NOW).values(), NOW)(member(target))
+
+
+class TestAfterTheSource:
+    """A gateway is back with its first device that reports; the others are not silent, they have not reported yet."""
+
+    RULES = parse_rules("""
+    inhibit: [{source: "gateway-*", target: "*", equal: [gateway]}]
+    rules:
+      - {name: gateway-down, when: no_data(gateway), for: 3m}
+      - {name: silent, when: no_data, for: 10m}
+      - {name: too-hot, when: temperature > 40}
+    """)
+    OVER = remember({}, [then(DOWN, "resolved")], NOW)
+
+    def inhibits(self, alert: Member, after: dt.timedelta, sources: Sources = OVER) -> bool:
+        return Inhibitor(self.RULES, sources.values(), NOW + after)(alert)
+
+    def test_should_inhibit_silences_until_they_would_be_known_without_the_source(self) -> None:
+        silent = member(firing(rule="silent"))
+        assert self.inhibits(silent, 12 * MINUTE)
+        assert not self.inhibits(silent, 13 * MINUTE), "it has not reported since"
+        assert not self.inhibits(member(firing(rule="silent", gateway="another")), MINUTE)
+
+    def test_should_not_inhibit_what_readings_said(self) -> None:
+        assert not self.inhibits(member(firing()), dt.timedelta(0))
+
+    def test_should_not_hold_back_the_end_of_what_was_told(self) -> None:
+        over = member(then(firing(rule="silent"), "resolved"))
+        assert self.inhibits(over, MINUTE), "nobody was told of it, and nobody needs to be"
+        assert not self.inhibits(msgspec.structs.replace(over, notified="firing"), MINUTE)
+
+    def test_should_not_last_longer_when_the_end_was_written_by_a_clock_that_was_ahead(self) -> None:
+        ahead = remember({}, [then(DOWN, "resolved")], NOW + dt.timedelta(hours=2))
+        assert not self.inhibits(member(firing(rule="silent")), MINUTE, ahead)
 
 
 def test_should_know_the_rules_that_may_inhibit() -> None:

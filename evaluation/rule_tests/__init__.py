@@ -1,1 +1,0 @@
-"""Tests of alert rules: the notation of their file, what is sent, run and compared."""
