@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from evaluation.rehearsal import rehearse
+from evaluation.rehearsal import Rehearsal, rehearse
 from evaluation.scoring import MOST_NOTIFICATIONS, WANTED, Score, score
 from simulator.fleet.registry import registry_csv
 from simulator.run import simulation
@@ -36,10 +37,14 @@ def scenario(name: str, seed: int | None = None) -> Scenario:
     return found if seed is None else msgspec.structs.replace(found, seed=seed)
 
 
+def played_through(what: Scenario, start: dt.datetime, rules: RuleSet | None = None) -> Rehearsal:
+    used = rules or parse_rules(RULES, parse_registry(registry_csv(what)))
+    return rehearse(simulation.records(what, start), used, start + dt.timedelta(seconds=what.duration))
+
+
 def rehearsed(what: Scenario, start: dt.datetime, rules: RuleSet | None = None) -> Score:
     until = start + dt.timedelta(seconds=what.duration)
-    used = rules or parse_rules(RULES, parse_registry(registry_csv(what)))
-    played = rehearse(simulation.records(what, start), used, until)
+    played = played_through(what, start, rules)
     return score(simulation.injected_faults(what, start), played.received, until, transitions=played.transitions)
 
 
@@ -64,6 +69,22 @@ def test_should_be_told_of_what_matters_and_of_nothing_else(name: str, start: dt
 def test_should_be_told_nothing_on_a_good_day() -> None:
     found = rehearsed(scenario("calm"), STARTS[1])
     assert (found.alerts, found.messages) == (0, 0)
+
+
+def test_should_have_one_alert_of_a_device_and_a_rule_wherever_the_device_is_heard() -> None:
+    played = played_through(scenario("wandering-devices"), STARTS[1])
+    fired = Counter((each.device, each.rule) for each in played.transitions if each.change == "firing" and each.device)
+    assert set(fired.values()) == {1}
+    ended = [each for each in played.transitions if each.change == "resolved"]
+    assert {(each.device, each.rule) for each in ended if each.device} == fired.keys()
+
+
+def test_should_be_told_that_a_clock_is_wrong_and_not_that_its_device_is_silent() -> None:
+    found = rehearsed(scenario("bad-clocks"), STARTS[1])
+    assert found.confusion["clock_skew"] == {"clock-wrong": 12, "quiet": 30}
+    assert found.confusion["restart"].keys() == {"clock-wrong", "quiet"}
+    assert found.confusion["silence"] == {"device-silent": 4}
+    assert found.by_rule["device-silent"].expected == 4
 
 
 def test_should_not_be_good_with_rules_that_fire_at_the_first_odd_reading() -> None:
