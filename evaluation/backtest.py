@@ -13,7 +13,8 @@ import msgspec
 import pyarrow as pa
 
 from evaluation.columns import Run, runs_of
-from evaluation.playback import Playback
+from evaluation.playback.home import HomePlayback
+from telemetry.alerting.state import Home
 from telemetry.alerting.transitions import Transition
 from telemetry.rules.rule_set import Rule, RuleSet
 
@@ -122,7 +123,7 @@ class _Player:
         self.begin("")
 
     def begin(self, device: str) -> None:
-        self._playback = Playback(self._rules, device)
+        self._playback = HomePlayback(self._rules, Home(device))
         self._alerts: list[Alert] = []
         self._firing: dict[str, Transition] = {}
 
@@ -143,7 +144,7 @@ class _Player:
                 following = decisive[decisive.searchsorted(place) :]
                 upto = int(following[0]) if len(following) else len(run)
                 if upto > place and (watch.no_data or playback.recent.devices):
-                    playback.recent.hear(run.time(upto - 1).timestamp(), run.site, {run.device: run.site})
+                    playback.note_alive(run.device, run.site, run.time(upto - 1))
                 place = upto
             if place < len(run):
                 self._receive(run, place)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.inbox import Received
 from simulator.faults.truth import InjectedFault
+from simulator.scenario.faults import ClockSkew
 from telemetry.alerting.transitions import Transition
 
 #: An alert may fire so long after what it is about is over: a window and ``for`` lag behind, the clock decides a minute
 #: late, and readings that were held back arrive later still.
 GRACE = dt.timedelta(minutes=5)
 
-#: Devices' clocks may be ahead or behind by this, so that an alert seems to fire before its cause.
+#: Devices' clocks may be ahead or behind by this, so that an alert seems to fire before its cause. Of clocks that are
+#: wrong by more, the ground truth says by how much.
 CLOCKS = dt.timedelta(minutes=2)
 
 
@@ -124,18 +126,33 @@ def judge(faults: Sequence[InjectedFault], alerts: Iterable[Told], grace: dt.tim
 
     An alert is about a fault of its place (its device, its gateway or its site) that began before it fired and was
     not over for longer than ``grace``. Of several the one that expects its rule, then the one that tolerates it, then
-    the last that began.
+    the last that began. The verdict has the alert with its times by a right clock, as far as they are known.
+
+    A device has one alert of a rule: a second one that begins before the end of the first is false.
     """
     places = _Places(faults)
     verdicts = []
-    for alert in alerts:
-        near = [i for i in places.of(alert) if i.since - CLOCKS <= alert.fired_at <= i.until + grace]
-        expecting = [fault for fault in near if alert.rule in fault.expects]
-        if expecting:
-            verdicts.append(Verdict(alert, max(expecting, key=begun), true=True))
-        elif not any(alert.rule in fault.tolerates for fault in near):
+    going_on: dict[tuple[str, str], Told] = {}
+    for each in alerts:
+        possible = [(alert, places.near(alert, grace)) for alert in places.by_right_clock(each)]
+        alert, near = next((pair for pair in possible if _expecting(*pair)), possible[-1])
+        if expecting := _expecting(alert, near):
+            before = going_on.get((alert.device, alert.rule))
+            twice = before is not None and bool(alert.device) and _overlap(before, alert)
+            going_on[alert.device, alert.rule] = alert
+            verdicts.append(Verdict(alert, max(expecting, key=begun), true=not twice))
+        elif not any(alert.rule in fault.tolerates for _, faults in possible for fault in faults):
             verdicts.append(Verdict(alert, max(near, key=_weight, default=None), true=False))
     return verdicts
+
+
+def _expecting(alert: Told, faults: Iterable[InjectedFault]) -> list[InjectedFault]:
+    return [fault for fault in faults if alert.rule in fault.expects]
+
+
+def _overlap(one: Told, other: Told) -> bool:
+    first, second = sorted((one, other), key=lambda alert: alert.fired_at)
+    return first.resolved_at is None or first.resolved_at > second.fired_at
 
 
 def begun(fault: InjectedFault) -> tuple[dt.datetime, int, str]:
@@ -153,13 +170,43 @@ class _Places:
 
     def __init__(self, faults: Iterable[InjectedFault]) -> None:
         self._by_place: defaultdict[tuple[str, str], list[InjectedFault]] = defaultdict(list)
+        self._clocks: defaultdict[str, list[InjectedFault]] = defaultdict(list)
         for fault in faults:
+            if fault.kind == _WRONG_CLOCK and abs(_ahead(fault)) > CLOCKS:
+                self._clocks[fault.device].append(fault)
             kind = "device" if fault.device else "gateway" if fault.gateway else "site"
             self._by_place[kind, fault.device or fault.gateway or fault.site].append(fault)
 
-    def of(self, alert: Told) -> list[InjectedFault]:
-        return [
-            *self._by_place.get(("device", alert.device), ()),
-            *self._by_place.get(("gateway", alert.gateway), ()),
-            *self._by_place.get(("site", alert.site), ()),
+    def near(self, alert: Told, grace: dt.timedelta) -> list[InjectedFault]:
+        """Return the faults of the alert's place that it may be about."""
+        of = self._by_place
+        faults = [
+            *of.get(("device", alert.device), ()),
+            *of.get(("gateway", alert.gateway), ()),
+            *of.get(("site", alert.site), ()),
         ]
+        return [fault for fault in faults if fault.since - CLOCKS <= alert.fired_at <= fault.until + grace]
+
+    def by_right_clock(self, alert: Told) -> Iterator[Told]:
+        """Yield the alert, and the same with other times for each wrong clock that may have said when it fired."""
+        clocks = self._clocks.get(alert.device, ())
+        after = [clock for clock in clocks if alert.fired_at < clock.since]
+        if after and alert.resolved_at and alert.resolved_at <= alert.fired_at:
+            # A clock that was set back ends an alert when it fired, to say nothing earlier: it ended after that.
+            yield alert._replace(resolved_at=min(clock.since for clock in after))
+        else:
+            yield alert
+        for clock in clocks:
+            fired_at = alert.fired_at - _ahead(clock)
+            if clock.since <= fired_at <= clock.until:
+                ended = alert.resolved_at and alert.resolved_at - _ahead(clock)
+                resolved_at = ended if ended and ended <= clock.until else alert.resolved_at
+                yield alert._replace(fired_at=fired_at, resolved_at=resolved_at)
+
+
+#: The kind of fault that makes a device's event times wrong.
+_WRONG_CLOCK = str(ClockSkew.__struct_config__.tag)
+
+
+def _ahead(clock: InjectedFault) -> dt.timedelta:
+    return dt.timedelta(seconds=float(clock.details["ahead"]))

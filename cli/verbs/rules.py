@@ -21,9 +21,10 @@ from rich.text import Text
 from cli import console, target
 from cli.console import out
 from cli.options import Json, moment, read_text
-from evaluation import rule_test_file, series
 from evaluation.backtest import Backtest, backtest
-from evaluation.rule_tests import Outcome, Row
+from evaluation.rule_tests import notation, series
+from evaluation.rule_tests.outcome import Outcome, Row
+from evaluation.rule_tests.parse import RuleTestError, parse_tests, path_of_tests
 from pipeline import history, registry, rules
 from pipeline.alerts import rules_in_use
 from pipeline.errors import PipelineError
@@ -79,7 +80,7 @@ _TEST_HELP = f"""Run the tests of a rules file; exit code 1 if one fails. Works 
 
 The tests are next to the rules: rules.test.yaml for rules.yaml.
 
-{as_help(rule_test_file.__doc__ or "")}
+{as_help(notation.__doc__ or "")}
 
 The values of a series:
 
@@ -96,8 +97,10 @@ def run_tests(
     registry_file: _RegistryFile = None,
 ) -> None:
     """Run the tests of a rules file."""
-    where = tests or rule_test_file.path_of_tests(file)
-    if not _passes(_check(file, _registered(registry_file)), where):
+    where = tests or path_of_tests(file)
+    registered = _registered(registry_file)
+    _check(file, registered)
+    if not _passes(file, where, registered):
         raise typer.Exit(1)
 
 
@@ -122,9 +125,9 @@ def apply_file(
         raise PipelineError("give a file to apply or --rollback, and not both")
     session, deployed = target.deployed(context)
     if file:
-        checked = _check(file, registry.in_use(session, deployed))
-        _warn(checked)
-        if (tests := rule_test_file.path_of_tests(file)).exists() and not _passes(checked, tests):
+        registered = registry.in_use(session, deployed)
+        _warn(_check(file, registered))
+        if (tests := path_of_tests(file)).exists() and not _passes(file, tests, registered):
             raise PipelineError(
                 f"{file} fails its tests in {tests}, so it was not applied; the rules in use are as before"
             )
@@ -227,11 +230,12 @@ def _warn(checked: RuleSet) -> None:
         console.err.print(f"warning: {suspicion}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _passes(checked: RuleSet, tests: Path) -> bool:
+def _passes(rules_file: Path, tests: Path, registered: Registry) -> bool:
     """Run the tests in a file and show how each ended; whether all passed."""
     try:
-        outcomes = [test.run(checked) for test in rule_test_file.parse_tests(read_text(tests, "tests"), checked)]
-    except rule_test_file.RuleTestError as error:
+        read = parse_tests(read_text(tests, "tests"), read_text(rules_file, "rules"), registered)
+        outcomes = [test.run() for test in read]
+    except RuleTestError as error:
         raise PipelineError(f"{tests}: {error}") from error
     print_outcomes(outcomes)
     return all(outcome.passed for outcome in outcomes)

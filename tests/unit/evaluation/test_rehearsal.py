@@ -110,11 +110,14 @@ def streams(draw: st.DrawFn) -> list[Record]:
     )
     for number in range(draw(st.integers(1, 30))):
         second += draw(pauses)
+        gateway = draw(st.sampled_from("ab"))
         found = [
-            msgspec.structs.replace(each, ts=each.ts + second * SECOND, seq=number * 10 + place)
+            msgspec.structs.replace(
+                each, device_id=gateway + each.device_id, ts=each.ts + second * SECOND, seq=number * 10 + place
+            )
             for place, each in enumerate(draw(st.lists(readings, max_size=3)))
         ]
-        sent.append(record(second, *found, gateway=draw(st.sampled_from("ab"))))
+        sent.append(record(second, *found, gateway=gateway))
     return sent
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from evaluation import rule_test_file
-from evaluation.rule_test_file import RuleTestError, parse_tests, path_of_tests
-from evaluation.rule_tests import Item, Outcome, Row, compare
-from telemetry.rules.parse import parse_rules
+from evaluation.rule_tests import notation
+from evaluation.rule_tests.outcome import Item, Outcome, Row, compare
+from evaluation.rule_tests.parse import RuleTestError, parse_tests, path_of_tests
+from telemetry.reading.codec import decode_batch
 
 RULES = """
 rules:
@@ -26,12 +27,13 @@ rules:
   - {name: silent, when: no_data, for: 5m}
   - {name: gateway-down, when: no_data(gateway), for: 10m, severity: critical}
 """
+#: A test of a device, to which something is to be added.
+SENT = "series: [{device: f1, battery: 1}], transitions: [], "
 DOOR = "{device: f1, site: cold-1, temperature: -20 -10x2 -20x3}"
 
 
 def run(tests: str, rules: str = RULES) -> list[Outcome]:
-    checked = parse_rules(rules)
-    return [test.run(checked) for test in parse_tests(textwrap.dedent(tests), checked)]
+    return [test.run() for test in parse_tests(textwrap.dedent(tests), rules)]
 
 
 def refused(tests: str) -> str:
@@ -45,11 +47,11 @@ def rows(outcome: Outcome) -> list[str]:
 
 
 def test_should_pass_the_example_of_its_documentation() -> None:
-    documented = (rule_test_file.__doc__ or "").split("::\n")[1].split("\nA test has")[0]
+    documented = (notation.__doc__ or "").split("::\n")[1].split("\nA test has")[0]
     (outcome,) = run(documented)
     assert rows(outcome) == []
     assert outcome.passed
-    assert len(outcome.rows) == 4
+    assert len(outcome.rows) == 7
 
 
 def test_should_see_exactly_what_is_active() -> None:
@@ -114,9 +116,9 @@ def test_should_send_nulls_and_statuses_and_be_silent_only_where_no_column_has_m
                 start: 2026-11-23T12:00:00+01:00
                 transitions: []
             """),
-        parse_rules(RULES),
+        RULES,
     )
-    sent = [reading for _, _, readings in test.records for reading in readings]
+    sent = [reading for record in test.records for reading in decode_batch(record.data).readings]
     assert [(r.seq, r.temperature, r.humidity, r.status) for r in sent] == [
         (0, 1.0, None, "fault"),
         (1, None, None, "ok"),
@@ -130,9 +132,9 @@ def test_should_put_the_readings_of_a_gateway_and_time_into_one_record() -> None
     (test,) = parse_tests(
         """tests: [{name: t, transitions: [], series: [{device: a, battery: 3x1}, {device: b, battery: 3},
                    {device: c, gateway: other, battery: 3}]}]""",
-        parse_rules(RULES),
+        RULES,
     )
-    assert [(gateway, len(readings)) for _, gateway, readings in test.records] == [
+    assert [(record.gateway, len(decode_batch(record.data).readings)) for record in test.records] == [
         ("gateway", 2),
         ("other", 1),
         ("gateway", 1),
@@ -142,34 +144,72 @@ def test_should_put_the_readings_of_a_gateway_and_time_into_one_record() -> None
 @pytest.mark.parametrize(
     ("test", "message"),
     [
-        ("series: [{device: f1, temperature: 20}]", "it expects nothing: say what with 'expect' or 'transitions'"),
+        ("series: [{device: f1, temperature: 20}]", "it expects nothing: say what with 'expect', 'transitions' or "),
         ("series: [{device: f1}], transitions: []", "its devices send nothing"),
-        ("series: [{temperature: 1}], transitions: []", "series 1: it needs a device"),
+        ("series: [{temperature: 1}], transitions: []", "series: it needs a device"),
         (
             "series: [{device: f1, pressure: 1}], transitions: []",
-            "series 1: there is no 'pressure'; there are device, ",
+            "series: pressure: there is no such key; there are device, ",
+        ),
+        ("series: [{device: [f1], battery: 1}], transitions: []", "series: device: only a gateway can be a list"),
+        ("series: [{device: 'f{1..9999999}', battery: 1}], transitions: []", "stands for more than 1,000,000 names"),
+        (
+            "series: [{device: f1, battery: 1, order: random}], transitions: []",
+            "write 'oldest first' or ",
         ),
         (
-            "series: [{device: a, battery: 1}, {device: a, battery: 1}], transitions: []",
-            "series 2: device 'a' has a ser",
+            "series: [{device: f1, battery: 1, batch: 0}], transitions: []",
+            "batch: invalid number 0.0: write a w",
         ),
-        ("series: [{device: f1, temperature: 1 hot}], transitions: []", "series 1, temperature: invalid value 'hot'"),
+        ("series: [{device: f1, battery: 1x9, arrives: 8m}], transitions: []", "the last value is measured at 9m, and"),
+        ("series: [{device: f1, battery: 1, arrives: 8m, delay: 1m}], transitions: []", "all arrive at one time"),
+        ("series: [{device: f1, battery: 1, clock: back}], transitions: []", "clock: invalid duration 'back'"),
+        ("series: [{device: f1, rejected: broken}], transitions: []", "invalid reason 'broken': write missing_field, "),
+        (
+            SENT + "orders: [{at: 1m, order: snooze, rule: silent, device: f1}]",
+            "orders: it needs 'for', such as 'for: 2h'",
+        ),
+        (
+            SENT + "orders: [{at: 1m, order: ack, rule: warm, device: f1}]",
+            "orders: rule: there is no rule 'warm'",
+        ),
+        (
+            SENT + "orders: [{at: 1m, order: retire, rule: silent}]",
+            "orders: retire is about a device: give its name as 'device', and no rule",
+        ),
+        (
+            SENT + "edits: [{at: 1m, rules: {warm: null}}]",
+            "edits: there is no rule 'warm' to remove; there are freezer-warm, silent, gateway-down",
+        ),
+        (
+            SENT + "edits: [{at: 1m, rules: {silent: {for: 1s, severity: x}}}]",
+            "edits: rule 'silent': severity: there is no severity 'x'; there are info, ",
+        ),
+        (
+            "series: [{device: f1, battery: 1}], notifications: [{at: 1m, receivers: [oncall]}]",
+            "there is no receiver 'oncall'; there are none: name them under 'receivers' of the test",
+        ),
+        (
+            SENT + "receivers: {oncall: {severity: [{like: x}]}}",
+            "receivers: oncall: severity: invalid filter {'like': 'x'}: write a text or one of prefix",
+        ),
+        ("series: [{device: f1, temperature: 1 hot}], transitions: []", "series: temperature: invalid value 'hot'"),
         (
             "series: [{device: f1, temperature: 100+20x5}], transitions: []",
-            "series 1, at 3m: no device can send that: t",
+            "series: at 3m: no device can send that: t",
         ),
-        ("series: [{device: f1, status: fine}], transitions: []", "series 1, status: invalid status 'fine'"),
-        ("series: [{device: f1, battery: 1}], transitions: [], interval: 0s", "interval must be more than zero"),
+        ("series: [{device: f1, status: fine}], transitions: []", "series: status: invalid status 'fine'"),
+        ("series: [{device: f1, battery: 1}], transitions: [], interval: 0s", "interval: it must be more than zero"),
         ("series: [{device: f1, battery: 1}], transitions: [], interval: fast", "interval: invalid duration 'fast'"),
         ("series: [{device: f1, battery: 1}], transitions: [], start: 2026-01-01T00:00:00", "needs a time zone"),
-        ("series: [{device: f1, battery: 1}], expect: [{at: soon, alerts: []}]", "expect: invalid duration 'soon'"),
+        ("series: [{device: f1, battery: 1}], expect: [{at: soon, alerts: []}]", "expect: at: invalid duration 'soon'"),
         (
             "series: [{device: f1, battery: 1}], expect: [{at: 1m, alerts: [{rule: warm, device: f1}]}]",
-            "at 1m: no rule 'warm'; there are freezer-warm, silent, gateway-down",
+            "expect: alerts: rule: there is no rule 'warm'; there are freezer-warm, silent, gateway-down",
         ),
         (
             "series: [{device: f1, battery: 1}], transitions: [{at: 1m, rule: silent, device: f2, change: firing}]",
-            "at 1m: no series has the device 'f2'",
+            "transitions: device: no series has the device 'f2'",
         ),
         (
             "series: [{device: f1, battery: 1}], expect: [{at: 1m, alerts: [{rule: silent, device: f1, gateway: g}]}]",
@@ -179,7 +219,7 @@ def test_should_put_the_readings_of_a_gateway_and_time_into_one_record() -> None
 )
 def test_should_say_what_is_wrong_with_a_test_and_where(test: str, message: str) -> None:
     said = refused(f"tests: [{{name: one, {test}}}]")
-    assert said.startswith("test 'one': ")
+    assert re.match(r"line 1, column \d+: test 'one': ", said)
     assert message in said
 
 
@@ -188,11 +228,11 @@ def test_should_say_what_is_wrong_with_a_test_and_where(test: str, message: str)
     [
         ("", "line 1, column 1: expected keys with values, got nothing"),
         ("tests: [{name: t}]", "line 1, column 9: test 't': the key 'series' is missing here; add it"),
-        ("tests: [{name: t, serise: []}]", "line 1, column 19: test 't': serise: there is no such key; there are expe"),
+        ("tests: [{name: t, serise: []}]", "line 1, column 19: test 't': serise: there is no such key; there are edit"),
         ("tests: [{name: t, series: [], expects: []}]", "test 't': expects: there is no such key"),
         (
-            "tests: [{name: t, series: [{device: [d]}]}]",
-            "line 1, column 37: test 't': series: device: expected a number or text, got a li",
+            "tests: [{name: t, series: [{device: {a: d}}]}]",
+            "line 1, column 37: test 't': series: device: expected a number or text or a list, g",
         ),
         (
             "tests: [{name: t, series: [], transitions: [{at: 1m, rule: r, change: fires}]}]",
@@ -215,9 +255,81 @@ def test_should_lie_beside_the_rules() -> None:
 
 def test_should_pair_the_like_before_the_merely_similar() -> None:
     at = dt.timedelta(minutes=1)
-    pending, firing = (Item(at, "r", "d", "g", status, "warning") for status in ("pending", "firing"))
-    wanted = Item(at, "r", "d", "", "firing", "")
+    pending, firing = (
+        Item(at, ("r", "d"), {"status": status, "severity": "warning"}) for status in ("pending", "firing")
+    )
+    wanted = Item(at, ("r", "d"), {"status": "firing"})
     assert compare("alert", [wanted], [pending, firing]) == [
         Row("alert", at, wanted, firing),
         Row("alert", at, None, pending),
     ]
+
+
+def test_should_compare_notifications_with_their_attributes_and_receivers() -> None:
+    (outcome,) = run(f"""
+        tests:
+          - name: door
+            series: [{DOOR}]
+            receivers: {{oncall: {{severity: [page]}}, office: {{site: [{{prefix: cold-}}]}}}}
+            until: 11m
+            notifications:
+              - at: 3m5s
+                reason: new
+                state: firing
+                severity: page
+                group: {{site: cold-1, rule: freezer-warm}}
+                firing: 1
+                resolved: 0
+                alerts: [{{rule: freezer-warm, device: f1, severity: critical, held: none}}]
+                attributes: {{state: firing, site: [cold-1], zone: []}}
+                receivers: [office]
+        """)
+    told, unexpected = outcome.rows
+    assert str(told.expected) == (
+        "new firing page firing 1 resolved 0 group rule freezer-warm, site cold-1 alerts [freezer-warm f1 critical "
+        "held none] attributes {state: firing, site: cold-1, zone: []} receivers office"
+    )
+    assert str(told.seen) == (
+        "new firing critical firing 1 resolved 0 group rule freezer-warm, site cold-1 alerts [freezer-warm f1 firing "
+        "critical held none] attributes {state: firing, site: cold-1, zone: []} receivers office"
+    )
+    assert not told.agrees
+    assert unexpected.expected is None
+    assert str(unexpected.seen) == (
+        "update resolved critical firing 0 resolved 1 alerts [freezer-warm f1 resolved critical]"
+    )
+
+
+def test_should_show_why_an_order_cannot_be_carried_out() -> None:
+    (outcome,) = run(f"""
+        tests:
+          - name: door
+            series: [{DOOR}]
+            orders:
+              - {{at: 0s, order: ack, rule: freezer-warm, device: f1}}
+              - {{at: 0s, order: unsnooze, rule: freezer-warm, device: f1}}
+              - {{at: 0s, order: close, rule: freezer-warm, device: f1}}
+            expect: [{{at: 0s, alerts: []}}]
+        """)
+    assert [row.split(": ", 1)[1] for row in rows(outcome)] == [
+        "ack freezer-warm f1 / freezer-warm does not fire at f1: there is nothing to acknowledge",
+        "unsnooze freezer-warm f1 / freezer-warm is not snoozed at f1",
+        "close freezer-warm f1 / freezer-warm is not active at f1: there is nothing to close",
+    ]
+
+
+def test_should_add_change_and_remove_rules_in_between() -> None:
+    (outcome,) = run(f"""
+        tests:
+          - name: door
+            series: [{DOOR.replace("-20 -10x2 -20x3", "-20x9")}]
+            edits:
+              - {{at: 2m, rules: {{cold: {{when: temperature < -10, severity: info}}}}}}
+              - {{at: 4m, rules: {{cold: {{severity: warning, when: temperature < -11}}}}}}
+              - {{at: 6m30s, rules: {{cold: null}}}}
+            transitions:
+              - {{at: 3m, rule: cold, device: f1, change: firing, severity: info}}
+              - {{at: 4m, rule: cold, device: f1, change: severity, severity: warning}}
+              - {{at: 7m, rule: cold, device: f1, change: resolved}}
+        """)
+    assert rows(outcome) == []

@@ -156,6 +156,45 @@ def test_should_call_every_other_alert_in_an_fault_false_and_say_in_which() -> N
     assert result.false == ["broken: d1 at 12:12:00 (drift)"]
 
 
+def clock(ahead: float, since: float = 30, until: float = 120) -> InjectedFault:
+    return fault(kind="clock_skew", metric="", since=since, until=until, expects=(), details={"ahead": ahead * 60})
+
+
+def test_should_find_an_alert_whose_times_are_those_of_a_wrong_clock() -> None:
+    hot = fault(since=40, until=70)
+    fired = alert(minute=41 - 300)
+    result = score([clock(-300), hot], [received(fired, minute=42), received(ended(fired, 70 - 300), minute=72)], END)
+    assert (result.total.found, result.total.false, result.total.false_resolves) == (1, 0, 0)
+    assert result.total.fires_after.p50 == 60
+    early = [received(fired, minute=42), received(ended(fired, 50 - 300), minute=52)]
+    assert score([clock(-300), hot], early, END).total.false_resolves == 1
+
+
+def test_should_put_right_only_what_the_wrong_clock_can_have_said() -> None:
+    fired = alert(minute=41 - 300)
+    for wrong in (clock(-300, since=50), clock(-300, until=40), clock(-120)):
+        assert scored([wrong, fault(since=40, until=70)], [fired]).total.found == 0
+    # Refused by the clock of the pipeline, and not by that of the device.
+    refused = fault(kind="clock_skew", metric="", since=30, expects=("clock-wrong",), details={"ahead": 900})
+    assert scored([refused], [alert(rule="clock-wrong", minute=31)]).total.found == 1
+
+
+def test_should_not_call_an_end_early_whose_time_says_only_that_the_clock_was_set_back() -> None:
+    fired = alert(minute=25)
+    told_of = [received(fired), received(ended(fired, 25), minute=40)]
+    assert score([clock(-60), fault(since=20, until=31)], told_of, END).total.false_resolves == 0
+    assert score([clock(-60), fault(since=20, until=90)], told_of, END).total.false_resolves == 1
+
+
+@pytest.mark.parametrize(("end", "false"), [(None, 1), (30, 1), (20, 0)])
+def test_should_call_a_second_alert_of_a_device_false_while_the_first_goes_on(end: float | None, false: int) -> None:
+    first, second = alert(minute=12, gateway="gw"), alert(minute=20, gateway="other")
+    told_of = [received(first), received(second), *([received(ended(first, end))] if end else [])]
+    result = score([fault()], told_of, END)
+    assert (result.total.found, result.total.false) == (1, false)
+    assert scored([fault()], [first, alert(minute=20, rule="broken")]).false == ["broken: d1 at 12:20:00 (drift)"]
+
+
 def test_should_prefer_the_fault_that_expects_to_the_one_that_tolerates_and_the_last_that_began() -> None:
     expecting, younger = fault(id="a", since=10), fault(id="b", since=11)
     tolerating = fault(id="c", since=11.5, expects=(), tolerates=("too-hot",))
@@ -187,7 +226,7 @@ def test_should_find_what_affects_many_once_however_many_alerts_tell_of_it() -> 
 
 def test_should_measure_the_first_of_several_alerts_about_a_fault() -> None:
     first, second = alert(minute=12), alert(minute=20)
-    result = score([fault()], [received(second), received(first, minute=13)], END)
+    result = score([fault()], [received(second), received(first, minute=13), received(ended(first, 15))], END)
     assert (result.total.found, result.alerts, result.total.notifications) == (1, 2, 2)
     assert result.total.fires_after == Delays(120.0, 120.0)
     assert result.total.told_after == Delays(180.0, 180.0)

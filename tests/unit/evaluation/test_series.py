@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.series import MAX_VALUES, SeriesError, numbers, statuses
+from evaluation.rule_tests.series import MAX_VALUES, SeriesError, numbers, statuses
 
 
 @pytest.mark.parametrize(

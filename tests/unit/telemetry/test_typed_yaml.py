@@ -14,7 +14,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.rule_test_file import RuleTestError, parse_tests
+from evaluation.rule_tests import notation
+from evaluation.rule_tests.parse import RuleTestError, parse_tests
 from simulator.scenario.scenario import ScenarioError
 from simulator.scenario.scenario import parse as parse_scenario
 from telemetry.rules.parse import parse_rules
@@ -71,8 +72,10 @@ def test_should_say_what_does_not_fit_and_point_at_it(text: str, place: int, wor
 
 
 RULES = yaml.safe_load(Path("rules.yaml").read_text())
-RULE_SET = parse_rules(yaml.safe_dump(RULES))
-TESTS = yaml.safe_load(Path("rules.test.yaml").read_text())
+RULES_TEXT = yaml.safe_dump(RULES)
+TESTS = yaml.safe_load(Path("rules.test.yaml").read_text())["tests"]
+#: The example of the help, which has every section.
+EXAMPLE = yaml.safe_load((notation.__doc__ or "").split("::\n")[1].split("\nA test has")[0])["tests"]
 
 
 def nodes(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -119,6 +122,6 @@ def test_should_explain_whatever_is_wrong_in_rules(text: str) -> None:
     explains(parse_rules, text, TextError)
 
 
-@given(mistakes(TESTS))
+@given(mistakes({"tests": EXAMPLE + TESTS[:2]}))
 def test_should_explain_whatever_is_wrong_in_tests_of_rules(text: str) -> None:
-    explains(lambda text: parse_tests(text, RULE_SET), text, RuleTestError)
+    explains(lambda text: parse_tests(text, RULES_TEXT), text, RuleTestError)

@@ -9,16 +9,20 @@
     okx9 fault    statuses: ok and nine more of it, then fault
     _ or _x3      null, once or three times: a reading without that metric
     - or -x3      nothing, once or three times ("- 20" needs quotes in YAML)
+    wrong_typex2  under ``rejected``: a line that is refused for this reason, and two more;
+                  missing_field, out_of_bounds, from_future and too_late are the others
 
-Where no metric and no status of a device has a value or a null, the device sends nothing; so after the end of all of
-them. After promtool: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
+Where no metric, no status and no ``rejected`` of a device has a value or a null, the device sends nothing; so after the
+end of all of them. After promtool: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
+from telemetry.reading.codec import Reason
 from telemetry.reading.model import STATUSES
 from telemetry.text.numbers import NUMBER
 
@@ -32,7 +36,9 @@ MAX_VALUES = 100_000
 _NUMBER = NUMBER.pattern
 _RAMP = re.compile(rf"(?P<first>{_NUMBER})(?:(?P<step>(?=[-+]){_NUMBER})?x(?P<more>[0-9]+))?")
 _SPECIAL = re.compile(r"(?P<what>[-_])(?:x(?P<times>[0-9]+))?")
-_STATUS = re.compile(rf"(?P<what>{'|'.join(STATUSES)}|-)(?:x(?P<times>[0-9]+))?")
+
+#: The reasons for which a line that names its device can be refused.
+REASONS: tuple[Reason, ...] = ("missing_field", "wrong_type", "out_of_bounds", "from_future", "too_late")
 
 Value = float | Literal["_", "-"]
 
@@ -58,11 +64,22 @@ def numbers(text: str) -> list[Value]:
 
 def statuses(text: str) -> list[str]:
     """Return the values of a status's series: statuses or :data:`NOTHING`; raise :class:`SeriesError`."""
+    return _words("status", text, STATUSES)
+
+
+def refusals(text: str) -> list[str]:
+    """Return the values of the series ``rejected``: reasons or :data:`NOTHING`; raise :class:`SeriesError`."""
+    return _words("reason", text, REASONS)
+
+
+def _words(kind: str, text: str, words: Sequence[str]) -> list[str]:
     values: list[str] = []
+    pattern = re.compile(rf"(?P<what>{'|'.join(words)}|-)(?:x(?P<times>[0-9]+))?")
     for token in text.split():
-        match = _STATUS.fullmatch(token)
+        match = pattern.fullmatch(token)
         if match is None:
-            raise SeriesError(f"invalid status {token!r}: write {', '.join(STATUSES)}, such as 'okx9', or '{NOTHING}'")
+            write = f"{', '.join(words)}, such as '{words[0]}x9', or '{NOTHING}'"
+            raise SeriesError(f"invalid {kind} {token!r}: write {write}")
         values += [match["what"]] * (
             _times(token, match["times"]) if match["what"] == NOTHING else 1 + _count(token, match["times"])
         )
