@@ -106,6 +106,15 @@ def _detection(watched: Watched) -> list[AlarmSpec]:
             threshold=1,
         ),
         AlarmSpec(
+            "windows-dropped",
+            "warning",
+            "Windows of readings do not fit into an item: rules with windows see too little of some devices",
+            metrics.ours(watched, "WindowsDropped"),
+            threshold=1,
+            datapoints=3,
+            periods=3,
+        ),
+        AlarmSpec(
             "rejected-readings",
             "warning",
             f"{_REJECTED_PERCENT:g} % or more of the lines are not valid readings; they are quarantined, not checked",

@@ -65,6 +65,14 @@ _ENTRIES = (
         "Changes of alerts, by the service that found them: from readings or by the clock",
         graph="Changes of alerts",
     ),
+    Metric(
+        "WindowsDropped",
+        ("detector",),
+        "Count",
+        "Sum",
+        "Times that windows of a home's devices did not fit into their item and were not written",
+        graph="Windows not written",
+    ),
     # The watchdog reads the rules each minute, whether there are readings or not.
     Metric("RulesRejected", ("watchdog", "detector", "notifier"), "Count", "Maximum", "1 while the rules are invalid"),
     Metric("GatewaysDue", ("watchdog",), "Count", "Maximum", "Gateways with an alert state that was due by the clock"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import random
 import time
@@ -90,12 +91,14 @@ class Wiring(Generic[S]):
         self.backoff = Backoff(sleep=runtime.sleep, chance=runtime.chance)
         self.metrics = Metrics()
         self.metrics.set_default_dimensions(stage=settings.stage)
+        packaged = Path("rules.yaml").read_bytes()
         self.rules = RulesObject(
             runtime.client("s3"),
             settings.config_bucket,
             settings.rules_key,
             settings.registry_key,
-            packaged=parse_rules(Path("rules.yaml").read_bytes()),
+            packaged=parse_rules(packaged),
+            packaged_etag=hashlib.sha256(packaged).hexdigest(),
             clock=runtime.monotonic,
         )
         self.dynamodb: DynamoDBClient = runtime.client("dynamodb")

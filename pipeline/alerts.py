@@ -109,7 +109,7 @@ def _scan(session: boto3.Session, deployed: Deployment, part: str) -> Iterator[d
     pages = session.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(
         TableName=deployed.state_table_name,
-        FilterExpression="part = :part",
+        FilterExpression="begins_with(part, :part)",
         ExpressionAttributeValues={":part": {"S": part}},
     ):
         yield from page["Items"]

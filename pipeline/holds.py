@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.store.backoff import BACKOFF, TRIES, Backoff
+from lambdas.store.homes import HomeTable
 from lambdas.store.items import ItemConflictError, ItemsUnavailableError
 from lambdas.store.queue import SendError, TransitionsQueue
 from lambdas.store.states import StateTable, VersionedState
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
 from telemetry.alerting.evaluate import AlertError, Evaluation, hold, release
-from telemetry.alerting.state import GatewayState, Hold
+from telemetry.alerting.state import GatewayState, Hold, Home
 from telemetry.rules.rule_set import RuleSet
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Orders:
     def __init__(
         self,
         states: StateTable,
+        homes: HomeTable,
         queue: TransitionsQueue,
         rules: RuleSet,
         *,
@@ -47,6 +49,7 @@ class Orders:
         backoff: Backoff = BACKOFF,
     ) -> None:
         self._states = states
+        self._homes = homes
         self._queue = queue
         self._rules = rules
         self._who = who
@@ -88,7 +91,7 @@ class Orders:
     def _give(self, place: Place, decide: Callable[[GatewayState], Evaluation]) -> None:
         for _ in self._backoff.tries(_CONFLICT_BACKOFF):
             try:
-                before = self._settled(place.gateway)
+                before = self._settled(place)
                 committed = self._commit(before, place, decide)
             except ItemConflictError:
                 continue
@@ -98,10 +101,12 @@ class Orders:
             f"the alerts of {place.gateway} keep changing: {TRIES} tries failed and nothing was changed; try again"
         )
 
-    def _settled(self, gateway: str) -> VersionedState:
-        """Return the gateway's state, after the transitions that somebody left unsent have been sent."""
+    def _settled(self, place: Place) -> VersionedState:
+        """Return the state of the home, after the transitions that somebody left unsent have been sent."""
         try:
-            found = self._states.load([gateway])[gateway]
+            homes = self._homes.find([place.device]) if place.device else {}
+            home = homes.get(place.device, Home(place.gateway))
+            found = self._states.load([home])[home]
         except ItemsUnavailableError as error:
             raise PipelineError(f"{error}; nothing was changed, try again") from error
         return self._tell(found, "nothing was changed") if found.outbox else found
@@ -133,6 +138,7 @@ def open_orders(session: boto3.Session, deployed: Deployment, rules: RuleSet, *,
     """Orders to a deployment."""
     return Orders(
         StateTable(session.client("dynamodb"), deployed.state_table_name),
+        HomeTable(session.client("dynamodb"), deployed.state_table_name),
         TransitionsQueue(session.client("sqs"), deployed.transitions_queue_url),
         rules,
         who=who,

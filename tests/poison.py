@@ -13,6 +13,6 @@ class RefusingPoison(DynamoDB):
     """See the module."""
 
     def put_item(self, **request: Any) -> None:
-        if b'"poison"' in zlib.decompress(request["Item"]["state"]["B"]):
+        if "state" in request["Item"] and b'"poison"' in zlib.decompress(request["Item"]["state"]["B"]):
             raise client_error("ValidationException", "PutItem")
         super().put_item(**request)

@@ -1,4 +1,4 @@
-"""DynamoDB tables: alert state (one item per gateway) and notification groups."""
+"""DynamoDB tables: alert state (items per home of devices) and notification groups."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _delays() -> Panels:
             "Duration of an invocation of the detector",
             [of_function("detector", "Duration", label, statistic=s) for s, label in _LABELS.items()],
             unit="ms",
-            runbooks=["detector-slow"],
+            runbooks=["detector-slow", "windows-dropped"],
         ),
     )
 

@@ -1,14 +1,16 @@
 """Detection in a batch of stream records: decode, evaluate, commit with an outbox, send, clear the outbox.
 
-The transitions that a record causes are written in one step with the state they lead to. Then they are sent to the
-queue, and then removed from the outbox: a crash in between repeats some, loses none and invents none.
+The devices of a record may be at home in several states: each home is evaluated with what is about its devices. The
+transitions that a record causes are written in one step with the state they lead to. Then they are sent to the queue,
+and then removed from the outbox: a crash in between repeats some, loses none and invents none.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,21 +18,27 @@ from aws_lambda_powertools import Logger
 
 from lambdas.detector.recent_cache import RecentCache
 from lambdas.detector.records import Record
-from lambdas.store.items import ItemConflictError
+from lambdas.detector.residents import Residents
+from lambdas.store.items import ItemConflictError, ItemTooLargeError
 from lambdas.store.states import VersionedState
 from telemetry.alerting.evaluate import evaluate
 from telemetry.alerting.heard import Heard
-from telemetry.alerting.state import GatewayState
+from telemetry.alerting.snapshots import Lag
+from telemetry.alerting.state import GatewayState, Home
 from telemetry.alerting.transitions import Transition
-from telemetry.reading.codec import decode_batch
+from telemetry.reading.codec import Batch, Rejected, decode_batch
+from telemetry.reading.model import Reading
 from telemetry.rules.rule_set import RuleSet
 
 #: A record may hold thousands of readings, and what they change has to fit into one item. Evaluated in parts, they
-#: change the same.
+#: change the same. What does not fit is evaluated in smaller parts.
 _READINGS_PER_COMMIT = 1000
 
-#: How often a record is evaluated while others change its gateway's state.
-_ATTEMPTS = 3
+#: How often a record is evaluated while others change the state: the detector of another gateway that hears the same
+#: devices, the watchdog, operators.
+_ATTEMPTS = 5
+
+_device_of = operator.attrgetter("device_id")
 
 logger = Logger(child=True)
 
@@ -38,8 +46,8 @@ logger = Logger(child=True)
 class States(Protocol):
     """The table of alert states."""
 
-    def load(self, gateways: Iterable[str]) -> dict[str, VersionedState]:
-        """Return the states of these gateways."""
+    def load(self, homes: Iterable[Home]) -> dict[Home, VersionedState]:
+        """Return the states of these homes."""
 
     def commit(
         self,
@@ -48,7 +56,7 @@ class States(Protocol):
         outbox: Sequence[Transition],
         *,
         now: dt.datetime,
-        lag: float = 0.0,
+        lag: Lag,
     ) -> VersionedState:
         """Write a state and its outbox if the stored version is still the expected one."""
 
@@ -64,12 +72,17 @@ class Queue(Protocol):
 
 
 class Tally(msgspec.Struct):
-    """Counts of one invocation. ``newest`` is the latest event time of the last readings of its records."""
+    """Counts of one invocation.
+
+    ``newest`` is the latest event time of the last readings of its records, ``windows_dropped`` the homes whose windows
+    did not fit into an item.
+    """
 
     records: int = 0
     readings: int = 0
     rejected: Counter[str] = msgspec.field(default_factory=Counter)
     transitions: int = 0
+    windows_dropped: int = 0
     newest: dt.datetime | None = None
 
 
@@ -86,6 +99,7 @@ class Detection:
         rules: RuleSet,
         states: States,
         recents: RecentCache,
+        residents: Residents,
         queue: Queue,
         gateways: Iterable[str],
         clock: Callable[[], dt.datetime],
@@ -93,19 +107,18 @@ class Detection:
         self._rules = rules
         self._states = states
         self._recents = recents
+        self._residents = residents
         self._queue = queue
         self._clock = clock
-        self._current = states.load(gateways)
+        self._current: dict[Home, VersionedState] = {}
         self._failed: set[str] = set()
         self.tally = Tally()
-        if rules.needs_recent:
-            recents.load(self._current)
+        self._load(map(Home, gateways))
 
     def process(self, records: Iterable[Record]) -> list[Record]:
         """Process records and write the soft state that is due; return the records to deliver again."""
         failed = [record for record in records if not self._is_processed(record)]
-        if self._rules.needs_recent:
-            self._recents.write(self._rules, self._state_of)
+        self.tally.windows_dropped = self._recents.write(self._rules, self._state_of)
         return failed
 
     def _is_processed(self, record: Record) -> bool:
@@ -134,59 +147,117 @@ class Detection:
             self._failed.add(record.gateway)
             raise
 
-    def _state_of(self, gateway: str) -> GatewayState:
-        current = self._current.get(gateway)
-        return current.state if current else GatewayState(gateway)
+    def _state_of(self, home: Home) -> GatewayState:
+        self._load([home])
+        return self._current[home].state
+
+    def _load(self, homes: Iterable[Home]) -> None:
+        missing = set(homes) - self._current.keys()
+        if missing:
+            self._current |= self._states.load(missing)
+            self._recents.load(missing)
 
     def _process(self, record: Record) -> None:
         batch = decode_batch(record.data, record.arrived)
-        named = [line for line in batch.rejected if line.device]
-        heard = Heard(record.gateway, record.arrived, batch.readings, named)
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._evaluate(record, heard)
-                break
-            except ItemConflictError:
-                # The watchdog or an operator was quicker.
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                self._current |= self._states.load([record.gateway])
+        for home, heard in self._by_home(record, batch).items():
+            self._evaluate(record, home, heard)
         self.tally.records += 1
         self.tally.readings += len(batch.readings)
         self.tally.rejected.update(line.reason for line in batch.rejected)
         if batch.readings and (self.tally.newest is None or batch.readings[-1].ts > self.tally.newest):
             self.tally.newest = batch.readings[-1].ts
 
-    def _evaluate(self, record: Record, heard: Heard) -> None:
-        before = self._current[record.gateway]
-        if before.outbox:
-            before = self._send(before)
-        if before.state.position and record.position.is_behind(before.state.position):
-            # Delivered again: its readings are in the state already, and so are those that came after them.
-            return
-        recent = self._recents.of(record.gateway)
-        for start in range(0, max(1, len(heard.readings)), _READINGS_PER_COMMIT):
-            before, stop = self._current[record.gateway], start + _READINGS_PER_COMMIT
-            state, transitions = evaluate(self._rules, before.state, recent, heard.part(start, stop))
-            if state is not before.state:
-                if stop >= len(heard.readings):
+    def _by_home(self, record: Record, batch: Batch) -> Mapping[Home, Heard]:
+        """Return what a record brings by the home of its devices; the gateway's first home is always there."""
+        own = Home(record.gateway)
+        named = [line for line in batch.rejected if line.device] if batch.rejected else []
+        devices = set(map(_device_of, batch.readings)).union([line.device for line in named])
+        if self._residents.are_at(own, devices):
+            return {own: Heard(record.gateway, record.arrived, batch.readings, named)}
+        homes = self._homes_of([*map(_device_of, batch.readings), *(line.device for line in named)], own)
+        self._load(homes.values())
+        readings: dict[Home, list[Reading]] = {own: []}
+        rejected: dict[Home, list[Rejected]] = {}
+        for reading in batch.readings:
+            readings.setdefault(homes[reading.device_id], []).append(reading)
+        for line in named:
+            readings.setdefault(homes[line.device], [])
+            rejected.setdefault(homes[line.device], []).append(line)
+        return {
+            home: Heard(record.gateway, record.arrived, some, rejected.get(home, ())) for home, some in readings.items()
+        }
+
+    def _homes_of(self, names: Iterable[str], own: Home) -> Mapping[str, Home]:
+        """Return the homes of devices; those that are new get one of their gateway's, in the order of the record."""
+        devices = dict.fromkeys(names)
+        homes = self._residents.homes_of(devices)
+        if len(homes) == len(devices):
+            return homes
+        self._load([self._residents.highest(own.gateway)])
+        first = self._current[own].state
+        self._residents.assign(
+            [device for device in devices if device not in homes],
+            own.gateway,
+            {*first.alerts, *first.past, *first.holds},
+        )
+        return self._residents.homes_of(devices)
+
+    def _evaluate(self, record: Record, home: Home, heard: Heard) -> None:
+        recent, via = self._recents.of(home), "" if home.gateway == record.gateway else record.gateway
+        start, size, end = 0, _READINGS_PER_COMMIT, max(1, len(heard.readings))
+        changed, conflicts = False, 0
+        while start < end:
+            before = self._sent(self._current[home])
+            position = before.state.position_of(record.gateway)
+            if position and record.position.is_behind(position):
+                # Delivered again: its readings are in the state already, and so are those that came after them.
+                recent.begin(heard)
+                recent.accept(via)
+                return
+            try:
+                state, transitions = evaluate(self._rules, before.state, recent, heard.part(start, start + size))
+                if (changed or state is not before.state) and start + size >= end:
                     state = state.at(record.gateway, record.position)
-                self._commit(before, state, record.arrived, transitions)
-            recent.accept()
+                committed = self._committed(before, state, transitions, record.arrived)
+            except ItemConflictError:
+                # Another detector, the watchdog or an operator was quicker.
+                recent.discard()
+                conflicts += 1
+                if conflicts == _ATTEMPTS:
+                    raise
+                self._current |= self._states.load([home])
+                continue
+            except ItemTooLargeError:
+                recent.discard()
+                if size == 1:
+                    raise
+                size = max(1, size // 4)
+                continue
+            except Exception:
+                recent.discard()
+                raise
+            recent.accept(via)
+            changed = changed or committed is not before
+            self._sent(committed)
+            start += size
 
-    def _commit(
-        self, before: VersionedState, state: GatewayState, arrived: dt.datetime, transitions: list[Transition]
-    ) -> None:
-        now = self._clock()
-        lag = max(0.0, (now - arrived).total_seconds())
-        committed = self._states.commit(state, before.version, transitions, now=now, lag=lag)
-        self._current[state.gateway] = committed
-        if transitions:
-            self._send(committed)
-            self.tally.transitions += len(transitions)
+    def _committed(
+        self, before: VersionedState, state: GatewayState, transitions: list[Transition], arrived: dt.datetime
+    ) -> VersionedState:
+        """Write a state that has changed, with what happened."""
+        if state is before.state:
+            return before
+        lag = Lag(arrived.timestamp(), max(0.0, (self._clock() - arrived).total_seconds()))
+        committed = self._states.commit(state, before.version, transitions, now=arrived, lag=lag)
+        self._current[state.home] = committed
+        self.tally.transitions += len(transitions)
+        return committed
 
-    def _send(self, committed: VersionedState) -> VersionedState:
+    def _sent(self, committed: VersionedState) -> VersionedState:
+        """Send what is in the outbox; return the state without it."""
+        if not committed.outbox:
+            return committed
         self._queue.send(committed.outbox)
         cleared = self._states.clear_outbox(committed)
-        self._current[committed.state.gateway] = cleared
+        self._current[committed.state.home] = cleared
         return cleared

@@ -13,6 +13,8 @@ from lambdas.bootstrap import Wiring
 from lambdas.detector.detect import Detection, Tally
 from lambdas.detector.recent_cache import RecentCache
 from lambdas.detector.records import Event, decode_event
+from lambdas.detector.residents import Residents
+from lambdas.store.homes import HomeTable
 from lambdas.store.recent import RecentTable
 from lambdas.store.states import StateTable
 
@@ -34,7 +36,14 @@ class DetectorFunction:
         table = wiring.settings.state_table
         self._states = StateTable(wiring.dynamodb, table, wiring.backoff)
         recents = RecentTable(wiring.dynamodb, table, wiring.backoff)
-        self._recents = RecentCache(recents, clock=wiring.clock, chance=wiring.runtime.chance)
+        self._residents = Residents(HomeTable(wiring.dynamodb, table, wiring.backoff))
+        self._recents = RecentCache(
+            recents,
+            self._residents,
+            clock=wiring.clock,
+            monotonic=wiring.runtime.monotonic,
+            chance=wiring.runtime.chance,
+        )
 
     def handle(self, event: Event, _: LambdaContext) -> PartialItemFailureResponse:
         """Detect alerts in a batch; Lambda delivers the records again that the answer names.
@@ -46,6 +55,7 @@ class DetectorFunction:
             rules=self._wiring.rules.current(),
             states=self._states,
             recents=self._recents,
+            residents=self._residents,
             queue=self._wiring.queue,
             gateways=[record.gateway for record in records],
             clock=self._wiring.clock,
@@ -64,6 +74,7 @@ class DetectorFunction:
         metrics.add_metric(name="RejectedReadings", unit=MetricUnit.Count, value=tally.rejected.total())
         metrics.add_metric(name="RulesRejected", unit=MetricUnit.Count, value=1 if self._wiring.rules.broken else 0)
         metrics.add_metric(name="Transitions", unit=MetricUnit.Count, value=tally.transitions)
+        metrics.add_metric(name="WindowsDropped", unit=MetricUnit.Count, value=tally.windows_dropped)
         if tally.newest:
             delay = max(0.0, (self._wiring.clock() - tally.newest).total_seconds() * 1000)
             metrics.add_metric(name="DetectionDelay", unit=MetricUnit.Milliseconds, value=delay)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_KEYS_PER_BATCH_GET = 100
 
+#: DynamoDB's limit is 400 KB, the names and numbers of the item included; what is left of it is for those.
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_BYTES = 400_000
+
 #: The index of due items, and the number of partitions it is spread over: each accepts 1,000 writes a second.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 DUE_INDEX = "due"
@@ -37,6 +41,10 @@ Item = Mapping[str, "AttributeValueTypeDef"]
 
 class ItemsUnavailableError(Exception):
     """DynamoDB left items unread; try again later."""
+
+
+class ItemTooLargeError(Exception):
+    """The item is larger than DynamoDB accepts; change less at once."""
 
 
 class ItemConflictError(Exception):
@@ -69,8 +77,11 @@ class ItemTable:
     def put(self, key: Key, attributes: Item, expected_version: int, due: dt.datetime | None) -> int:
         """Write an item and return its version, the one after ``expected_version``; 0 expects that there is no item.
 
-        Raises :class:`ItemConflictError` if the version is another one.
+        Raises :class:`ItemConflictError` if the version is another one, and :class:`ItemTooLargeError`.
         """
+        size = sum(len(value["B"]) for value in attributes.values() if "B" in value)
+        if size > MAX_BYTES:
+            raise ItemTooLargeError(f"the item {' '.join(key.values())} would have {size} bytes")
         version = expected_version + 1
         item = {**_attributes(key), "version": _number(version), **attributes, **_due_attributes(key, due)}
         try:

@@ -1,7 +1,8 @@
-"""Soft state in DynamoDB: windows and last-seen times, one item per gateway.
+"""Soft state in DynamoDB: windows, newest readings and last-seen times, one item per home.
 
-The item ``{gateway, part: "recent"}`` holds a :class:`~telemetry.alerting.snapshots.Snapshot`. ``due`` is when the next
-``no_data`` rule fires if nothing more arrives; ``lag`` is as in the alerts' item.
+The item ``{gateway, part: "recent"}`` (``"recent/1"`` for home number 1, and so on) holds a
+:class:`~telemetry.alerting.snapshots.Snapshot`. ``due`` is when the next ``no_data`` rule fires if nothing more
+arrives.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from lambdas.store.backoff import BACKOFF, Backoff
+from lambdas.store.homes import home_of, key_of
 from lambdas.store.items import ItemTable
-from telemetry.alerting import snapshots
-from telemetry.alerting.snapshots import Snapshot
+from telemetry.alerting.snapshots import Snapshot, decode, encode
+from telemetry.alerting.state import Home
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,11 +25,10 @@ RECENT_PART = "recent"
 
 
 class WrittenRecent(NamedTuple):
-    """A snapshot as it was read; version 0 means that there is no item yet. ``lag`` is in seconds."""
+    """A snapshot as it was read; version 0 means that there is no item yet."""
 
     snapshot: Snapshot
     version: int = 0
-    lag: float = 0.0
 
 
 class RecentTable:
@@ -36,32 +37,26 @@ class RecentTable:
     def __init__(self, client: DynamoDBClient, table: str, backoff: Backoff = BACKOFF) -> None:
         self._items = ItemTable(client, table, backoff)
 
-    def load(self, gateways: Iterable[str]) -> dict[str, WrittenRecent]:
-        """Read the snapshots of ``gateways``; an empty one where there is none."""
-        wanted = sorted(set(gateways))
-        found = {gateway: WrittenRecent(Snapshot()) for gateway in wanted}
-        for item in self._items.read([_key(gateway) for gateway in wanted]):
-            snapshot = snapshots.decode(bytes(item["state"]["B"]))
-            found[item["gateway"]["S"]] = WrittenRecent(snapshot, int(item["version"]["N"]), float(item["lag"]["N"]))
+    def load(self, homes: Iterable[Home]) -> dict[Home, WrittenRecent]:
+        """Read the snapshots of ``homes``; an empty one where there is none."""
+        wanted = sorted(set(homes))
+        found = {home: WrittenRecent(Snapshot()) for home in wanted}
+        for item in self._items.read([key_of(home, RECENT_PART) for home in wanted]):
+            home = home_of({"gateway": item["gateway"]["S"], "part": item["part"]["S"]})
+            found[home] = WrittenRecent(decode(bytes(item["state"]["B"])), int(item["version"]["N"]))
         return found
 
-    def write(
-        self, gateway: str, snapshot: Snapshot, after: WrittenRecent, due: dt.datetime | None, lag: float
-    ) -> None:
-        """Write a snapshot made of the one read before.
+    def write(self, home: Home, snapshot: Snapshot, after: WrittenRecent, due: dt.datetime | None) -> bool:
+        """Write a snapshot made of the one read before; return whether it fits into the item with its windows.
 
         Raises :class:`~lambdas.store.items.ItemConflictError` if somebody else has written one since.
         """
-        attributes: dict[str, AttributeValueTypeDef] = {
-            "state": {"B": snapshots.encode(snapshot).data},
-            "lag": {"N": f"{lag:.3f}"},
-        }
-        self._items.put(_key(gateway), attributes, after.version, due)
+        encoded = encode(snapshot)
+        # Versions without homes, to which one may go back, need a lag here.
+        attributes: dict[str, AttributeValueTypeDef] = {"state": {"B": encoded.data}, "lag": {"N": "0"}}
+        self._items.put(key_of(home, RECENT_PART), attributes, after.version, due)
+        return encoded.complete
 
-    def reschedule(self, gateway: str, read: WrittenRecent, due: dt.datetime | None) -> None:
-        """Have the watchdog look at a gateway again at ``due``, unless its soft state was written meanwhile."""
-        self._items.reschedule(_key(gateway), read.version, due)
-
-
-def _key(gateway: str) -> dict[str, str]:
-    return {"gateway": gateway, "part": RECENT_PART}
+    def reschedule(self, home: Home, read: WrittenRecent, due: dt.datetime | None) -> None:
+        """Have the watchdog look at a home again at ``due``, unless its soft state was written meanwhile."""
+        self._items.reschedule(key_of(home, RECENT_PART), read.version, due)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+import datetime as dt
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from telemetry.registry.registry import EMPTY, RegistryError, parse_registry
+from telemetry.registry.registry import EMPTY, Registry, RegistryError, parse_registry
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
 from telemetry.text.errors import TextError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 #: Longest age of the rules in memory, in seconds.
 CHECK_EVERY = 15.0
@@ -23,6 +25,14 @@ CHECK_EVERY = 15.0
 logger = Logger(child=True)
 
 T = TypeVar("T")
+
+
+class Version(NamedTuple):
+    """The version of an object that is in use, and when it was written; empty for the default."""
+
+    etag: str = ""
+    version_id: str = ""
+    written: dt.datetime = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class RulesObject:
@@ -42,9 +52,11 @@ class RulesObject:
         registry_key: str,
         *,
         packaged: RuleSet,
+        packaged_etag: str = "",
         clock: Callable[[], float],
     ) -> None:
         self._registry = _ConfigObject(client, bucket, registry_key, parse=parse_registry, default=EMPTY)
+        self._packaged = Version(packaged_etag)
         self._rules = _ConfigObject(client, bucket, key, parse=self._parsed, default=packaged)
         self._clock = clock
         self._checked_at = float("-inf")
@@ -53,6 +65,15 @@ class RulesObject:
     def broken(self) -> str | None:
         """The reason why an object in the bucket is not in use; None while both are."""
         return self._rules.broken or self._registry.broken
+
+    @property
+    def versions(self) -> tuple[Version, Version]:
+        """Return the versions of the rules and of the registry that are in use."""
+        return self._rules.version if self._rules.version.etag else self._packaged, self._registry.version
+
+    def registry_at(self, version_id: str) -> Registry | None:
+        """Return an earlier registry; None where S3 does not have it any more."""
+        return self._registry.at(version_id)
 
     def current(self) -> RuleSet:
         """Return the rules to use now; ask S3 at most every ``CHECK_EVERY`` seconds."""
@@ -81,6 +102,7 @@ class _ConfigObject(Generic[T]):
         self._etag = ""
         self._rejected: str | None = None
         self._unreadable: str | None = None
+        self.version = Version()
         self.value: T | None = None
 
     @property
@@ -114,6 +136,7 @@ class _ConfigObject(Generic[T]):
                 reason=self._rejected,
             )
             return self._last_good_version() if last_good is None else last_good
+        self.version = _version(response)
         logger.info("loaded from the config bucket", key=self._key, etag=self._etag)
         return value
 
@@ -124,7 +147,7 @@ class _ConfigObject(Generic[T]):
             self._unreadable = None
             return last_good
         if code == "NoSuchKey":
-            self._etag, self._unreadable, self._rejected = "", None, None
+            self._etag, self._unreadable, self._rejected, self.version = "", None, None, Version()
             return self._default
         if last_good is None:
             raise error
@@ -143,7 +166,25 @@ class _ConfigObject(Generic[T]):
                 continue
             old = self._client.get_object(Bucket=self._bucket, Key=self._key, VersionId=version["VersionId"])
             try:
-                return self._parse(old["Body"].read())
+                value = self._parse(old["Body"].read())
             except (TextError, RegistryError):
                 continue
+            self.version = _version(old)
+            return value
         return self._default
+
+    def at(self, version_id: str) -> T | None:
+        """Return the value of an earlier version; None where S3 does not have it any more, or it is broken."""
+        try:
+            old = self._client.get_object(Bucket=self._bucket, Key=self._key, VersionId=version_id)
+            return self._parse(old["Body"].read())
+        except (TextError, RegistryError):
+            return None
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"NoSuchVersion", "NoSuchKey"}:
+                raise
+            return None
+
+
+def _version(response: GetObjectOutputTypeDef) -> Version:
+    return Version(response["ETag"], response.get("VersionId", ""), response["LastModified"])

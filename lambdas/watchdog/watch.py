@@ -1,4 +1,4 @@
-"""Due gateways: timers, silences, and transitions that were left unsent."""
+"""Due homes: timers, silences, and transitions that were left unsent."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from typing import NamedTuple
 
 from aws_lambda_powertools import Logger
 
+from lambdas.store.homes import HomeTable
 from lambdas.store.items import MAX_KEYS_PER_BATCH_GET, ItemConflictError
-from lambdas.store.queue import TransitionsQueue
 from lambdas.store.recent import RecentTable, WrittenRecent
 from lambdas.store.states import StateTable, VersionedState
-from telemetry.alerting.evaluate import Evaluation, advance, next_silence, silent
+from lambdas.watchdog.commits import Commits
+from lambdas.watchdog.review import NOT_AT_HOME
+from telemetry.alerting.evaluate import Evaluation, advance, next_silence, review, silent
 from telemetry.alerting.recent import Recent
+from telemetry.alerting.state import GATEWAY_ITSELF, GatewayState, Home
 from telemetry.rules.rule_set import RuleSet
 
-#: Gateways at a time: the work is waiting for DynamoDB and SQS.
+#: Homes at a time: the work is waiting for DynamoDB and SQS.
 _THREADS = 8
 
 logger = Logger(child=True)
 
 
 class Watched(NamedTuple):
-    """Counts of one run: gateways looked at, those that failed, and transitions sent."""
+    """Counts of one run: homes looked at, those that failed, and transitions sent."""
 
-    gateways: int = 0
+    homes: int = 0
     failed: int = 0
     transitions: int = 0
 
@@ -40,20 +43,22 @@ class Watchdog:
         rules: RuleSet,
         states: StateTable,
         recents: RecentTable,
-        queue: TransitionsQueue,
+        homes: HomeTable,
+        commits: Commits,
         now: dt.datetime,
         has_time: Callable[[], bool],
     ) -> None:
         self._rules = rules
         self._states = states
         self._recents = recents
-        self._queue = queue
+        self._homes = homes
+        self._commits = commits
         self._now = now
         self._has_time = has_time
 
-    def watch(self, gateways: Iterable[str]) -> Watched:
-        """Carry ``gateways`` forward to now. One that fails, or is not reached in time, is due again next minute."""
-        wanted = sorted(set(gateways))
+    def watch(self, homes: Iterable[Home]) -> Watched:
+        """Carry ``homes`` forward to now. One that fails, or is not reached in time, is due again next minute."""
+        wanted = sorted(set(homes))
         done: list[int | None] = []
         with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
             for start in range(0, len(wanted), MAX_KEYS_PER_BATCH_GET):
@@ -64,39 +69,54 @@ class Watchdog:
         sent = [count for count in done if count is not None]
         return Watched(len(done), len(done) - len(sent), sum(sent))
 
-    def _watch_some(self, gateways: Sequence[str], pool: concurrent.futures.ThreadPoolExecutor) -> list[int | None]:
-        states, recents = self._states.load(gateways), self._recents.load(gateways)
-        return list(pool.map(lambda gateway: self._watch_one(gateway, states[gateway], recents[gateway]), gateways))
+    def _watch_some(self, homes: Sequence[Home], pool: concurrent.futures.ThreadPoolExecutor) -> list[int | None]:
+        states, recents = self._states.load(homes), self._recents.load(homes)
+        return list(pool.map(lambda home: self._watch_one(home, states[home], recents[home]), homes))
 
-    def _watch_one(self, gateway: str, before: VersionedState, written: WrittenRecent) -> int | None:
-        """Return the number of transitions sent; None for a gateway that failed."""
+    def _watch_one(self, home: Home, before: VersionedState, written: WrittenRecent) -> int | None:
+        """Return the number of transitions sent; None for a home that failed."""
         try:
-            return self._carry_forward(gateway, before, written)
+            return self._carry_forward(home, before, written)
         except ItemConflictError:
             # The detector was quicker, and has done what is due itself.
             return 0
-        except Exception:  # whatever it is, the other gateways go on
-            logger.exception("a gateway is looked at again next minute", gateway=gateway)
+        except Exception:  # whatever it is, the other homes go on
+            logger.exception("a home is looked at again next minute", gateway=home.gateway, home=home.number)
             return None
 
-    def _carry_forward(self, gateway: str, before: VersionedState, written: WrittenRecent) -> int:
-        sent = len(before.outbox)
-        if before.outbox:
-            self._queue.send(before.outbox)
-            before = self._states.clear_outbox(before)
-        recent = Recent(written.snapshot)
-        state, transitions = self._evaluate(before, recent)
-        if state is not before.state:
-            committed = self._states.commit(state, before.version, transitions, now=self._now, lag=before.lag)
-            if transitions:
-                self._queue.send(transitions)
-                self._states.clear_outbox(committed)
-        if written.version:
-            self._recents.reschedule(gateway, written, next_silence(self._rules, state, recent))
-        return sent + len(transitions)
+    def _carry_forward(self, home: Home, before: VersionedState, written: WrittenRecent) -> int:
+        unsent, recent = len(before.outbox), Recent(written.snapshot)
+        before = self._commits.settled(before)
+        # A detector that is behind the stream puts the clock back as far.
+        clock = self._now - before.behind(self._now)
+        before, timed = self._commits.in_pieces(before, lambda state, most: advance(self._rules, state, clock, most))
+        strangers = self._strangers(home, before.state, recent)
+        before, ended = self._commits.in_pieces(before, lambda state, most: self._without(strangers, state, most))
+        before, fallen = self._commits.in_pieces(
+            before, lambda state, most: silent(self._rules, state, recent, self._now, most)
+        )
+        due = next_silence(self._rules, before.state, recent)
+        if strangers:
+            snapshot = recent.merged_into(written.snapshot, self._now.timestamp(), written.snapshot.homes)
+            self._recents.write(home, snapshot, written, due)
+        elif written.version:
+            self._recents.reschedule(home, written, due)
+        return unsent + timed + ended + fallen
 
-    def _evaluate(self, before: VersionedState, recent: Recent) -> Evaluation:
-        """Evaluate timers, then silences. A detector that is behind the stream puts the clock back as far."""
-        state, timed = advance(self._rules, before.state, self._now - dt.timedelta(seconds=before.lag))
-        state, fallen = silent(self._rules, state, recent, self._now)
-        return Evaluation(state, timed + fallen)
+    def _strangers(self, home: Home, state: GatewayState, recent: Recent) -> set[str]:
+        """Forget the devices that would be silent here but are at home elsewhere, or were retired; return them.
+
+        What a version without homes wrote may have no home yet.
+        """
+        fallen = {transition.device for transition in silent(self._rules, state, recent, self._now).transitions}
+        fallen.discard(GATEWAY_ITSELF)
+        found = self._homes.find(fallen)
+        strangers = {device for device in fallen if (found[device] != home if device in found else recent.homes)}
+        for device in strangers:
+            recent.forget(device)
+        return strangers
+
+    def _without(self, strangers: set[str], state: GatewayState, most: int) -> Evaluation:
+        if not strangers:
+            return Evaluation(state, [])
+        return review(self._rules, state, self._now, retired=strangers, reason=NOT_AT_HOME, most=most)

@@ -12,6 +12,9 @@ from local.memory_aws.faults import Exceptions, Faults, client_error
 Key = tuple[str, ...]
 Item = dict[str, Any]
 
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_ITEM_BYTES = 400 * 1024
+
 
 class DynamoDB:
     """Tables by name, with the names of their keys, and a sparse index "due" of each.
@@ -65,6 +68,36 @@ class DynamoDB:
         key = self._key(request["TableName"], request["Key"])
         return {"Attributes": self._write("UpdateItem", key, request, change)}
 
+    def transact_write_items(self, **request: Any) -> None:
+        """All of it or nothing."""
+        writes = [next(iter(write.items())) for write in request["TransactItems"]]
+        keys = [
+            (each["TableName"], self._key(each["TableName"], each.get("Item") or each["Key"])) for _, each in writes
+        ]
+        assert 0 < len(set(keys)) == len(keys) <= 100
+
+        def write() -> None:
+            for (table, key), (_, each) in zip(keys, writes, strict=True):
+                if not _holds(each.get("ConditionExpression", ""), self.tables[table].get(key), {}):
+                    raise client_error("TransactionCanceledException", "TransactWriteItems")
+            for (table, key), (verb, each) in zip(keys, writes, strict=True):
+                self._store(table, key, dict(each["Item"]) if verb == "Put" else None)
+
+        self._faults.call("TransactWriteItems", write)
+
+    def scan(self, **request: Any) -> dict[str, Any]:
+        """A page, of the items that are after the key given."""
+        assert request["FilterExpression"] == "begins_with(part, :part)"
+        prefix, start = request["ExpressionAttributeValues"][":part"]["S"], request.get("ExclusiveStartKey")
+        table = request["TableName"]
+        after = self._key(table, start) if start else ()
+        keys = sorted(key for key in self.tables[table] if key > after)
+        page = keys[: request.get("Limit", len(keys))]
+        items = [self.tables[table][key] for key in page if key[1].startswith(prefix)]
+        last = dict(zip(self._keys[table], page[-1], strict=True)) if len(page) < len(keys) else {}
+        more = {"LastEvaluatedKey": {name: {"S": value} for name, value in last.items()}} if last else {}
+        return self._faults.call("Scan", lambda: {"Items": items} | more)
+
     def get_paginator(self, operation: str) -> _DuePages:
         assert operation == "query"
         return _DuePages(self, self._faults)
@@ -79,20 +112,37 @@ class DynamoDB:
         self, operation: str, key: Key, request: Mapping[str, Any], change: Callable[[Item | None], Item | None]
     ) -> Item | None:
         def write() -> Item | None:
-            items, before = self.tables[request["TableName"]], self._before[request["TableName"]]
-            old = items.get(key)
+            old = self.tables[request["TableName"]].get(key)
             if not _holds(request.get("ConditionExpression", ""), old, request.get("ExpressionAttributeValues", {})):
                 raise client_error("ConditionalCheckFailedException", operation)
-            if old:
-                before[key] = old
             new = change(old)
-            if new is None:
-                items.pop(key, None)
-            else:
-                items[key] = new
+            if new and size_of(new) > MAX_ITEM_BYTES:
+                raise client_error("ValidationException", operation)
+            self._store(request["TableName"], key, new)
             return new
 
         return self._faults.call(operation, write)
+
+    def _store(self, table: str, key: Key, new: Item | None) -> None:
+        if old := self.tables[table].get(key):
+            self._before[table][key] = old
+        if new is None:
+            self.tables[table].pop(key, None)
+        else:
+            self.tables[table][key] = new
+
+
+def size_of(item: Item) -> int:
+    """Return the bytes of an item, names included, as DynamoDB counts them; numbers as their digits."""
+    return sum(
+        len(name) + sum(map(_length, value if isinstance(value, list) else [value]))
+        for name, attribute in item.items()
+        for value in attribute.values()
+    )
+
+
+def _length(value: str | bytes) -> int:
+    return len(value.encode()) if isinstance(value, str) else len(value)
 
 
 class _DuePages:

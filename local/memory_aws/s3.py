@@ -91,27 +91,39 @@ class InFolders:
 
 
 class S3:
-    """Every bucket is there."""
+    """Every bucket is there. An earlier version that was read is known by its content."""
 
     exceptions = Exceptions
 
     def __init__(self, faults: Faults, objects: Objects | None = None) -> None:
         self._faults = faults
         self.objects: Objects = objects or InMemory()
+        self._versions: dict[str, bytes] = {}
 
     def create_bucket(self, **_: Any) -> None:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
 
     def get_object(self, **request: Any) -> dict[str, Any]:
+        bucket, key = request["Bucket"], request["Key"]
+
         def got() -> dict[str, Any]:
-            body = self._read(request["Bucket"], request["Key"])
+            if "VersionId" in request:
+                return {"Body": io.BytesIO(self._versions[request["VersionId"]])}
+            body = self._read(bucket, key)
             if "IfNoneMatch" not in request:
                 return {"Body": body}
             content = body.read()
-            etag = f'"{hashlib.sha256(content).hexdigest()}"'
-            if request["IfNoneMatch"] == etag:
+            version = hashlib.sha256(content).hexdigest()
+            self._versions[version] = content
+            if request["IfNoneMatch"] == f'"{version}"':
                 raise client_error("304", "GetObject")
-            return {"ETag": etag, "Body": io.BytesIO(content)}
+            written = next(entry["LastModified"] for entry in self.objects.list(bucket, key) if entry["Key"] == key)
+            return {
+                "ETag": f'"{version}"',
+                "VersionId": version,
+                "LastModified": written,
+                "Body": io.BytesIO(content),
+            }
 
         return self._faults.call("GetObject", got)
 

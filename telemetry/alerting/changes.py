@@ -242,7 +242,8 @@ def _with(table: dict[str, dict[str, _T]], device: str, name: str, value: _T) ->
 
 def _without(table: dict[str, dict[str, _T]], device: str, name: str) -> dict[str, dict[str, _T]]:
     row = {other: value for other, value in table.get(device, {}).items() if other != name}
-    rest = {other: by_name for other, by_name in table.items() if other != device}
+    rest = dict(table)
+    rest.pop(device, None)
     return {**rest, device: row} if row else rest
 
 

@@ -153,8 +153,6 @@ class RuleSet:
         #: Whether any rule is about silence.
         self.watches_silence = any(rule.no_data for rule in self.rules)
         has_windows = any(rule.windows for rule in self.rules)
-        #: Whether any rule needs soft state: when devices were last heard of, or windows.
-        self.needs_recent = self.watches_silence or has_windows
         self._device_rules = tuple(rule for rule in self.rules if rule.no_data != "gateway")
         #: Selects the devices with a reading that is not quiet by the rules of all devices; None where windows are.
         self.devices_not_quiet = (

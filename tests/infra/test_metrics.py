@@ -8,6 +8,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 import pytest
@@ -102,7 +103,7 @@ def idle_aws() -> dict[str, object]:
     s3 = S3(none)
     s3.objects.write("config_bucket", "rules.yaml", io.BytesIO(b"rules: [{name: too-hot, when: temperature > 40}]"))
     return {
-        "dynamodb": DynamoDB(none, {"unused": ("group",)}),
+        "dynamodb": DynamoDB(none, {"unused": ("gateway", "part")}),
         "sqs": SQS(none, Clock(NOW)),
         "sns": SNS(none),
         "firehose": Firehose(none),
@@ -141,7 +142,8 @@ def emitted_by_watchdog(emitted_by: Callable[..., Emitted]) -> Emitted:
     """What a run writes in which nothing is due."""
 
     def emit(wiring: Wiring[watchdog.Settings]) -> None:
-        watchdog.WatchdogFunction(wiring).handle({}, cast("LambdaContext", None))
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+        watchdog.WatchdogFunction(wiring).handle({}, cast("LambdaContext", context))
 
     return emitted_by("watchdog", watchdog.Settings, emit)
 

@@ -34,6 +34,7 @@ def test_should_alarm_on_every_part_of_a_readings_way(alarms: dict[str, dict[str
         "detector-throttled",
         "detector-slow",
         "detector-gave-up",
+        "windows-dropped",
         "rejected-readings",
         "watchdog-stopped",
         "watchdog-failing",

@@ -66,7 +66,10 @@ def permissions(templates: dict[str, Template]) -> Permissions:
         ("alerts.Detector", "sqs:SendMessage", FAILURES, {}),
         ("alerts.Detector", "logs:CreateLogStream", _group(DETECTOR_LOG), {}),
         ("alerts.Detector", "logs:PutLogEvents", DETECTOR_LOG, {}),
-        *(("alerts.Watchdog", f"dynamodb:{name}", STATES, {}) for name in ("BatchGetItem", "PutItem", "UpdateItem")),
+        *(
+            ("alerts.Watchdog", f"dynamodb:{name}", STATES, {})
+            for name in ("BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Scan")
+        ),
         ("alerts.Watchdog", "dynamodb:Query", f"{STATES}/index/due", {}),
         ("alerts.Watchdog", "dynamodb:Query", f"{GROUPS}/index/due", {}),
         ("alerts.Watchdog", "logs:PutLogEvents", WATCHDOG_LOG, {}),
@@ -130,13 +133,13 @@ def test_should_allow(user: str, action: str, arn: str, condition: dict[str, str
     [
         ("alerts.Detector", "kinesis:PutRecord", STREAM, {}),
         ("alerts.Detector", "dynamodb:DeleteItem", STATES, {}),
+        ("alerts.Detector", "dynamodb:Scan", STATES, {}),
         ("alerts.Detector", "dynamodb:Query", f"{STATES}/index/due", {}),
         ("alerts.Detector", "dynamodb:PutItem", GROUPS, {}),
         *(("alerts.Detector", "sns:Publish", topic, {}) for topic in (TOPIC, TEXT_TOPIC)),
         ("alerts.Detector", "kms:GenerateDataKey", TOPIC_KEY, {}),
         ("alerts.Detector", "sqs:ReceiveMessage", TRANSITIONS, {}),
         ("alerts.Watchdog", "kinesis:GetRecords", STREAM, {}),
-        ("alerts.Watchdog", "dynamodb:DeleteItem", STATES, {}),
         ("alerts.Watchdog", "dynamodb:Query", STATES, {}),
         ("alerts.Watchdog", "dynamodb:Query", GROUPS, {}),
         ("alerts.Watchdog", "dynamodb:PutItem", GROUPS, {}),

@@ -19,7 +19,7 @@ from lambdas.store.states import StateTable
 from pipeline import alerts
 from pipeline.alerts import Event
 from pipeline.errors import PipelineError
-from telemetry.alerting.state import AlertState, Hold
+from telemetry.alerting.state import AlertState, Hold, Home
 from tests.unit.pipeline.alerting import DEPLOYED, NOW, RULES_TEXT, create_state_table, reading, state_of
 
 
@@ -61,11 +61,11 @@ def states(session: boto3.Session) -> StateTable:
 
 
 def alert_of(session: boto3.Session, device: str, rule: str) -> AlertState:
-    return states(session).load(["gw-1"])["gw-1"].state.alerts[device][rule]
+    return states(session).load([Home("gw-1")])[Home("gw-1")].state.alerts[device][rule]
 
 
 def hold_of(session: boto3.Session, device: str, rule: str, gateway: str = "gw-1") -> Hold | None:
-    return states(session).load([gateway])[gateway].state.holds.get(device, {}).get(rule)
+    return states(session).load([Home(gateway)])[Home(gateway)].state.holds.get(device, {}).get(rule)
 
 
 def test_should_list_what_is_active_and_with_all_what_is_held(iot: Callable[..., Result]) -> None:

@@ -177,7 +177,7 @@ class Deployed:
         """The active alerts and the ends of past ones, without what depends on the clock."""
         found: set[tuple[Any, ...]] = set()
         for (gateway, part), item in self._dynamodb.tables["state_table"].items():
-            if part == "alerts":
+            if part.startswith("alerts"):
                 state = msgspec.json.decode(zlib.decompress(item["state"]["B"]), type=GatewayState)
                 found |= {
                     (gateway, device, rule, a.status, a.alert_id, a.sequence, a.changed_at, a.changed_seq)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,11 +13,14 @@ import pytest
 from lambdas.detector.detect import Detection, EarlierRecordFailedError
 from lambdas.detector.recent_cache import RecentCache
 from lambdas.detector.records import Record
-from lambdas.store.items import ItemConflictError
-from lambdas.store.recent import WrittenRecent
+from lambdas.detector.residents import Residents
+from lambdas.store.homes import HomeTable
+from lambdas.store.items import ItemConflictError, ItemTooLargeError
+from lambdas.store.recent import RecentTable
 from lambdas.store.states import VersionedState
-from telemetry.alerting.snapshots import Snapshot
-from telemetry.alerting.state import GatewayState, Position
+from local.memory_aws.dynamodb import DynamoDB
+from local.memory_aws.faults import Faults
+from telemetry.alerting.state import GatewayState, Home, Position
 from telemetry.alerting.transitions import Transition
 from telemetry.reading.codec import encode_batch
 from telemetry.reading.model import Reading
@@ -24,6 +28,7 @@ from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+A, B = Home("a"), Home("b")
 RULES = parse_rules("rules: [{name: too-hot, when: temperature > 40, clear: temperature < 38, severity: critical}]")
 
 
@@ -31,11 +36,15 @@ class MemoryStates:
     """States as DynamoDB would keep them; ``broken`` gateways cannot be written."""
 
     def __init__(self) -> None:
-        self.stored: dict[str, VersionedState] = {}
+        self.dynamodb: Any = DynamoDB(Faults(), {"states": ("gateway", "part")})
+        self.stored: dict[Home, VersionedState] = {}
         self.broken: set[str] = set()
 
-    def load(self, gateways: Iterable[str]) -> dict[str, VersionedState]:
-        return {key: self.stored.get(key, VersionedState(GatewayState(key), 0)) for key in gateways}
+    def load(self, homes: Iterable[Home]) -> dict[Home, VersionedState]:
+        return {
+            home: self.stored.get(home, VersionedState(GatewayState(home.gateway, number=home.number), 0))
+            for home in homes
+        }
 
     def commit(
         self,
@@ -44,16 +53,16 @@ class MemoryStates:
         outbox: Sequence[Transition],
         **_: object,
     ) -> VersionedState:
-        stored = self.load([state.gateway])[state.gateway]
+        stored = self.load([state.home])[state.home]
         if state.gateway in self.broken:
             raise ConnectionError("throttled")
         if stored.version != expected_version:
             raise ItemConflictError(state.gateway)
-        self.stored[state.gateway] = VersionedState(state, expected_version + 1, outbox)
-        return self.stored[state.gateway]
+        self.stored[state.home] = VersionedState(state, expected_version + 1, outbox)
+        return self.stored[state.home]
 
     def clear_outbox(self, sent: VersionedState) -> VersionedState:
-        self.stored[sent.state.gateway] = sent._replace(outbox=())
+        self.stored[sent.state.home] = sent._replace(outbox=())
         return sent._replace(outbox=())
 
 
@@ -70,13 +79,6 @@ class Queue:
         self.sent += transitions
 
 
-class NoSoftState:
-    """A table that keeps nothing."""
-
-    def load(self, gateways: Iterable[str]) -> dict[str, WrittenRecent]:
-        return {gateway: WrittenRecent(Snapshot()) for gateway in gateways}
-
-
 @pytest.fixture
 def states() -> MemoryStates:
     return MemoryStates()
@@ -88,8 +90,19 @@ def queue() -> Queue:
 
 
 def detection(states: MemoryStates, queue: Queue, rules: RuleSet = RULES) -> Detection:
-    recents = RecentCache(NoSoftState(), clock=lambda: NOW)  # type: ignore[arg-type]
-    return Detection(rules=rules, states=states, recents=recents, queue=queue, gateways=["a", "b"], clock=lambda: NOW)
+    residents = Residents(HomeTable(states.dynamodb, "states"))
+    recents = RecentCache(
+        RecentTable(states.dynamodb, "states"), residents, clock=lambda: NOW, monotonic=lambda: 0.0, chance=lambda: 0.0
+    )
+    return Detection(
+        rules=rules,
+        states=states,
+        recents=recents,
+        residents=residents,
+        queue=queue,
+        gateways=["a", "b"],
+        clock=lambda: NOW,
+    )
 
 
 _sequence = itertools.count(1)
@@ -131,13 +144,13 @@ def test_should_send_what_a_crash_left_in_the_outbox_before_anything_else(states
     first, second = (batch((1, 41)), at()), (batch((2, 20)), at())
     with pytest.raises(ConnectionError):
         detection(states, queue).record(record("a", *first))
-    assert [transition.change for transition in states.stored["a"].outbox] == ["firing"]
+    assert [transition.change for transition in states.stored[A].outbox] == ["firing"]
     queue.closed = False
     run = detection(states, queue)
     run.record(record("a", *first))
     run.record(record("a", *second))
     assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
-    assert states.stored["a"].outbox == ()
+    assert states.stored[A].outbox == ()
 
 
 def test_should_not_send_what_could_not_be_committed(states: MemoryStates, queue: Queue) -> None:
@@ -156,8 +169,8 @@ def test_should_hold_back_a_gateways_later_records_after_a_failure_and_no_others
         run.record(record("a", batch((1, 41)), at()))
     with pytest.raises(EarlierRecordFailedError):
         run.record(record("a", batch((2, 20)), at()))
-    run.record(record("b", batch((1, 41)), at()))
-    assert states.stored.keys() == {"b"}
+    run.record(record("b", batch((1, 41), device="e"), at()))
+    assert states.stored.keys() == {B}
 
 
 def test_should_evaluate_anew_what_somebody_else_changed_meanwhile(states: MemoryStates, queue: Queue) -> None:
@@ -165,7 +178,7 @@ def test_should_evaluate_anew_what_somebody_else_changed_meanwhile(states: Memor
     detection(states, queue).record(record("a", batch((1, 41)), at()))
     slow.record(record("a", batch((2, 42), (3, 20)), at()))
     assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
-    assert states.stored["a"].version == 2
+    assert states.stored[A].version == 2
 
 
 def test_should_give_a_record_back_when_its_state_keeps_changing(states: MemoryStates, queue: Queue) -> None:
@@ -220,7 +233,7 @@ def test_should_evaluate_each_record_once_of_a_gateway_that_moved_to_another_sha
     for each in (*parent, *parent, child[0], *child, *child):
         detection(states, queue).record(each)
     assert [transition.change for transition in queue.sent] == ["firing", *["resolved", "firing"] * 2]
-    state = states.stored["a"].state
+    state = states.stored[A].state
     assert state.position == child[1].position
 
 
@@ -228,9 +241,9 @@ def test_should_not_evaluate_again_what_a_state_without_a_shard_has_seen(states:
     first, second = (record("a", batch((seq, 41)), at()) for seq in (1, 2))
     for each in (first, second):
         detection(states, queue).record(each)
-    bare = states.stored["a"]
+    bare = states.stored[A]
     deployed = msgspec.structs.replace(bare.state, position=Position(second.position.sequence, NOW))
-    states.stored["a"] = bare._replace(state=deployed)
+    states.stored[A] = bare._replace(state=deployed)
     late = record("a", batch((3, 20)), first.position)
     detection(states, queue).record(late)
     assert [transition.change for transition in queue.sent] == ["firing"]
@@ -241,18 +254,20 @@ def test_should_not_evaluate_again_what_a_state_without_a_shard_has_seen(states:
 def test_should_keep_in_mind_that_a_rule_is_gone(states: MemoryStates, queue: Queue) -> None:
     detection(states, queue).record(record("a", batch((1, 41)), at()))
     detection(states, queue, parse_rules("rules: []")).record(record("a", batch((2, 41)), at()))
-    assert states.stored["a"].state.alerts == {}
+    assert states.stored[A].state.alerts == {}
     detection(states, queue).record(record("a", batch((3, 41)), at()))
     assert [transition.change for transition in queue.sent] == ["firing", "resolved", "firing"]
 
 
 def test_should_commit_what_a_huge_record_changes_in_parts(states: MemoryStates, queue: Queue) -> None:
-    huge = b"".join(batch((number % 50, 41 if number % 3 else 20), device=f"d{number:04}") for number in range(2500))
+    huge = b"".join(
+        batch((number // 400, 41 if number % 3 else 20), device=f"d{number % 400:04}") for number in range(2500)
+    )
     position = at()
     detection(states, queue).record(record("a", huge, position))
-    assert states.stored["a"].version == 3
-    assert states.stored["a"].state.position == position
-    assert len({transition.device for transition in queue.sent}) == sum(1 for number in range(2500) if number % 3)
+    assert states.stored[A].version == 3
+    assert states.stored[A].state.position == position
+    assert len({transition.device for transition in queue.sent}) == 400
 
 
 def test_should_count_what_it_saw(states: MemoryStates, queue: Queue) -> None:
@@ -271,3 +286,80 @@ def test_should_let_no_reading_from_the_future_near_an_alert(states: MemoryState
     run.record(record("a", batch((3600, 99)), at()))
     assert run.tally.rejected == {"from_future": 1}
     assert queue.sent == []
+
+
+def test_should_keep_one_alert_of_a_device_that_moves_to_another_gateway(states: MemoryStates, queue: Queue) -> None:
+    run = detection(states, queue)
+    run.record(record("a", batch((1, 41)), at()))
+    for environment in (run, detection(states, queue)):
+        environment.record(record("b", batch((2, 42), (3, 20), (4, 45)), at()))
+    assert [(t.change, t.gateway) for t in queue.sent] == [("firing", "a"), ("resolved", "a"), ("firing", "b")]
+    assert states.stored[A].state.alerts.keys() == {"d"}
+    assert B not in states.stored
+
+
+def test_should_hear_a_device_once_whose_readings_come_through_two_gateways(states: MemoryStates, queue: Queue) -> None:
+    one, other = detection(states, queue), detection(states, queue)
+    for seq, temperature in ((1, 41.0), (2, 20.0), (3, 41.0)):
+        one.record(record("a", batch((seq, temperature)), at()))
+        other.record(record("b", batch((seq, temperature)), at()))
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved", "firing"]
+
+
+def test_should_skip_a_record_that_is_delivered_again_in_the_state_of_another_gateway(
+    states: MemoryStates, queue: Queue
+) -> None:
+    run = detection(states, queue)
+    run.record(record("a", batch((1, 20)), at()))
+    hot, cold = (record("b", batch((seq, temperature)), at()) for seq, temperature in ((2, 41), (3, 20)))
+    for each in (hot, cold):
+        run.record(each)
+    assert states.stored[A].state.position_of("b") == cold.position
+    # As if the clock had been set back, so that only the position tells.
+    again = record("b", batch((9, 41)), hot.position)
+    detection(states, queue).record(again)
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
+
+
+def test_should_assign_new_devices_to_as_many_homes_as_it_takes(states: MemoryStates, queue: Queue) -> None:
+    huge = b"".join(batch((1, 41), device=f"d{number:04}") for number in range(1200))
+    detection(states, queue).record(record("a", huge, at()))
+    assert [len(states.stored[Home("a", number)].state.alerts) for number in range(3)] == [500, 500, 200]
+    more = b"".join(batch((1, 41), device=f"e{number:04}") for number in range(400))
+    run = detection(states, queue)
+    run.record(record("a", huge + more, at()))
+    assert len(queue.sent) == 1600
+    assert len(states.stored) == 4
+
+
+def test_should_leave_a_device_of_an_older_version_where_its_alert_is(states: MemoryStates, queue: Queue) -> None:
+    detection(states, queue).record(record("a", batch((1, 41)), at()))
+    states.dynamodb.tables["states"].clear()
+    others = b"".join(batch((1, 20), device=f"c{number:04}") for number in range(600))
+    detection(states, queue).record(record("a", others + batch((2, 20)), at()))
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
+
+
+def test_should_alert_of_a_device_of_which_nothing_but_rejected_lines_comes(states: MemoryStates, queue: Queue) -> None:
+    rules = parse_rules("rules: [{name: clock-wrong, when: rejected(from_future), severity: warning}]")
+    run = detection(states, queue, rules)
+    run.record(record("a", batch((3600, 20)), at()))
+    assert [(transition.rule, transition.device) for transition in queue.sent] == [("clock-wrong", "d")]
+
+
+def test_should_try_smaller_parts_of_what_does_not_fit_into_an_item(queue: Queue) -> None:
+    class Small(MemoryStates):
+        """Takes at most a hundred transitions at once."""
+
+        def commit(
+            self, state: GatewayState, expected_version: int, outbox: Sequence[Transition], **rest: object
+        ) -> Any:
+            if len(outbox) > 100:
+                raise ItemTooLargeError
+            return super().commit(state, expected_version, outbox, **rest)
+
+    states = Small()
+    data = b"".join(batch((1, 41), device=f"d{number:04}") for number in range(300))
+    detection(states, queue).record(record("a", data, at()))
+    assert len(queue.sent) == 300
+    assert states.stored[A].version == 5

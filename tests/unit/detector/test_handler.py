@@ -68,9 +68,11 @@ def record(sequence: int, *lines: str, gateway: str = "gw") -> dict[str, Any]:
     }
 
 
-def line(seq: int, temperature: float) -> str:
+def line(seq: int, temperature: float, device: str = "d") -> str:
     ts = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return json.dumps({"device_id": "d", "site": "s", "ts": ts, "seq": seq, "temperature": temperature, "status": "ok"})
+    return json.dumps(
+        {"device_id": device, "site": "s", "ts": ts, "seq": seq, "temperature": temperature, "status": "ok"}
+    )
 
 
 def metrics(output: str) -> dict[str, float]:
@@ -117,7 +119,11 @@ def test_should_retry_only_the_failed_gateway(environ: dict[str, str]) -> None:
         return RefusingQueue() if service == "sqs" else LAMBDA.client(service)
 
     handler = wired(environ, LAMBDA._replace(client=client))
-    records = [record(1, line(1, 41)), record(2, line(1, 41), gateway="bad"), record(3, line(2, 20), gateway="bad")]
+    records = [
+        record(1, line(1, 41)),
+        record(2, line(1, 41, "e"), gateway="bad"),
+        record(3, line(2, 20, "e"), gateway="bad"),
+    ]
     response = handler({"Records": records}, CONTEXT)
     assert response == {"batchItemFailures": [{"itemIdentifier": "2"}, {"itemIdentifier": "3"}]}
 

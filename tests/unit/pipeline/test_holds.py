@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.store.backoff import Backoff
+from lambdas.store.homes import HomeTable
 from lambdas.store.queue import TransitionsQueue
 from lambdas.store.states import StateTable, VersionedState
 from local.memory_aws.dynamodb import DynamoDB
@@ -20,7 +21,8 @@ from local.memory_aws.messages import SQS
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
 from pipeline.holds import Kind, Orders
-from telemetry.alerting.state import GatewayState, Hold
+from telemetry.alerting.snapshots import Lag
+from telemetry.alerting.state import GatewayState, Hold, Home
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.queue import Batch, decode_message
 from tests.eventsource import Clock
@@ -31,7 +33,7 @@ HOT = Place("gw-1", "hot", "too-hot")
 QUIET = Place("gw-1", "quiet", "too-hot")
 
 #: The calls that an order makes, in this order.
-READ, WRITE, SEND, FORGET = range(4)
+FIND, READ, WRITE, SEND, FORGET = range(5)
 
 
 class World:
@@ -48,6 +50,7 @@ class World:
         self.faults.planned = faults
         self.orders = Orders(
             self.states,
+            HomeTable(self.dynamodb, TABLE),  # type: ignore[arg-type]
             TransitionsQueue(self.sqs, "queue"),  # type: ignore[arg-type]
             RULES,
             who="ann",
@@ -57,7 +60,7 @@ class World:
 
     def stored(self) -> VersionedState:
         self.faults.planned = {}
-        return self.states.load(["gw-1"])["gw-1"]
+        return self.states.load([Home("gw-1")])[Home("gw-1")]
 
     def holds(self) -> dict[str, dict[str, Hold]]:
         return self.stored().state.holds
@@ -97,21 +100,21 @@ def test_should_snooze_and_disable_what_does_not_alert_and_take_it_back() -> Non
 def test_should_hold_a_gateways_own_alert_before_the_gateway_was_ever_heard_of() -> None:
     world = World({})
     world.orders.hold(Place("gw-new", "", "too-hot"), "disabled", "not yet built", None)
-    assert "too-hot" in world.states.load(["gw-new"])["gw-new"].state.holds[""]
+    assert "too-hot" in world.states.load([Home("gw-new")])[Home("gw-new")].state.holds[""]
 
 
 def test_should_keep_how_far_behind_the_stream_the_state_is() -> None:
     world = World({})
-    world.states.commit(world.stored().state, 1, [], now=NOW, lag=12.5)
+    world.states.commit(world.stored().state, 1, [], now=NOW, lag=Lag(7.0, 12.5))
     world.orders.hold(HOT, "acknowledged", "on it", None)
-    assert world.stored().lag == 12.5
+    assert world.stored().lag == Lag(7.0, 12.5)
 
 
 def overtaken(world: World) -> None:
     """The detector writes the gateway's state: another device alerts."""
     item = world.dynamodb.tables[TABLE]["gw-1", "alerts"]
     calls, world.faults.calls = world.faults.calls, 1_000
-    before = world.states.load(["gw-1"])["gw-1"]
+    before = world.states.load([Home("gw-1")])[Home("gw-1")]
     late = reading("late", int(item["version"]["N"]), temperature=50)
     world.states.commit(state_of("gw-1", late, before=before.state), before.version, [], now=NOW)
     world.faults.calls = calls
@@ -127,7 +130,9 @@ def test_should_give_the_order_again_on_what_somebody_else_wrote_meanwhile() -> 
 
 
 def test_should_give_up_on_a_state_that_keeps_changing_and_change_nothing() -> None:
-    world = World(dict.fromkeys(range(1, 1_000, 2), Fault.OVERTAKEN))  # every write, as long as nothing else is called
+    world = World(
+        dict.fromkeys(range(WRITE, 1_000, 3), Fault.OVERTAKEN)
+    )  # every write, as long as nothing else is called
     world.faults.overtake = lambda: overtaken(world)
     with pytest.raises(PipelineError, match="the alerts of gw-1 keep changing: 6 tries failed and nothing was changed"):
         world.orders.hold(HOT, "acknowledged", "on it", None)
@@ -165,7 +170,7 @@ def test_should_say_that_an_order_is_in_force_though_it_could_not_be_told(fault:
 
 
 def test_should_say_that_nothing_was_changed_when_what_was_left_cannot_be_told() -> None:
-    world = World({SEND: Fault.KILLED_BEFORE, SEND + 2: Fault.DENIED})
+    world = World({SEND: Fault.KILLED_BEFORE, SEND + 3: Fault.DENIED})
     with pytest.raises(Killed):
         world.orders.hold(HOT, "acknowledged", "on it", None)
     with pytest.raises(PipelineError, match="nothing was changed, but a change of gw-1's alerts could not be told"):

@@ -6,12 +6,15 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
 import pytest
 
-from lambdas.store.items import due_keys
+from lambdas.store.homes import HomeTable, home_of
+from lambdas.store.items import ItemTooLargeError, due_keys
 from lambdas.store.queue import TransitionsQueue
 from lambdas.store.recent import RecentTable, WrittenRecent
 from lambdas.store.states import StateTable
+from lambdas.watchdog.commits import Commits
 from lambdas.watchdog.watch import Watchdog, Watched
 from local.memory_aws.dynamodb import DynamoDB
 from local.memory_aws.faults import Faults
@@ -19,8 +22,8 @@ from local.memory_aws.messages import SQS
 from telemetry.alerting.evaluate import evaluate, next_silence
 from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
-from telemetry.alerting.snapshots import Snapshot
-from telemetry.alerting.state import GatewayState
+from telemetry.alerting.snapshots import Lag, Snapshot
+from telemetry.alerting.state import GatewayState, Home
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.queue import Batch, decode_message
 from telemetry.reading.model import Reading
@@ -29,6 +32,7 @@ from telemetry.rules.rule_set import RuleSet
 from tests.eventsource import Clock
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+A = Home("a")
 RULES = parse_rules("""
 rules:
   - {name: hot, when: temperature > 40, for: 2m}
@@ -49,32 +53,35 @@ class World:
         self.sqs = cast("Any", SQS(Faults(), Clock(NOW)))
         self.states = StateTable(self.dynamodb, "states")
         self.recents = RecentTable(self.dynamodb, "states")
+        self.homes = HomeTable(self.dynamodb, "states")
 
     def sent(self, gateway: str, *, temperature: float = 20.0, devices: int = 1, lag: float = 0.0) -> None:
         """What the detector leaves behind after a record."""
         recent = Recent()
         readings = [
-            Reading(device_id=f"d{number}", site="s", ts=NOW, seq=1, temperature=temperature, status="ok")
+            Reading(device_id=f"{gateway}-{number}", site="s", ts=NOW, seq=1, temperature=temperature, status="ok")
             for number in range(devices)
         ]
+        self.homes.claim({reading.device_id: Home(gateway) for reading in readings})
         state, transitions = evaluate(self.rules, GatewayState(gateway), recent, Heard(gateway, NOW, readings))
         recent.accept()
         if transitions:
-            self.states.clear_outbox(self.states.commit(state, 0, transitions, now=NOW, lag=lag))
+            self.states.clear_outbox(self.states.commit(state, 0, transitions, now=NOW, lag=Lag(NOW.timestamp(), lag)))
         snapshot = recent.merged_into(Snapshot(), NOW.timestamp() + lag)
         due = next_silence(self.rules, state, Recent(snapshot))
-        self.recents.write(gateway, snapshot, WrittenRecent(Snapshot()), due, lag)
+        self.recents.write(Home(gateway), snapshot, WrittenRecent(Snapshot()), due)
 
-    def due(self, now: dt.datetime) -> list[str]:
-        return sorted({key["gateway"] for key in due_keys(self.dynamodb, "states", now)})
+    def due(self, now: dt.datetime) -> list[Home]:
+        return sorted({home_of(key) for key in due_keys(self.dynamodb, "states", now)})
 
     def watched(self, now: dt.datetime, *, has_time: Callable[[], bool] = lambda: True, **parts: Any) -> Watched:
         collaborators: dict[str, Any] = {
             "states": self.states,
             "recents": self.recents,
-            "queue": TransitionsQueue(self.sqs, "queue"),
+            "homes": self.homes,
             **parts,
         }
+        collaborators["commits"] = Commits(collaborators["states"], TransitionsQueue(self.sqs, "queue"), now)
         return Watchdog(rules=self.rules, now=now, has_time=has_time, **collaborators).watch(self.due(now))
 
     @property
@@ -88,7 +95,7 @@ def test_should_fire_what_has_been_pending_for_long_enough_and_look_at_nothing_e
     world.sent("a", temperature=41)
     world.sent("b")
     assert world.due(after(134)) == []
-    assert world.watched(after(135)) == Watched(gateways=1, failed=0, transitions=1)
+    assert world.watched(after(135)) == Watched(homes=1, failed=0, transitions=1)
     assert [(t.gateway, t.rule, t.change) for t in world.transitions] == [("a", "hot", "firing")]
     assert world.due(after(300)) == []
 
@@ -104,7 +111,7 @@ def test_should_fire_once_for_silent_devices_and_wait_for_the_next_ones() -> Non
 def test_should_give_a_detector_that_is_behind_the_time_that_it_lacks() -> None:
     world = World()
     world.sent("a", temperature=41, lag=600)
-    assert world.watched(after(700)) == Watched(gateways=1)
+    assert world.watched(after(700)) == Watched(homes=1)
     assert world.watched(after(735)).transitions == 1
     assert [t.rule for t in world.transitions] == ["hot"]
     assert world.watched(after(1260)).transitions == 1
@@ -120,7 +127,7 @@ def test_should_send_what_an_execution_left_unsent_when_it_died() -> None:
     )
     world.states.commit(state, 0, transitions, now=NOW)
     assert world.watched(after(29)) == Watched()
-    assert world.watched(after(30)) == Watched(gateways=1, transitions=1)
+    assert world.watched(after(30)) == Watched(homes=1, transitions=1)
     assert world.transitions == transitions
     assert world.due(after(100_000)) == []
 
@@ -134,13 +141,16 @@ def test_should_leave_to_the_detector_what_it_changed_meanwhile() -> None:
 
         def load(self, gateways: Any) -> Any:
             loaded = world.states.load(gateways)
-            world.states.commit(loaded["a"].state, loaded["a"].version, (), now=NOW)
+            world.states.commit(loaded[A].state, loaded[A].version, (), now=NOW)
             return loaded
 
         def commit(self, *arguments: Any, **named: Any) -> Any:
             return world.states.commit(*arguments, **named)
 
-    assert world.watched(after(135), states=Overtaking()) == Watched(gateways=1)
+        def clear_outbox(self, sent: Any) -> Any:
+            return world.states.clear_outbox(sent)
+
+    assert world.watched(after(135), states=Overtaking()) == Watched(homes=1)
     assert world.transitions == []
     assert world.watched(after(195)).transitions == 1
 
@@ -159,8 +169,8 @@ def test_should_not_let_one_gateway_stop_the_others() -> None:
             return super().commit(state, *rest, **named)
 
     refusing = Refusing(world.dynamodb, "states")
-    assert world.watched(after(135), states=refusing) == Watched(gateways=3, failed=1, transitions=2)
-    assert world.due(after(195)) == ["b"]
+    assert world.watched(after(135), states=refusing) == Watched(homes=3, failed=1, transitions=2)
+    assert world.due(after(195)) == [Home("b")]
     assert world.watched(after(195)).transitions == 1
 
 
@@ -170,7 +180,7 @@ def test_should_leave_for_the_next_minute_what_it_has_no_time_for(batches: int, 
     for number in range(250):
         world.sent(f"gw-{number:03}", temperature=41)
     answers = iter([True] * batches + [False] * 9)
-    assert world.watched(after(135), has_time=lambda: next(answers)).gateways == reached
+    assert world.watched(after(135), has_time=lambda: next(answers)).homes == reached
     assert len(world.due(after(195))) == 250 - reached
 
 
@@ -180,3 +190,75 @@ def test_should_tell_a_gateway_that_is_down_from_its_devices() -> None:
     assert world.watched(after(180)).transitions == 1
     (down,) = world.transitions
     assert (down.rule, down.device, down.gateway, down.status) == ("gateway-down", "", "a", "firing")
+
+
+def test_should_not_call_a_device_silent_that_is_at_home_elsewhere_or_was_retired() -> None:
+    world = World()
+    world.sent("a", devices=3)
+    world.homes.forget(["a-0", "a-1"])
+    world.homes.claim({"a-0": Home("b")})
+    assert world.watched(after(660)).transitions == 1
+    assert [t.device for t in world.transitions] == ["a-2"]
+    assert world.recents.load([A])[A].snapshot.devices.keys() == {"a-2"}
+    assert world.due(after(100_000)) == []
+
+
+def test_should_end_the_alerts_of_a_device_that_turns_out_to_be_at_home_elsewhere() -> None:
+    world = World(parse_rules("rules: [{name: hot, when: temperature > 40}, {name: silent, when: no_data, for: 10m}]"))
+    world.sent("a", temperature=41)
+    world.homes.forget(["a-0"])
+    world.homes.claim({"a-0": Home("b")})
+    assert world.watched(after(660)).transitions == 1
+    assert [(t.rule, t.device, t.change) for t in world.transitions] == [("hot", "a-0", "resolved")]
+
+
+def test_should_call_a_device_silent_that_an_older_version_knew_and_that_has_no_home_yet() -> None:
+    world = World()
+    world.sent("a")
+    world.homes.forget(["a-0"])
+    found = world.recents.load([A])[A]
+    world.recents.write(A, msgspec.structs.replace(found.snapshot, homes=0), found, NOW)
+    assert world.watched(after(660)).transitions == 1
+
+
+def test_should_commit_many_changes_in_pieces() -> None:
+    world = World()
+    world.sent("a", devices=2500)
+    versions = []
+
+    class Counting(StateTable):
+        """Notes how many transitions each commit has."""
+
+        def commit(self, *arguments: Any, **named: Any) -> Any:
+            versions.append(len(arguments[2]))
+            return super().commit(*arguments, **named)
+
+    assert world.watched(after(660), states=Counting(world.dynamodb, "states")) == Watched(homes=1, transitions=2500)
+    assert versions == [1000, 1000, 500]
+    assert len({t.device for t in world.transitions}) == 2500
+
+
+def test_should_commit_less_at_once_where_it_does_not_fit_into_the_item() -> None:
+    world = World()
+    world.sent("a", devices=1000)
+    versions = []
+
+    class Small(StateTable):
+        """Has room for a hundred transitions."""
+
+        def commit(self, *arguments: Any, **named: Any) -> Any:
+            if len(arguments[2]) > 100:
+                raise ItemTooLargeError
+            versions.append(len(arguments[2]))
+            return super().commit(*arguments, **named)
+
+    assert world.watched(after(660), states=Small(world.dynamodb, "states")).transitions == 1000
+    assert sum(versions) == 1000
+
+
+def test_should_not_believe_a_detector_whose_clock_was_ahead() -> None:
+    world = World()
+    world.sent("a", temperature=41, lag=7200)
+    assert world.watched(after(135)).transitions == 1
+    assert world.watched(after(660)).transitions == 1
+    assert [t.rule for t in world.transitions] == ["hot", "silent"]
