@@ -130,8 +130,10 @@ def _print_notified(received: Received, alert: NotifiedAlert, console: Console, 
     # The age of an alert that still fires is not a latency.
     note = "still" if received.notification.reason == "repeat" else f"{received.latency_ms(alert):.0f} ms"
     marks = "".join(f"{mark}, " for mark in ("flapping" if alert.flapping else "", alert.held) if mark)
+    why = f" ({alert.why})" if alert.why else ""
     console.print(
-        f"{lead}  {_styled(alert.status, alert.severity)} {escape(alert.summary)}  [dim]{alert.rule}, {marks}{note}[/]",
+        f"{lead}  {_styled(alert.status, alert.severity)} {escape(alert.summary)}{escape(why)}  "
+        f"[dim]{alert.rule}, {marks}{note}[/]",
         soft_wrap=True,
     )
 

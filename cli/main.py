@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Verbs in the order of ``iot --help``; those that are not named here follow by name.
 _ORDER = (
     "up", "down", "status", "deploy", "simulate", "replay", "query", "audit", "score", "dashboard", "report", "plan",
-    "demo", "alerts", "etl", "quarantine", "registry", "rules", "scenarios",
+    "demo", "alerts", "devices", "etl", "quarantine", "registry", "rules", "scenarios",
 )  # fmt: skip
 
 #: The extra of pyproject.toml that brings a package.

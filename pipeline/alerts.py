@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import boto3
 import msgspec
 
-from lambdas.store.recent import RECENT_PART
 from lambdas.store.rules_object import RulesObject
 from lambdas.store.states import ALERTS_PART, decode_item
 from pipeline.athena import query
 from pipeline.errors import PipelineError
 from pipeline.rows import structs
-from telemetry.alerting import snapshots, wording
+from telemetry.alerting import wording
 from telemetry.alerting.state import AlertState, GatewayState, Hold
 from telemetry.alerting.transitions import Transition
 from telemetry.alerting.wording import Words
@@ -41,8 +40,9 @@ _PREFIX = re.compile(r"[0-9a-f]{4,20}")
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where an alert stands; or, with status ``inactive`` and no ``alert_id``, an operator's hold where there is none.
 
-    ``device`` is empty for an alert about the gateway itself, ``site`` where there is no alert. ``value`` is in the
-    unit of ``metric``; ``active_at`` and ``fired_at`` are event times (UTC).
+    ``device`` is empty for an alert about the gateway itself, ``site`` where there is no alert. ``gateway`` is the one
+    through which the device was heard when the alert began, without an alert that of its home. ``value`` is in the unit
+    of ``metric``; ``active_at`` and ``fired_at`` are event times (UTC).
     """
 
     alert_id: str = ""
@@ -70,7 +70,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(NamedTuple):
-    """A rule at a device (empty: at the gateway itself), and where one alert of it is meant, its id."""
+    """A rule at a device (empty: at the gateway itself), and where one alert of it is meant, its id.
+
+    ``gateway`` can be left out where the device was heard of: it has a home.
+    """
 
     gateway: str
     device: str
@@ -97,37 +100,30 @@ def standings(session: boto3.Session, deployed: Deployment, rules: RuleSet) -> l
     gateways with items of 4 KB. It is for a person who asks now and then, not for a program in a loop.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html
     """
-    found = [
-        standing
-        for item in _scan(session, deployed, ALERTS_PART)
-        for standing in _of_gateway(decode_item(item).state, rules)
-    ]
+    found = [standing for item in _scan(session, deployed) for standing in _of_home(decode_item(item).state, rules)]
     return sorted(found, key=_prominence)
 
 
-def _scan(session: boto3.Session, deployed: Deployment, part: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
+def _scan(session: boto3.Session, deployed: Deployment) -> Iterator[dict[str, AttributeValueTypeDef]]:
     pages = session.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(
         TableName=deployed.state_table_name,
         FilterExpression="begins_with(part, :part)",
-        ExpressionAttributeValues={":part": {"S": part}},
+        ExpressionAttributeValues={":part": {"S": ALERTS_PART}},
     ):
         yield from page["Items"]
 
 
-def _of_gateway(state: GatewayState, rules: RuleSet) -> Iterator[Standing]:
+def _of_home(state: GatewayState, rules: RuleSet) -> Iterator[Standing]:
     for device, name in {*_pairs(state.alerts), *_pairs(state.holds)}:
         rule, alert = rules.named(name), state.alerts.get(device, {}).get(name)
+        gateway = (alert and alert.gateway) or state.gateway
         yield Standing(
             rule=name,
             device=device,
-            gateway=state.gateway,
+            gateway=gateway,
             hold=state.holds.get(device, {}).get(name),
-            **(
-                _active(state.gateway, device, rule, alert)
-                if alert
-                else {"severity": rule.severity if rule else "info"}
-            ),
+            **(_active(gateway, device, rule, alert) if alert else {"severity": rule.severity if rule else "info"}),
         )
 
 
@@ -190,30 +186,6 @@ def places(found: Iterable[Standing], prefixes: Iterable[str]) -> list[Place]:
             raise PipelineError(f"no alert {prefix} is active; 'iot alerts list' shows those that are")
         named.append(Place(standing.gateway, standing.device, standing.rule, standing.alert_id))
     return named
-
-
-def gateway_of(session: boto3.Session, deployed: Deployment, device: str) -> str:
-    """Return the gateway behind which a device was heard of; reads the whole state table.
-
-    Only what alerted, is held or is watched for silence is known there. Raises :class:`PipelineError` for a device
-    that is not, and for one behind several.
-    """
-    gateways = {
-        state.gateway
-        for state in (decode_item(item).state for item in _scan(session, deployed, ALERTS_PART))
-        if device in state.alerts or device in state.past or device in state.holds
-    } | {
-        item["gateway"]["S"]
-        for item in _scan(session, deployed, RECENT_PART)
-        if device in snapshots.decode(bytes(item["state"]["B"])).devices
-    }
-    if not gateways:
-        raise PipelineError(f"no alert or silence of {device} is known: name its gateway with --gateway")
-    if len(gateways) > 1:
-        raise PipelineError(
-            f"{device} is behind several gateways: name one with --gateway: {', '.join(sorted(gateways))}"
-        )
-    return gateways.pop()
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

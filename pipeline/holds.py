@@ -1,4 +1,4 @@
-"""Operators' orders on alerts: acknowledge, snooze, disable, and the end of that.
+"""Operators' orders on alerts: acknowledge, snooze, disable, the end of that, close; and devices: retire.
 
 The state is changed as the detector and the watchdog change it: read, decide, write the state and the transitions in
 one conditional put, send the transitions, forget them. Whoever is interrupted in between leaves them to the watchdog.
@@ -7,7 +7,8 @@ one conditional put, send the transitions, forget them. Whoever is interrupted i
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,10 +17,11 @@ from lambdas.store.backoff import BACKOFF, TRIES, Backoff
 from lambdas.store.homes import HomeTable
 from lambdas.store.items import ItemConflictError, ItemsUnavailableError
 from lambdas.store.queue import SendError, TransitionsQueue
+from lambdas.store.recent import RecentTable
 from lambdas.store.states import StateTable, VersionedState
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
-from telemetry.alerting.evaluate import AlertError, Evaluation, hold, release
+from telemetry.alerting.evaluate import AlertError, Evaluation, close, hold, next_silence, release, retire
 from telemetry.alerting.state import GatewayState, Hold, Home
 from telemetry.rules.rule_set import RuleSet
 
@@ -40,6 +42,7 @@ class Orders:
     def __init__(
         self,
         states: StateTable,
+        recents: RecentTable,
         homes: HomeTable,
         queue: TransitionsQueue,
         rules: RuleSet,
@@ -49,20 +52,22 @@ class Orders:
         backoff: Backoff = BACKOFF,
     ) -> None:
         self._states = states
+        self._recents = recents
         self._homes = homes
         self._queue = queue
         self._rules = rules
-        self._who = who
+        self.who = who
         self._clock = clock
         self._backoff = backoff
 
     def hold(self, place: Place, kind: Kind, why: str, lasts: dt.timedelta | None) -> Hold:
         """Put a hold on an alert, active or not; ``lasts`` is how long a snooze does.
 
-        It replaces the one before. Raises :class:`PipelineError` where that cannot be done.
+        It replaces the one before, but what is disabled stays so when it is acknowledged. Return the hold that is in
+        force. Raises :class:`PipelineError` where that cannot be done.
         """
         now = self._clock()
-        order = Hold(kind, self._who, why, now, now + lasts if lasts else None)
+        order = Hold(kind, self.who, why, now, now + lasts if lasts else None)
 
         def decide(state: GatewayState) -> Evaluation:
             if self._rules.named(place.rule) is None and place.rule not in state.alerts.get(place.device, {}):
@@ -70,8 +75,7 @@ class Orders:
                 raise PipelineError(f"there is no rule {place.rule}; those in use are {names}")
             return hold(self._rules, state, place.device, place.rule, order)
 
-        self._give(place, decide)
-        return order
+        return self._give(place, decide).holds[place.device][place.rule]
 
     def release(self, place: Place, kind: Kind, why: str) -> Hold:
         """End a hold of that kind and return it; raises :class:`PipelineError` where there is none."""
@@ -83,29 +87,93 @@ class Orders:
                 stands = f"it is {order.kind}" if order else "nothing holds it"
                 raise PipelineError(f"{_words(place)} is not {kind}: {stands}")
             ended[:] = [order]
-            return release(self._rules, state, place.device, place.rule, who=self._who, why=why, now=self._clock())
+            return release(self._rules, state, place.device, place.rule, who=self.who, why=why, now=self._clock())
 
         self._give(place, decide)
         return ended[0]
 
-    def _give(self, place: Place, decide: Callable[[GatewayState], Evaluation]) -> None:
+    def close(self, place: Place, why: str) -> None:
+        """End an alert whatever its readings say; raises :class:`PipelineError` where none is active."""
+
+        def decide(state: GatewayState) -> Evaluation:
+            return close(self._rules, state, place.device, place.rule, who=self.who, why=why, now=self._clock())
+
+        self._give(place, decide)
+
+    def known(self, devices: Iterable[str]) -> dict[str, Home]:
+        """Return the homes of devices; raises :class:`PipelineError` that names those that are not known."""
+        wanted = sorted(set(devices))
+        try:
+            homes = self._homes.find(wanted)
+        except ItemsUnavailableError as error:
+            raise PipelineError(f"{error}; nothing was changed, try again") from error
+        if unknown := [device for device in wanted if device not in homes]:
+            raise PipelineError(
+                f"not known: {', '.join(unknown)}; check the names. What was retired already is not known either"
+            )
+        return homes
+
+    def retire(self, device: str, home: Home, why: str) -> list[str]:
+        """End the alerts of a device at home there and watch it no longer; return the rules whose alerts ended.
+
+        A device that is heard again is new.
+        """
+        self._forget(device, home)
+        ended: list[str] = []
+
+        def decide(state: GatewayState) -> Evaluation:
+            ended[:] = sorted(state.alerts.get(device, {}))
+            return retire(self._rules, state, device, who=self.who, why=why, now=self._clock())
+
+        self._give(Place(home.gateway, device, ""), decide)
+        try:
+            self._homes.forget([device])
+        except ItemsUnavailableError as error:
+            raise PipelineError(f"the alerts of {device} ended, but {error}; retire it again") from error
+        return ended
+
+    def _forget(self, device: str, home: Home) -> None:
+        """Remove a device from those that are watched for silence."""
         for _ in self._backoff.tries(_CONFLICT_BACKOFF):
+            state = self._settled(home).state
             try:
-                before = self._settled(place)
-                committed = self._commit(before, place, decide)
+                self._recents.forget(home, {device}, self._clock(), functools.partial(next_silence, self._rules, state))
             except ItemConflictError:
                 continue
-            self._tell(committed, f"the order on {_words(place)} is in force")
             return
+        raise PipelineError(f"what is known of {device} keeps changing: nothing was changed; try again")
+
+    def _give(self, place: Place, decide: Callable[[GatewayState], Evaluation]) -> GatewayState:
+        home = self._home_of(place)
+        for _ in self._backoff.tries(_CONFLICT_BACKOFF):
+            try:
+                committed = self._commit(self._settled(home), place, decide)
+            except ItemConflictError:
+                continue
+            return self._tell(committed, f"the order on {_words(place)} is in force").state
         raise PipelineError(
-            f"the alerts of {place.gateway} keep changing: {TRIES} tries failed and nothing was changed; try again"
+            f"the alerts of {home.gateway} keep changing: {TRIES} tries failed and nothing was changed; try again"
         )
 
-    def _settled(self, place: Place) -> VersionedState:
-        """Return the state of the home, after the transitions that somebody left unsent have been sent."""
+    def _home_of(self, place: Place) -> Home:
+        """Return where the alerts of a place are kept. A device that has no home gets one at the gateway named."""
+        if not place.device:
+            return Home(place.gateway)
         try:
-            homes = self._homes.find([place.device]) if place.device else {}
-            home = homes.get(place.device, Home(place.gateway))
+            if home := self._homes.find([place.device]).get(place.device):
+                return home
+            if place.gateway:
+                return self._homes.claim({place.device: Home(place.gateway)})[place.device]
+        except ItemsUnavailableError as error:
+            raise PipelineError(f"{error}; nothing was changed, try again") from error
+        raise PipelineError(
+            f"no device {place.device!r} was heard of: check its name, or name the gateway that it will be behind "
+            "with --gateway"
+        )
+
+    def _settled(self, home: Home) -> VersionedState:
+        """Return the state of a home, after the transitions that somebody left unsent have been sent."""
+        try:
             found = self._states.load([home])[home]
         except ItemsUnavailableError as error:
             raise PipelineError(f"{error}; nothing was changed, try again") from error
@@ -136,9 +204,11 @@ class Orders:
 
 def open_orders(session: boto3.Session, deployed: Deployment, rules: RuleSet, *, who: str) -> Orders:
     """Orders to a deployment."""
+    dynamodb = session.client("dynamodb")
     return Orders(
-        StateTable(session.client("dynamodb"), deployed.state_table_name),
-        HomeTable(session.client("dynamodb"), deployed.state_table_name),
+        StateTable(dynamodb, deployed.state_table_name),
+        RecentTable(dynamodb, deployed.state_table_name),
+        HomeTable(dynamodb, deployed.state_table_name),
         TransitionsQueue(session.client("sqs"), deployed.transitions_queue_url),
         rules,
         who=who,
@@ -152,4 +222,5 @@ def caller(session: boto3.Session) -> str:
 
 
 def _words(place: Place) -> str:
-    return f"{place.rule} at {place.device or place.gateway}"
+    where = place.device or place.gateway
+    return f"{place.rule} at {where}" if place.rule else where

@@ -1,17 +1,16 @@
-"""List and show alerts; acknowledge, snooze and disable them."""
+"""List and show alerts; acknowledge, snooze, disable and close them."""
 
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import sys
 from typing import Annotated, NamedTuple
 
-import boto3
 import msgspec
 import typer
 
 from cli import alert_rendering, console, target
+from cli.operator import Who, Why, operator
 from cli.options import Json, duration
 from pipeline import alerts, holds
 from pipeline.alerts import Place
@@ -32,10 +31,11 @@ RuleName = Annotated[str, typer.Option("--rule", help="Instead of an id: the rul
 Device = Annotated[str, typer.Option("--device", help="... and the device, whether it alerts or not.")]
 Gateway = Annotated[
     str,
-    typer.Option("--gateway", help="The device's gateway, if it is not known; without a device, the gateway itself."),
+    typer.Option(
+        "--gateway",
+        help="Without a device: the gateway itself. With one that was never heard of: where it will be.",
+    ),
 ]
-Why = Annotated[str, typer.Option("--why", help="The reason, kept with the alert.")]
-Who = Annotated[str, typer.Option("--who", help="The operator. Default: your user, on AWS the caller's identity.")]
 
 
 @app.command("list")
@@ -116,7 +116,9 @@ def show_alert(
 def acknowledge(context: typer.Context, ids: Ids, *, why: Why, who: Who = "") -> None:
     """Acknowledge alerts: a firing alert is not repeated and does not escalate until it ends.
 
-    iot alerts ack 3f2a9c01 --why "the door was open, I am on my way"
+    An alert that is disabled stays disabled.
+
+      iot alerts ack 3f2a9c01 --why "the door was open, I am on my way"
     """
     _hold(context, _Asked(ids), "acknowledged", _Said(who, why))
 
@@ -190,6 +192,32 @@ def enable(
     _release(context, _Asked(ids, rule, device, gateway), "disabled", _Said(who, why))
 
 
+@app.command()
+def close(
+    context: typer.Context,
+    ids: MaybeIds = None,
+    *,
+    why: Why,
+    rule: RuleName = "",
+    device: Device = "",
+    gateway: Gateway = "",
+    who: Who = "",
+) -> None:
+    """End alerts, whatever the readings say. For alerts that nothing else ends.
+
+    The end is reported, with who and why. An alert begins again with the next
+    reading for which its condition holds, a silence after its "for". To keep
+    it quiet, snooze or disable it; for a device that is gone for good, use
+    "iot devices retire".
+
+      iot alerts close 3f2a9c01 --why "the sensor was replaced"
+    """
+    orders, places = _open(context, _Asked(ids, rule, device, gateway), who)
+    for place in places:
+        orders.close(place, why)
+        console.out.print(f"closed {_words(place)} ({orders.who}: {why})", markup=False, soft_wrap=True)
+
+
 class _Asked(NamedTuple):
     """Which alerts: by their ids, or by the rule and the device (none: the gateway itself)."""
 
@@ -213,7 +241,11 @@ def _hold(
     for place in places:
         order = orders.hold(place, kind, said.why, lasts)
         until = f" until {order.until:%Y-%m-%d %H:%M} UTC" if order.until else ""
-        console.out.print(f"{kind} {_words(place)}{until} ({order.who}: {order.why})", markup=False, soft_wrap=True)
+        if order.kind == kind:
+            done = f"{kind} {_words(place)}{until} ({order.who}: {order.why})"
+        else:
+            done = f"{kind} {_words(place)}; it stays {order.kind} ({order.who}: {order.why})"
+        console.out.print(done, markup=False, soft_wrap=True)
 
 
 def _release(context: typer.Context, asked: _Asked, kind: holds.Kind, said: _Said) -> None:
@@ -231,23 +263,12 @@ def _open(context: typer.Context, asked: _Asked, who: str) -> tuple[holds.Orders
     if asked.ids and not any((asked.rule, asked.device, asked.gateway)):
         places = alerts.places(alerts.standings(session, deployed, rules), asked.ids)
     elif not asked.ids and asked.rule and (asked.device or asked.gateway):
-        gateway = asked.gateway or alerts.gateway_of(session, deployed, asked.device)
-        places = [Place(gateway, asked.device, asked.rule)]
+        places = [Place(asked.gateway, asked.device, asked.rule)]
     else:
         raise PipelineError(
             "name the alerts: give their ids, or --rule with --device (or with --gateway for its own alert)"
         )
-    return holds.open_orders(session, deployed, rules, who=who or _user(context, session)), places
-
-
-def _user(context: typer.Context, session: boto3.Session) -> str:
-    choice: target.Choice = context.obj
-    if choice.aws:
-        return holds.caller(session)
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError) as error:
-        raise PipelineError("this machine does not know your user name; give it with --who") from error
+    return holds.open_orders(session, deployed, rules, who=operator(context, session, who)), places
 
 
 def _words(place: Place) -> str:

@@ -8,12 +8,13 @@ arrives.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import TYPE_CHECKING, NamedTuple
 
 from lambdas.store.backoff import BACKOFF, Backoff
 from lambdas.store.homes import home_of, key_of
 from lambdas.store.items import ItemTable
+from telemetry.alerting.recent import Recent
 from telemetry.alerting.snapshots import Snapshot, decode, encode
 from telemetry.alerting.state import Home
 
@@ -56,6 +57,22 @@ class RecentTable:
         attributes: dict[str, AttributeValueTypeDef] = {"state": {"B": encoded.data}, "lag": {"N": "0"}}
         self._items.put(key_of(home, RECENT_PART), attributes, after.version, due)
         return encoded.complete
+
+    def forget(
+        self, home: Home, devices: Set[str], now: dt.datetime, due: Callable[[Recent], dt.datetime | None]
+    ) -> None:
+        """Forget devices that are no longer at home; ``due`` is asked when the next of the others falls silent.
+
+        Raises :class:`~lambdas.store.items.ItemConflictError` if somebody else has written meanwhile.
+        """
+        written = self.load([home])[home]
+        there = written.snapshot.devices.keys() & devices
+        if there:
+            recent = Recent(written.snapshot)
+            for device in there:
+                recent.forget(device)
+            snapshot = recent.merged_into(written.snapshot, now.timestamp(), written.snapshot.homes)
+            self.write(home, snapshot, written, due(recent))
 
     def reschedule(self, home: Home, read: WrittenRecent, due: dt.datetime | None) -> None:
         """Have the watchdog look at a home again at ``due``, unless its soft state was written meanwhile."""

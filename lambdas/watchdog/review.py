@@ -21,7 +21,6 @@ from lambdas.store.rules_object import RulesObject
 from lambdas.store.states import ALERTS_PART, StateTable, VersionedState
 from lambdas.watchdog.commits import Commits
 from telemetry.alerting.evaluate import next_silence, review
-from telemetry.alerting.recent import Recent
 from telemetry.alerting.state import GATEWAY_ITSELF, Home
 from telemetry.rules.rule_set import RuleSet
 
@@ -213,11 +212,4 @@ class Review:
         return after
 
     def _forget(self, home: Home, state: VersionedState, retired: Set[str]) -> None:
-        written = self._recents.load([home])[home]
-        recent = Recent(written.snapshot)
-        there = retired & written.snapshot.devices.keys()
-        for device in there:
-            recent.forget(device)
-        if there:
-            snapshot = recent.merged_into(written.snapshot, self._now.timestamp(), written.snapshot.homes)
-            self._recents.write(home, snapshot, written, next_silence(self._rules, state.state, recent))
+        self._recents.forget(home, retired, self._now, lambda recent: next_silence(self._rules, state.state, recent))

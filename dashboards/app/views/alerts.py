@@ -1,4 +1,4 @@
-"""Alerts: active ones, their history, and orders to acknowledge or snooze them."""
+"""Alerts: active ones, their history, and orders to acknowledge, snooze or close them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFRESH = "10s"
 _SNOOZES = ["30m", "1h", "2h", "8h", "1d", "7d"]
 _DAYS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 
-Order = Literal["acknowledge", "snooze", "end snooze"]
+Order = Literal["acknowledge", "snooze", "end snooze", "close"]
 
 
 @shown("Alerts", "Active alerts, from the state table, and their history, from the table of alerts.")
@@ -66,7 +66,8 @@ def _active(chosen: Source) -> None:
         st.success(nothing, icon=":material/check_circle:")
         return
     st.caption(
-        f"{len(kept)} of {len(found)}. Select alerts with the boxes on their left, then acknowledge or snooze them."
+        f"{len(kept)} of {len(found)}. Select alerts with the boxes on their left, then acknowledge, snooze or close "
+        "them."
     )
     _order(chosen, _picked(kept))
 
@@ -138,8 +139,9 @@ def _order(chosen: Source, picked: list[Standing]) -> None:
             ),
             ("snooze", ":material/snooze:", "Suppress notifications for that long."),
             ("end snooze", ":material/alarm_on:", "Resume notifications."),
+            ("close", ":material/cancel:", "End it, whatever the readings say. A newer reading can begin it again."),
         ]
-        for column, (order, icon, words) in zip(st.columns(3), labels, strict=True):
+        for column, (order, icon, words) in zip(st.columns(len(labels)), labels, strict=True):
             column.form_submit_button(
                 order.capitalize(),
                 type="primary" if order == "acknowledge" else "secondary",
@@ -185,7 +187,12 @@ def _give(chosen: Source, places: list[tuple[Place, str]], order: Order) -> None
     except (PipelineError, ClientError, BotoCoreError) as error:
         failed.append(str(error))
     fetching.forget_standings()
-    verb = {"acknowledge": "Acknowledged", "snooze": "Snoozed", "end snooze": "No longer snoozed"}[order]
+    verb = {
+        "acknowledge": "Acknowledged",
+        "snooze": "Snoozed",
+        "end snooze": "No longer snoozed",
+        "close": "Closed",
+    }[order]
     said = [(f"{verb}: {plain(done[0] if len(done) == 1 else f'{len(done)} alerts')}", True)] if done else []
     st.session_state["done"] = [*said, *((plain(text), False) for text in failed)]
     if not failed:
@@ -197,6 +204,8 @@ def _one(orders: holds.Orders, place: Place, order: Order, why: str) -> None:
         orders.release(place, "snoozed", why)
     elif order == "snooze":
         orders.hold(place, "snoozed", why, parse_duration(st.session_state["lasts"]))
+    elif order == "close":
+        orders.close(place, why)
     else:
         orders.hold(place, "acknowledged", why, None)
 

@@ -141,6 +141,27 @@ def test_should_hold_a_gateways_own_alert(iot: Callable[..., Result], session: b
     assert hold_of(session, "", "too-hot", "gw-9") is not None
 
 
+def test_should_close_alerts_by_id_or_by_rule_and_device(iot: Callable[..., Result], session: boto3.Session) -> None:
+    alert = alert_of(session, "hot", "too-hot")
+    done = iot("close", alert.alert_id[:6], "--why", "a new sensor").output
+    assert done == f"closed too-hot at hot, alert {alert.alert_id} (ann: a new sensor)\n"
+    assert [each["device"] for each in json.loads(iot("list", "--json").output)] == ["low"]
+    done = iot("close", "--rule", "battery-low", "--device", "low", "--why", "new cells", "--who", "bob").output
+    assert done == "closed battery-low at low (bob: new cells)\n"
+    assert iot("list").output.strip() == "no active alerts match these filters"
+
+
+def test_should_say_that_a_disabled_alert_stays_so_when_it_is_acknowledged(
+    iot: Callable[..., Result], session: boto3.Session
+) -> None:
+    alert = alert_of(session, "hot", "too-hot")
+    iot("disable", alert.alert_id, "--why", "broken", "--who", "bob")
+    done = iot("ack", alert.alert_id, "--why", "on it").output
+    assert done == f"acknowledged too-hot at hot, alert {alert.alert_id}; it stays disabled (bob: broken)\n"
+    assert "disabled by bob" in iot("show", alert.alert_id).output
+    assert "firing, disabled" in iot("list").output
+
+
 def test_should_take_the_callers_identity_on_aws(iot: Callable[..., Result], session: boto3.Session) -> None:
     place = ("--rule", "too-hot", "--device", "hot")
     assert iot("disable", *place, "--why", "x", aws=True).output == "disabled too-hot at hot (moto: x)\n"
@@ -162,6 +183,9 @@ def test_should_take_the_callers_identity_on_aws(iot: Callable[..., Result], ses
         (("snooze", "ffff", "--for", "soon", "--why", "x"), "--for: "),
         (("snooze", "ffff", "--for", "0s", "--why", "x"), "--for: "),
         (("disable", "--rule", "none", "--device", "hot", "--why", "x"), "there is no rule none; those in use are"),
+        (("disable", "--rule", "too-hot", "--device", "new", "--why", "x"), "no device 'new' was heard of: check its"),
+        (("close", "--rule", "too-hot", "--device", "low", "--why", "x"), "too-hot is not active at low: there is"),
+        (("close", "--why", "x"), "name the alerts: give their ids, or --rule with --device"),
     ],
 )
 def test_should_say_why_it_cannot_be_done(iot: Callable[..., Result], words: tuple[str, ...], said: str) -> None:
@@ -170,7 +194,9 @@ def test_should_say_why_it_cannot_be_done(iot: Callable[..., Result], words: tup
     assert str(raised.value).startswith(said)
 
 
-@pytest.mark.parametrize("words", [("ack", "ffff"), ("ack", "--why", "x"), ("snooze", "ffff", "--why", "x")])
+@pytest.mark.parametrize(
+    "words", [("ack", "ffff"), ("ack", "--why", "x"), ("snooze", "ffff", "--why", "x"), ("close", "ffff")]
+)
 def test_should_ask_for_what_is_missing(iot: Callable[..., Result], words: tuple[str, ...]) -> None:
     assert iot(*words).exit_code == 2
 

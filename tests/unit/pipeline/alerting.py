@@ -8,13 +8,12 @@ from collections.abc import Iterable
 import boto3
 import msgspec
 
-from lambdas.store.recent import RECENT_PART
+from lambdas.store.homes import HomeTable
 from lambdas.store.states import StateTable
 from pipeline.deployment import Deployment
 from telemetry.alerting.evaluate import evaluate
 from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
-from telemetry.alerting.snapshots import Snapshot, encode
 from telemetry.alerting.state import GatewayState
 from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
@@ -56,7 +55,7 @@ def state_of(gateway: str, *readings: Reading, before: GatewayState | None = Non
 
 
 def create_state_table(session: boto3.Session, states: Iterable[GatewayState] = ()) -> StateTable:
-    """The state table as the stack makes it, with these states."""
+    """The state table as the stack makes it, with these states, and their devices at home."""
     client = session.client("dynamodb")
     client.create_table(
         TableName=DEPLOYED.state_table_name,
@@ -68,22 +67,8 @@ def create_state_table(session: boto3.Session, states: Iterable[GatewayState] = 
         ],
     )
     table = StateTable(client, DEPLOYED.state_table_name)
+    homes = HomeTable(client, DEPLOYED.state_table_name)
     for state in states:
         table.commit(state, 0, [], now=NOW)
+        homes.claim(dict.fromkeys(filter(None, state.alerts), state.home))
     return table
-
-
-def put_recent(session: boto3.Session, gateway: str, *devices: str) -> None:
-    """What the detector writes of devices that are watched for silence."""
-    seen = Recent()
-    seen.hear(NOW.timestamp(), "plant-1", dict.fromkeys(devices, "plant-1"))
-    session.client("dynamodb").put_item(
-        TableName=DEPLOYED.state_table_name,
-        Item={
-            "gateway": {"S": gateway},
-            "part": {"S": RECENT_PART},
-            "version": {"N": "1"},
-            "lag": {"N": "0.000"},
-            "state": {"B": encode(seen.merged_into(Snapshot(), NOW.timestamp())).data},
-        },
-    )

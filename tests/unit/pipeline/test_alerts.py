@@ -15,7 +15,9 @@ from moto import mock_aws
 from pipeline import alerts
 from pipeline.alerts import Place, Standing
 from pipeline.errors import PipelineError
-from telemetry.alerting.evaluate import hold
+from telemetry.alerting.evaluate import evaluate, hold
+from telemetry.alerting.heard import Heard
+from telemetry.alerting.recent import Recent
 from telemetry.alerting.state import GatewayState, Hold
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
@@ -26,7 +28,6 @@ from tests.unit.pipeline.alerting import (
     RULES,
     RULES_TEXT,
     create_state_table,
-    put_recent,
     reading,
     state_of,
 )
@@ -157,25 +158,18 @@ def test_should_say_why_an_id_is_of_no_use(prefix: str, said: str) -> None:
     assert str(raised.value).startswith(said)
 
 
-def test_should_know_a_devices_gateway_from_its_alerts_past_ones_holds_and_signs_of_life(
-    session: boto3.Session,
+def test_should_tell_of_the_alerts_of_every_home_of_a_gateway(standings: Standings) -> None:
+    first = state_of("gw-1", reading("hot", temperature=41))
+    second = state_of("gw-1", reading("hot-too", 5, temperature=41), before=GatewayState("gw-1", number=1))
+    assert [(each.device, each.gateway) for each in standings(first, second)] == [("hot", "gw-1"), ("hot-too", "gw-1")]
+
+
+def test_should_name_the_gateway_through_which_a_device_was_heard_that_is_at_home_elsewhere(
+    standings: Standings,
 ) -> None:
-    active = state_of("gw-1", reading("hot", temperature=41))
-    past = state_of("gw-2", reading("was-hot", 0, temperature=41), reading("was-hot", 1, temperature=20))
-    held = hold(RULES, GatewayState("gw-3"), "held", "too-hot", Hold("disabled", "ann", "", NOW)).state
-    create_state_table(session, [active, past, held])
-    put_recent(session, "gw-4", "alive")
-    found = [alerts.gateway_of(session, DEPLOYED, device) for device in ("hot", "was-hot", "held", "alive")]
-    assert found == ["gw-1", "gw-2", "gw-3", "gw-4"]
-
-
-def test_should_ask_for_the_gateway_of_a_device_that_is_unknown_or_behind_several(session: boto3.Session) -> None:
-    create_state_table(session, [state_of("gw-1", reading("roams", temperature=41))])
-    put_recent(session, "gw-2", "roams")
-    with pytest.raises(PipelineError, match="name its gateway with --gateway"):
-        alerts.gateway_of(session, DEPLOYED, "nobody")
-    with pytest.raises(PipelineError, match="name one with --gateway: gw-1, gw-2"):
-        alerts.gateway_of(session, DEPLOYED, "roams")
+    heard = Heard("gw-2", NOW + dt.timedelta(seconds=1), [reading("hot", temperature=41)])
+    (found,) = standings(evaluate(RULES, GatewayState("gw-1"), Recent(), heard).state)
+    assert found.gateway == "gw-2"
 
 
 def test_should_use_the_rules_that_the_functions_use(session: boto3.Session) -> None:

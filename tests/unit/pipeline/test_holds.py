@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lambdas.store.backoff import Backoff
 from lambdas.store.homes import HomeTable
 from lambdas.store.queue import TransitionsQueue
+from lambdas.store.recent import RecentTable, WrittenRecent
 from lambdas.store.states import StateTable, VersionedState
 from local.memory_aws.dynamodb import DynamoDB
 from local.memory_aws.faults import Fault, Faults, Killed
@@ -21,7 +22,8 @@ from local.memory_aws.messages import SQS
 from pipeline.alerts import Place
 from pipeline.errors import PipelineError
 from pipeline.holds import Kind, Orders
-from telemetry.alerting.snapshots import Lag
+from telemetry.alerting.recent import Recent
+from telemetry.alerting.snapshots import Lag, Snapshot
 from telemetry.alerting.state import GatewayState, Hold, Home
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.queue import Batch, decode_message
@@ -40,22 +42,27 @@ class World:
     """A gateway with an alert that fires, an operator, and what goes wrong at the n-th call to AWS."""
 
     def __init__(self, faults: Mapping[int, Fault]) -> None:
+        backoff = Backoff(sleep=lambda _: None)
         self.clock = Clock(NOW + dt.timedelta(seconds=10))
         self.faults = Faults()
         self.dynamodb = DynamoDB(self.faults, {TABLE: ("gateway", "part")})
         self.sqs = SQS(self.faults, self.clock)
         self.states = StateTable(self.dynamodb, TABLE)  # type: ignore[arg-type]
         self.states.commit(state_of("gw-1", reading("hot", temperature=41)), 0, [], now=NOW)
+        self.recents = RecentTable(self.dynamodb, TABLE)  # type: ignore[arg-type]
+        self.homes = HomeTable(self.dynamodb, TABLE, backoff)  # type: ignore[arg-type]
+        self.homes.claim(dict.fromkeys(("hot", "quiet"), Home("gw-1")))
         self.faults.calls = 0
         self.faults.planned = faults
         self.orders = Orders(
             self.states,
-            HomeTable(self.dynamodb, TABLE),  # type: ignore[arg-type]
+            self.recents,
+            self.homes,
             TransitionsQueue(self.sqs, "queue"),  # type: ignore[arg-type]
             RULES,
             who="ann",
             clock=lambda: self.clock.now,
-            backoff=Backoff(sleep=lambda _: None),
+            backoff=backoff,
         )
 
     def stored(self) -> VersionedState:
@@ -130,9 +137,7 @@ def test_should_give_the_order_again_on_what_somebody_else_wrote_meanwhile() -> 
 
 
 def test_should_give_up_on_a_state_that_keeps_changing_and_change_nothing() -> None:
-    world = World(
-        dict.fromkeys(range(WRITE, 1_000, 3), Fault.OVERTAKEN)
-    )  # every write, as long as nothing else is called
+    world = World(dict.fromkeys(range(WRITE, 1_000, 2), Fault.OVERTAKEN))  # every write, as long as they are tried
     world.faults.overtake = lambda: overtaken(world)
     with pytest.raises(PipelineError, match="the alerts of gw-1 keep changing: 6 tries failed and nothing was changed"):
         world.orders.hold(HOT, "acknowledged", "on it", None)
@@ -236,3 +241,120 @@ def test_should_refuse_to_end_a_snooze_that_there_is_not(held: Kind | None, stan
         world.orders.hold(HOT, held, "before", None)
     with pytest.raises(PipelineError, match=f"too-hot at hot is not snoozed: {stands}"):
         world.orders.release(HOT, "snoozed", "")
+
+
+# Where a device is at home.
+
+
+def test_should_find_a_device_at_its_home_whatever_gateway_is_named() -> None:
+    world = World({})
+    home = Home("gw-2", 3)
+    world.homes.claim({"away": home})
+    world.orders.hold(Place("gw-1", "away", "too-hot"), "disabled", "test", None)
+    world.orders.hold(Place("", "away", "battery-low"), "disabled", "test", None)
+    assert world.states.load([home])[home].state.holds["away"].keys() == {"too-hot", "battery-low"}
+    assert world.holds() == {}
+
+
+def test_should_give_a_home_to_a_device_that_is_held_before_it_is_heard_of() -> None:
+    world = World({})
+    with pytest.raises(PipelineError, match="no device 'new' was heard of: check its name, or name the gateway"):
+        world.orders.hold(Place("", "new", "too-hot"), "disabled", "not yet built", None)
+    world.orders.hold(Place("gw-1", "new", "too-hot"), "disabled", "not yet built", None)
+    assert world.homes.find(["new"]) == {"new": Home("gw-1")}
+    assert world.holds().keys() == {"new"}
+
+
+# Closing
+
+
+def test_should_close_an_alert_and_report_who_and_why() -> None:
+    world = World({})
+    world.orders.hold(HOT, "acknowledged", "on it", None)
+    world.orders.close(HOT, "a new sensor")
+    end = world.stored()
+    assert (end.state.alerts, end.state.holds, end.outbox) == ({}, {}, ())
+    _, told = world.told()
+    assert (told.change, told.status, told.who, told.why) == ("resolved", "resolved", "ann", "a new sensor")
+    assert told.summary == "too-hot is over at hot, plant-1: closed by ann"
+    with pytest.raises(PipelineError, match="too-hot is not active at hot: there is nothing to close"):
+        world.orders.close(HOT, "again")
+
+
+def test_should_begin_a_closed_alert_again_with_a_newer_reading_only() -> None:
+    world = World({})
+    world.orders.close(HOT, "a new sensor")
+    closed = world.stored().state
+    assert state_of("gw-1", reading("hot", temperature=41), before=closed).alerts == {}
+    again = state_of("gw-1", reading("hot", 30, temperature=41), before=closed)
+    assert again.alerts["hot"]["too-hot"].status == "firing"
+
+
+def test_should_keep_what_is_disabled_when_it_is_acknowledged() -> None:
+    world = World({})
+    disabled = world.orders.hold(HOT, "disabled", "broken", None)
+    assert world.orders.hold(HOT, "acknowledged", "on it", None) == disabled
+    assert world.holds() == {"hot": {"too-hot": disabled}}
+    assert [change for change, _, _ in changes(world)] == ["disabled", "acknowledged"]
+
+
+# Retiring
+
+
+def watch_for_silence(world: World, *devices: str) -> None:
+    """Write what the detector knows of devices."""
+    seen = Recent()
+    seen.hear(NOW.timestamp(), "plant-1", dict.fromkeys(devices, "plant-1"))
+    snapshot = seen.merged_into(Snapshot(), NOW.timestamp())
+    world.recents.write(Home("gw-1"), snapshot, WrittenRecent(Snapshot()), None)
+    world.faults.calls = 0
+
+
+def watched(world: World) -> set[str]:
+    return set(world.recents.load([Home("gw-1")])[Home("gw-1")].snapshot.devices)
+
+
+def retire(world: World, *devices: str) -> list[list[str]]:
+    return [world.orders.retire(device, home, "sold") for device, home in world.orders.known(devices).items()]
+
+
+def test_should_end_the_alerts_of_a_retired_device_and_forget_it() -> None:
+    world = World({})
+    watch_for_silence(world, "hot", "other")
+    world.orders.hold(HOT, "disabled", "broken", None)
+    assert retire(world, "hot", "quiet") == [["too-hot"], []]
+    state = world.stored().state
+    assert (state.alerts, state.past, state.holds) == ({}, {}, {})
+    assert watched(world) == {"other"}
+    assert world.homes.find(["hot", "quiet"]) == {}
+    told = world.told()[-1]
+    assert (told.change, told.who, told.why, told.held) == ("resolved", "ann", "sold", "disabled")
+    with pytest.raises(PipelineError, match="not known: hot; check the names"):
+        retire(world, "hot")
+
+
+def test_should_retire_none_of_several_devices_if_one_is_not_known() -> None:
+    world = World({})
+    with pytest.raises(PipelineError, match="not known: hat, het; check the names"):
+        retire(world, "het", "hot", "hat")
+    assert world.stored().state.alerts.keys() == {"hot"}
+
+
+@given(st.dictionaries(st.integers(0, 18), st.sampled_from([fault for fault in Fault if fault is not Fault.OVERTAKEN])))
+def test_should_retire_a_device_completely_whatever_fails(faults: dict[int, Fault]) -> None:
+    world = World({})
+    watch_for_silence(world, "hot", "other")
+    world.faults.planned = faults
+    for _ in range(20):
+        with contextlib.suppress(PipelineError, ClientError, BotoCoreError, Killed):
+            if world.homes.find(["hot"]):
+                retire(world, "hot")
+            break
+        world.clock.now += dt.timedelta(seconds=1)
+    else:
+        pytest.fail("the device was never retired")
+    end = world.stored()
+    assert (end.state.alerts, watched(world), world.homes.find(["hot"])) == ({}, {"other"}, {})
+    told = [transition for transition in (*world.told(), *end.outbox) if transition.change == "resolved"]
+    assert {transition.device for transition in told} == {"hot"}
+    assert len({transition.sequence for transition in told}) == 1
