@@ -106,6 +106,22 @@ class Deployed:
             with contextlib.suppress(Exception, Killed):
                 self._invoke("watchdog", {})
 
+    def wait(self, until: dt.datetime) -> None:
+        """Let time pass up to then, with the watchdog at each whole minute."""
+        while True:
+            now = self.clock.now
+            minute = now.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
+            visible_at = self._sqs.next_visible_at()
+            if visible_at and max(now, visible_at) <= min(minute, until):
+                self.clock.now = max(now, visible_at)
+                self._deliver_messages()
+            elif minute <= until:
+                self.clock.now = minute
+                self._invoke("watchdog", {})
+            else:
+                self.clock.now = max(now, until)
+                return
+
     def _deliver_messages(self) -> None:
         """What an SQS event source does: failed messages, or all of a failed invocation's, come again later."""
         bodies = self._sqs.receive(100)
