@@ -21,25 +21,26 @@ class NotifierPlayback:
     """The groups of alerts, and what was published, in order."""
 
     def __init__(self, rules: RuleSet) -> None:
-        self._rules = rules
         self._groups: dict[str, Group] = {}
         self._sources: dict[str, Sources] = {}
         self._inhibitor: tuple[dt.datetime, Inhibitor] | None = None
         self._wakes: list[tuple[dt.datetime, str]] = []
         self.received: list[Received] = []
+        self.edit(rules)
 
     def edit(self, rules: RuleSet) -> None:
         """Put other rules into use."""
         self._rules = rules
-        self._inhibitor = None
+        self._source_rules = frozenset(source_rules(rules))
 
-    def notify(self, transitions: Sequence[Transition], woken: Iterable[str], now: dt.datetime) -> None:
+    def notify(self, transitions: Sequence[Transition], woken: Sequence[str], now: dt.datetime) -> None:
         """Receive messages: the sources of inhibition first, then each group all that concerns it."""
+        if not transitions and not woken:
+            return
         self._inhibitor = None
-        sources = source_rules(self._rules)
         works: dict[str, tuple[dict[str, str], list[Transition]]] = {}
         for transition in filter(concerns_groups, transitions):
-            if transition.rule in sources:
+            if transition.rule in self._source_rules:
                 self._sources[transition.rule] = remember(self._sources.get(transition.rule, {}), [transition], now)
             labels = labels_of(self._rules, transition)
             works.setdefault(group_key(labels), (labels, []))[1].append(transition)
@@ -89,7 +90,7 @@ class NotifierPlayback:
 
     def _inhibited(self, member: Member, now: dt.datetime) -> bool:
         if self._inhibitor is None or self._inhibitor[0] != now:
-            rules = set(source_rules(self._rules))
-            sources = [s for rule, by_id in self._sources.items() if rule in rules for s in by_id.values()]
+            known = (by_id for rule, by_id in self._sources.items() if rule in self._source_rules)
+            sources = [source for by_id in known for source in by_id.values()]
             self._inhibitor = now, Inhibitor(self._rules, sources, now)
         return self._inhibitor[1](member)
