@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Optional, TypeVar
 import msgspec
 
 from telemetry.alerting import wording
-from telemetry.alerting.state import AlertState, GatewayState, PastAlert
+from telemetry.alerting.state import BY_ARRIVAL, AlertState, GatewayState, PastAlert
 from telemetry.alerting.transitions import AlertStatus, Change, Transition
 from telemetry.alerting.wording import Words
 from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS
@@ -101,7 +101,11 @@ class Changes:
         if moment.is_late(alert):
             return
         words = wording.describe_withdrawn(name, alert, reason, where=device or self.before.gateway)
-        ended = touched(_replace(alert, sequence=alert.sequence + 1), moment)
+        ended = _replace(alert, sequence=alert.sequence + 1)
+        if alert.changed_seq == BY_ARRIVAL:  # silence counts from now on
+            ended = _replace(ended, changed_at=max(alert.changed_at, moment.at))
+        else:
+            ended = touched(ended, moment)
         self.finish(device, name, ended, words=words, moment=moment, changes=(), who=who, why=why)
 
     def forget(self, device: str) -> None:

@@ -14,8 +14,6 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
-import msgspec
-
 from telemetry.alerting.changes import Changes, Moment
 from telemetry.alerting.heard import Heard, is_late
 from telemetry.alerting.machine import Machine, Silence, ValueOf
@@ -46,7 +44,8 @@ def evaluate(rules: RuleSet, state: GatewayState, recent: Recent, heard: Heard) 
     """
     now = heard.arrived
     machine = Machine(rules, state, heard.gateway)
-    machine.tick(now)
+    if heard.is_first:
+        machine.tick(now)
     if heard.gateway == state.gateway and GATEWAY_ITSELF in machine.alerts:
         _withdraw_unwatched(machine, GATEWAY_ITSELF, rules.gateway_rules, Moment(now, now))
         _live(machine, GATEWAY_ITSELF, rules.gateway_rules, now)
@@ -54,13 +53,14 @@ def evaluate(rules: RuleSet, state: GatewayState, recent: Recent, heard: Heard) 
     for reading in _readings_to_look_at(rules, machine, heard.readings):
         device = reading.device_id
         watch = rules.watching(device, reading.site)
-        if not watch.is_quiet(reading) or device in machine.alerts:
+        # What follows a quiet reading in the record is compared with it.
+        if not watch.is_quiet(reading) or device in machine.alerts or heard.has_several(device):
             _look(machine, watch, recent, reading, heard)
     for line in heard.rejected:
         site = line.site or recent.site_of(line.device)
         watch = rules.watching(line.device, site)
         _live(machine, line.device, watch.no_data, now)
-        for rule in watch.rejected:
+        for rule in watch.rejected if heard.refuses(line.device) else ():
             if rule.rejects(line.reason):
                 machine.refuse(rule, line.device, site, now)
     return Evaluation(machine.after(now), machine.transitions)
@@ -258,10 +258,7 @@ def close(
     if rule not in state.alerts.get(device, {}):
         raise AlertError(f"{rule} is not active at {device or state.gateway}: there is nothing to close")
     changes = Changes(rules, state)
-    found, moment = rules.named(rule), Moment(now, now)
-    if found and found.by_arrival:
-        changes.put(device, rule, msgspec.structs.replace(state.alerts[device][rule], changed_at=now))
-    changes.withdraw(device, rule, moment, f"closed by {who}", who=who, why=why)
+    changes.withdraw(device, rule, Moment(now, now), f"closed by {who}", who=who, why=why)
     return Evaluation(changes.after(now), changes.transitions)
 
 

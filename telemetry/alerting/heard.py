@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional, Union
 
 import msgspec
@@ -35,6 +35,10 @@ def is_late(reading: Reading, newest: Union[Reading, Newest]) -> bool:
     return reading.ts <= newest.ts and reading.seq <= newest.seq
 
 
+#: A device's newest reading, or what is stored of it.
+Known = Union[Reading, Newest, None]
+
+
 class Sampling(NamedTuple):
     """The times at which a record's readings of one device were taken, by the stream's clock.
 
@@ -62,7 +66,17 @@ class Heard:
     name a device.
     """
 
-    __slots__ = ("_batches", "_samplings", "arrived", "gateway", "readings", "rejected")
+    __slots__ = (
+        "_batches",
+        "_refused",
+        "_samplings",
+        "_whole",
+        "arrived",
+        "gateway",
+        "is_first",
+        "readings",
+        "rejected",
+    )
 
     def __init__(
         self, gateway: str, arrived: dt.datetime, readings: Sequence[Reading], rejected: Sequence[Rejected] = ()
@@ -71,10 +85,19 @@ class Heard:
         self.arrived = arrived
         self.readings = readings
         self.rejected = rejected
+        #: Whether the record begins here: the clock has not done yet what is due by its arrival.
+        self.is_first = True
+        self._whole: Optional[Heard] = None
+        self._refused: dict[str, bool] = {}
         self._batches: dict[str, list[Reading]] = {}
         self._samplings: dict[str, Optional[Sampling]] = {}
         if len(set(map(device_of, readings))) < len(readings):
             self._put_in_order()
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this is not the whole record."""
+        return self._whole is not None
 
     def part(self, start: int, stop: int) -> Heard:
         """Return a part of the readings, which keep their order and times; the last part has the rejected lines too."""
@@ -82,13 +105,12 @@ class Heard:
             return self
         rejected = self.rejected if stop >= len(self.readings) else ()
         some = Heard(self.gateway, self.arrived, (), rejected)
-        some.readings = self.readings[start:stop]
-        some._batches, some._samplings = self._batches, self._samplings
+        some.readings, some.is_first = self.readings[start:stop], start == 0
+        some._whole = self
+        some._batches, some._samplings, some._refused = self._batches, self._samplings, self._refused
         return some
 
-    def sampling(
-        self, device: str, newest: Union[Reading, Newest, None], seen: Callable[[str], Optional[float]]
-    ) -> Optional[Sampling]:
+    def sampling(self, device: str, newest: Known, seen: Callable[[str], Optional[float]]) -> Optional[Sampling]:
         """Return when the readings of a device were taken; None for a device with one reading, which just arrived.
 
         ``newest`` is the device's newest reading before the record and ``seen`` returns when it was last heard of
@@ -97,11 +119,36 @@ class Heard:
         if device not in self._batches:
             return None
         if device not in self._samplings:
-            batch = [reading for reading in self._batches[device] if newest is None or not is_late(reading, newest)]
+            batch = list(_not_late(self._batches[device], newest))
             previous = seen(device)
             earliest = dt.datetime.fromtimestamp(previous, dt.timezone.utc) if previous else None
             self._samplings[device] = _sampling(self.arrived, batch, earliest)
         return self._samplings[device]
+
+    def settle(self, newest: Callable[[str], Known], seen: Callable[[str], Optional[float]]) -> None:
+        """Compare the whole record with what was known before it: each part of it is known before the next."""
+        if self._whole is not None:
+            self._whole.settle(newest, seen)
+            return
+        for device in self._batches:
+            self.sampling(device, newest(device), seen)
+        named = {line.device for line in self.rejected} - self._refused.keys()
+        known = {device: newest(device) for device in named}
+        own = [reading for reading in self.readings if reading.device_id in named] if named else ()
+        accepted = {reading.device_id for reading in own if _is_news(reading, known[reading.device_id])}
+        for device in named:
+            self._refused[device] = device not in accepted and (seen(device) or 0.0) < self.arrived.timestamp()
+
+    def refuses(self, device: str) -> bool:
+        """Return whether a device's rejected lines give reason for an alert.
+
+        They do not if the whole record has a reading of the device that is not late, or if it is delivered again.
+        """
+        return self._refused.get(device, False)
+
+    def has_several(self, device: str) -> bool:
+        """Return whether the record has more than one reading of a device."""
+        return device in self._batches
 
     def _put_in_order(self) -> None:
         batches: dict[str, list[Reading]] = {}
@@ -117,6 +164,17 @@ class Heard:
                 next(following[reading.device_id]) if reading.device_id in disordered else reading
                 for reading in self.readings
             ]
+
+
+def _is_news(reading: Reading, newest: Known) -> bool:
+    return newest is None or not is_late(reading, newest)
+
+
+def _not_late(batch: Iterable[Reading], newest: Known) -> Iterator[Reading]:
+    for reading in batch:
+        if _is_news(reading, newest):
+            newest = reading
+            yield reading
 
 
 def _sampling(arrived: dt.datetime, batch: Sequence[Reading], earliest: Optional[dt.datetime]) -> Optional[Sampling]:

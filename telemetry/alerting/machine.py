@@ -10,7 +10,7 @@ import msgspec
 
 from telemetry.alerting import wording
 from telemetry.alerting.changes import Changes, Moment, believed, touched
-from telemetry.alerting.state import AlertState, GatewayState, alert_id
+from telemetry.alerting.state import BY_ARRIVAL, AlertState, GatewayState, alert_id
 from telemetry.reading.model import MAX_CLOCK_SKEW, Reading
 from telemetry.rules.conditions import Window, culprit, holds, leaves
 from telemetry.rules.rule_set import SEVERITIES, Rule, RuleSet
@@ -62,7 +62,7 @@ class Machine(Changes):
         elif alert.status == "pending":
             self._look_at_pending(rule, alert, reading, value_of, moment)
         else:
-            self._look_at_firing(rule, believed(alert, moment.at), reading, value_of, moment)
+            self._look_at_firing(rule, self._believe(device, rule.name, alert, moment.at), reading, value_of, moment)
 
     def _begin(self, rule: Rule, reading: Reading, value_of: ValueOf, moment: Moment) -> None:
         alert = self._new(rule, reading.device_id, reading.site, moment.ts, moment)
@@ -119,16 +119,23 @@ class Machine(Changes):
             self.put(device, name, alert)
         return alert
 
+    def _believe(self, device: str, name: str, alert: AlertState, at: dt.datetime) -> AlertState:
+        """Correct an alert that one of our clocks fired while it was ahead."""
+        correct = believed(alert, at)
+        if correct is not alert:
+            self.put(device, name, correct)
+        return correct
+
     # Arrivals: what a silence or a rejected line begins, and a sign of life or an accepted reading ends
 
     def fall_silent(self, silence: Silence, now: dt.datetime) -> None:
         """Fire the alert of a ``no_data`` rule, or have it go on where it was about to resolve."""
         rule, device, moment = silence.rule, silence.device, Moment(now, now)
+        since = dt.datetime.fromtimestamp(silence.since, dt.timezone.utc)
         clearing = self.alerts.get(device, {}).get(rule.name)
         if clearing:
-            self.put(device, rule.name, _replace(clearing, clearing_at=None, timer=None))
+            self.put(device, rule.name, _replace(clearing, clearing_at=None, timer=None, changed_at=since))
             return
-        since = dt.datetime.fromtimestamp(silence.since, dt.timezone.utc)
         alert = _replace(self._new(rule, device, silence.site, since, moment), changed_at=since, gateway=silence.via)
         self._fire(rule, device, alert, moment)
 
@@ -157,7 +164,7 @@ class Machine(Changes):
         alert = self.alerts.get(device, {}).get(rule.name)
         if alert is None or arrived <= alert.changed_at:
             return
-        alert = _replace(believed(alert, arrived), changed_at=arrived)
+        alert = _replace(self._believe(device, rule.name, alert, arrived), changed_at=arrived)
         keep, moment = _keep_firing_for(rule, alert), Moment(arrived, arrived)
         if alert.status == "pending" or not keep or (alert.clearing_at and arrived - alert.clearing_at >= keep):
             self.end(rule, device, alert, moment)
@@ -233,7 +240,7 @@ class Machine(Changes):
             site=site,
             active_at=active_at,
             changed_at=moment.ts,
-            changed_seq=moment.seq or 0,
+            changed_seq=BY_ARRIVAL if moment.seq is None else moment.seq,
             changes=past.changes if past else (),
             gateway=self._via,
             rated=rule.severity,

@@ -99,7 +99,11 @@ class Recent:
     def site_of(self, device: str) -> str:
         """Return where the device stands, as far as it is known."""
         newest, known = self._newest.get(device), self._all.devices.get(device)
-        return newest.site if newest else self._sites.get(device) or (known.site if known else "")
+        if newest:
+            return newest.site
+        if known and known.newest:
+            return known.site
+        return self._sites.get(device) or (known.site if known else "")
 
     def lag(self, via: str, now: float) -> float:
         """Return how far the detector was behind the records of a gateway at the last snapshot, in seconds.
@@ -115,6 +119,8 @@ class Recent:
         """Put a record on trial, in place of another one."""
         self.discard()
         self._trial = heard
+        if heard.is_part or heard.rejected:
+            heard.settle(self.newest, self.seen)
 
     def look(self, reading: Reading, windows: Sequence[Window]) -> None:
         """Take in a reading of the record on trial that is newer than the device's others."""
@@ -162,7 +168,7 @@ class Recent:
         arrived = heard.arrived.timestamp()
         self._hear(arrived, heard.readings[-1].site if heard.readings else "", map(device_of, heard.readings), via)
         if heard.rejected:
-            self._sites = {**{line.device: line.site for line in heard.rejected if line.site}, **self._sites}
+            self._sites.update({line.device: line.site for line in heard.rejected if line.site})
             self._hear(arrived, "", [line.device for line in heard.rejected], via)
         self._clear()
 
@@ -183,7 +189,7 @@ class Recent:
     def _hear(self, arrived: float, site: str, devices: Iterable[str], via: str) -> None:
         seen = dict.fromkeys(devices, arrived)
         if self._heard and arrived < max(self._heard.values()):
-            seen = {name: arrived for name in seen if self._arrivals.get(name, 0.0) < arrived}
+            seen = {name: arrived for name in seen if self._arrivals.get(name, 0.0) <= arrived}
         self._heard[via] = max(arrived, self._heard.get(via, 0.0))
         if not via:
             self._site = site or self._site

@@ -15,6 +15,9 @@ from telemetry.rules.rule_set import Severity
 #: The device of an alert about a gateway itself. No reading has it: an identifier is not empty.
 GATEWAY_ITSELF = ""
 
+#: The ``changed_seq`` of an alert that arrivals decide: no reading is late for it.
+BY_ARRIVAL = -1
+
 
 class Home(NamedTuple):
     """Where a device's alerts and recent past are kept, wherever it is heard: one of its first gateway's homes.
