@@ -1,9 +1,39 @@
-"""Whether a condition holds, in the fewest words: what the reference model of alerting judges readings by."""
+"""Whether a rule watches and its condition holds, in the fewest words: what the reference model judges readings by."""
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from telemetry.reading.model import Reading
-from telemetry.rules.conditions import And, Comparison, Condition, Metric, Or, Status
+from telemetry.rules.conditions import And, Comparison, Condition, Metric, NoData, Or, Rejected, Status
+from telemetry.rules.rule_set import Rule
+
+#: The device of an alert about the gateway itself.
+THE_GATEWAY = ""
+
+
+def watching(rule: Rule | None, device: str, site: str) -> Rule | None:
+    """The rule if it is there and watches the device, or the gateway, at a site."""
+    if rule is None or is_about_gateway(rule) != (device == THE_GATEWAY):
+        return None
+    return rule if fnmatchcase(device, rule.device) and fnmatchcase(site, rule.site) else None
+
+
+def is_about_silence(rule: Rule) -> bool:
+    return isinstance(rule.when, NoData)
+
+
+def is_about_gateway(rule: Rule) -> bool:
+    return isinstance(rule.when, NoData) and rule.when.scope == "gateway"
+
+
+def is_about_rejections(rule: Rule) -> bool:
+    return isinstance(rule.when, Rejected)
+
+
+def rejects(rule: Rule, reason: str) -> bool:
+    """Whether the rule is about lines that are rejected for this reason."""
+    return isinstance(rule.when, Rejected) and (not rule.when.reasons or reason in rule.when.reasons)
 
 
 def truth(condition: Condition, reading: Reading) -> bool | None:
