@@ -44,8 +44,10 @@ NO_WAITS = Backoff(sleep=lambda _: None)
 class Deployment:
     """One notifier. Its executions follow each other, but for those that overtake another one in the middle."""
 
-    def __init__(self, planned: Mapping[int, Fault] | None = None, rules: RuleSet = RULES) -> None:
-        self.faults = Faults(planned)
+    def __init__(
+        self, planned: Mapping[int, Fault] | None = None, rules: RuleSet = RULES, faults: Faults | None = None
+    ) -> None:
+        self.faults = faults or Faults(planned)
         self.clock = Clock(NOW)
         self.rules = rules
         self.dynamodb = RefusingPoison(self.faults, {"groups": ("group",)})

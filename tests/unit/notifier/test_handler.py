@@ -193,3 +193,14 @@ def test_should_understand_its_own_wake_up(deployed: Deployed) -> None:
     wake = decode_message(encode_message(Wake('{"rule":"too-cold","site":"s1"}')))
     assert deployed(encode_message(wake)) == {"batchItemFailures": []}
     assert deployed.received() == [], "it is too early"
+
+
+def test_should_give_back_at_once_what_it_has_no_time_for(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    sqs = boto3.client("sqs")
+    sqs.send_message(QueueUrl=deployed.transitions, MessageBody=batch(firing()))
+    (message,) = sqs.receive_message(QueueUrl=deployed.transitions)["Messages"]
+    record = {"messageId": "m", "receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
+    monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: 9_000)
+    assert deployed.handler({"Records": [record]}, CONTEXT) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
+    assert deployed.received() == []
+    assert sqs.receive_message(QueueUrl=deployed.transitions)["Messages"][0]["Body"] == message["Body"]

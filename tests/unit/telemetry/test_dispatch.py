@@ -8,7 +8,7 @@ import itertools
 import msgspec
 import pytest
 
-from telemetry.notifying.dispatch import OUTBOX_PATIENCE, Publication, due_at, look, publications, settled
+from telemetry.notifying.dispatch import OUTBOX_PATIENCE, Publication, clamped, due_at, look, publications, settled
 from telemetry.notifying.groups import decode_group, encode_group
 from telemetry.notifying.merge import FORGET_AFTER
 from telemetry.notifying.message import Notification
@@ -306,3 +306,80 @@ class TestOutbox:
         assert partly.outbox
         assert publications(partly.outbox) == [every[0], every[3]]
         assert settled(partly, every).outbox is None
+
+
+class TestRepetitionsInBusyGroups:
+    def test_should_remind_of_all_that_is_due_however_busy_the_group_is(self, desk: Desk) -> None:
+        desk.take(firing("d1"), firing("d2"))
+        for number in range(150):
+            over = firing(f"x{number}", at=desk.now)
+            desk.take(over)
+            desk.wait(MINUTE)
+            desk.take(then(over, "resolved"))
+            desk.wait(MINUTE)
+        repeats = [told for told in desk.sent if told.reason == "repeat"]
+        assert [told.published_at - NOW for told in repeats] == [number * HOUR + 5 * SECOND for number in (1, 2, 3, 4)]
+        assert all({name for name, _ in devices(told)} == {"d1", "d2"} for told in repeats)
+
+    def test_should_have_one_reminder_for_alerts_that_fired_one_after_another(self, desk: Desk) -> None:
+        for number in range(10):
+            desk.take(firing(f"d{number}", at=desk.now))
+            desk.wait(5 * MINUTE)
+        told = [told for told in desk.wait(3 * HOUR) if told.reason == "repeat"]
+        assert sum(len(each.alerts) for each in told) >= 3 * 10
+        assert len(told) <= 2 * 4, "twice an interval at the most, and not ten times"
+
+    def test_should_not_be_quick_again_in_a_storm_because_of_a_reminder(self, desk: Desk) -> None:
+        desk.take(firing("first"))
+        for number in range(400):
+            desk.take(firing(f"d{number}", at=desk.now))
+            desk.wait(10 * SECOND)
+        reminded = next(told.published_at for told in desk.sent if told.reason == "repeat")
+        news = [told.published_at for told in desk.sent if told.reason != "repeat"]
+        before, after = max(at for at in news if at < reminded), min(at for at in news if at > reminded)
+        assert after - before >= MINUTE
+
+
+class TestClocks:
+    """What an execution wrote whose clock was two hours ahead or behind."""
+
+    @pytest.mark.parametrize("off", [2 * HOUR, -2 * HOUR])
+    def test_should_hold_nothing_back(self, desk: Desk, off: dt.timedelta) -> None:
+        desk.now += off
+        desk.take(firing("d1"))
+        desk.now -= off
+        desk.look()
+        desk.wait(5 * SECOND)
+        assert len(desk.sent) == 1
+
+    @pytest.mark.parametrize("off", [2 * HOUR, -2 * HOUR])
+    def test_should_report_what_comes_next_and_repeat_it_in_time(self, desk: Desk, off: dt.timedelta) -> None:
+        desk.now += off
+        desk.take(firing("d1"))
+        desk.wait(10 * SECOND)
+        desk.now -= off
+        desk.take(firing("d2"))
+        sent = desk.wait(2 * HOUR)
+        news, repeats = ([each for each in sent if (each.reason == "repeat") is again] for again in (False, True))
+        assert [devices(each) for each in news] == [[("d2", "firing")]]
+        assert devices(repeats[-1]) == [("d1", "firing"), ("d2", "firing")]
+        assert repeats[0].published_at <= NOW + HOUR + MINUTE
+        assert len(repeats) <= 3
+
+    def test_should_take_over_an_outbox_that_was_claimed_in_the_future(self, desk: Desk) -> None:
+        desk.take(firing("d1"))
+        ahead = look(desk.group, RULES, desk.inhibited, NOW + 2 * HOUR)
+        assert ahead.outbox
+        claimed = clamped(ahead, NOW)
+        assert due_at(claimed, RULES) == NOW + OUTBOX_PATIENCE
+        assert clamped(claimed, NOW) is claimed
+
+    def test_should_look_again_at_what_was_inhibited(self, desk: Desk) -> None:
+        desk.inhibited = lambda _: True
+        desk.now += 2 * HOUR
+        desk.take(firing("d1"))
+        desk.wait(10 * SECOND)
+        desk.now -= 2 * HOUR
+        desk.look()
+        desk.inhibited = lambda _: False
+        assert len(desk.wait(2 * MINUTE)) == 1
