@@ -108,16 +108,18 @@ class Orders:
         except ItemsUnavailableError as error:
             raise PipelineError(f"{error}; nothing was changed, try again") from error
         if unknown := [device for device in wanted if device not in homes]:
-            raise PipelineError(
-                f"not known: {', '.join(unknown)}; check the names. What was retired already is not known either"
-            )
+            raise PipelineError(f"no such devices were heard of: {', '.join(unknown)}; check the names")
         return homes
 
     def retire(self, device: str, home: Home, why: str) -> list[str]:
         """End the alerts of a device at home there and watch it no longer; return the rules whose alerts ended.
 
-        A device that is heard again is new.
+        A device that is heard again is watched again.
         """
+        try:
+            self._homes.retire([device], self._clock())
+        except ItemsUnavailableError as error:
+            raise PipelineError(f"{error}; nothing was changed, try again") from error
         self._forget(device, home)
         ended: list[str] = []
 
@@ -126,10 +128,6 @@ class Orders:
             return retire(self._rules, state, device, who=self.who, why=why, now=self._clock())
 
         self._give(Place(home.gateway, device, ""), decide)
-        try:
-            self._homes.forget([device])
-        except ItemsUnavailableError as error:
-            raise PipelineError(f"the alerts of {device} ended, but {error}; retire it again") from error
         return ended
 
     def _forget(self, device: str, home: Home) -> None:
@@ -141,7 +139,7 @@ class Orders:
             except ItemConflictError:
                 continue
             return
-        raise PipelineError(f"what is known of {device} keeps changing: nothing was changed; try again")
+        raise PipelineError(f"what is known of {device} keeps changing; its alerts have not ended, try again")
 
     def _give(self, place: Place, decide: Callable[[GatewayState], Evaluation]) -> GatewayState:
         home = self._home_of(place)

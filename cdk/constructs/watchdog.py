@@ -42,8 +42,6 @@ class Watchdog(Function):
                         "dynamodb:BatchGetItem",
                         "dynamodb:PutItem",
                         "dynamodb:UpdateItem",
-                        # The homes of devices that were taken out of the registry.
-                        "dynamodb:DeleteItem",
                         # After an edit of rules or registry, all alerts are reviewed.
                         "dynamodb:Scan",
                         on=[state_table.table_arn],

@@ -140,7 +140,7 @@ class RecentCache:
         legacy = {} if written.homes else written.devices
         for device in newcomers:
             self._residents.forget(device)
-        found = self._residents.homes_of(newcomers)
+        found = self._residents.homes_of(newcomers, {name: snapshot.devices[name].seen for name in newcomers})
         unsettled = sorted(device for device in newcomers if device in legacy and device not in found)
         if unsettled:
             self._residents.assign(unsettled, home.gateway, {*state.alerts, *state.past, *state.holds})

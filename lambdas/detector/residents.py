@@ -21,11 +21,11 @@ class Residents:
         """Return whether all ``devices`` are known to be at ``home``; every record asks, and most are."""
         return devices <= self._at.get(home, frozenset())
 
-    def homes_of(self, devices: Collection[str]) -> Mapping[str, Home]:
-        """Return the homes of ``devices`` by device; one that is new is left out."""
+    def homes_of(self, devices: Collection[str], seen: Mapping[str, float] | None = None) -> Mapping[str, Home]:
+        """Return the homes of ``devices`` by device; one that is new is left out. ``seen`` is as for the table."""
         unknown = [device for device in devices if device not in self._home_of]
         if unknown:
-            self.learn(self._table.find(unknown))
+            self.learn(self._table.find(unknown, seen))
         return {device: self._home_of[device] for device in devices if device in self._home_of}
 
     def highest(self, gateway: str) -> Home:

@@ -1,12 +1,16 @@
 """Homes of devices in DynamoDB: one item per device, and the keys of the items that keep a home's state.
 
 The item ``{gateway: <device>, part: "home"}`` says with ``home`` (a gateway) and ``number`` which state keeps the
-device's alerts and recent past. It is written once, before the first state with the device.
+device's alerts and recent past. It is written once, before the first state with the device, and stays, so that whoever
+has it in memory is right. ``retired`` is when the device was taken out of service; one that is heard again is back.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import datetime as dt
+import functools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -56,12 +60,14 @@ class HomeTable:
         self._backoff = backoff
         self._items = ItemTable(client, table, backoff)
 
-    def find(self, devices: Iterable[str]) -> dict[str, Home]:
+    def find(self, devices: Iterable[str], seen: Mapping[str, float] | None = None) -> dict[str, Home]:
         """Read the homes of ``devices``, consistently; a device that has none is left out.
 
+        So is one that was retired and not ``seen`` since, in Unix seconds; a device that is not in there is heard now.
         Raises :class:`~lambdas.store.items.ItemsUnavailableError` if DynamoDB keeps leaving some unread.
         """
-        return _in_batches(self._find, sorted(set(devices)), MAX_KEYS_PER_BATCH_GET)
+        wanted = sorted(set(devices))
+        return _in_batches(functools.partial(self._find, seen=seen or {}), wanted, MAX_KEYS_PER_BATCH_GET)
 
     def claim(self, wanted: Mapping[str, Home]) -> dict[str, Home]:
         """Give homes to devices; return the home of each. Where a device has one by now, that is its home.
@@ -70,33 +76,42 @@ class HomeTable:
         """
         return _in_batches(self._claim, list(wanted.items()), MAX_ITEMS_PER_TRANSACTION)
 
-    def forget(self, devices: Iterable[str]) -> None:
-        """Remove the homes of ``devices``: one that is heard again is new."""
-        _in_batches(self._forget, sorted(set(devices)), MAX_ITEMS_PER_TRANSACTION)
+    def retire(self, devices: Iterable[str], now: dt.datetime) -> None:
+        """Note that devices were taken out of service; those without a home are not known.
 
-    def _find(self, devices: Sequence[str]) -> dict[str, Home]:
+        Raises :class:`~lambdas.store.items.ItemsUnavailableError` if others keep getting in the way.
+        """
+        homes = self.find(devices)
+        _in_batches(functools.partial(self._retire, now=now), list(homes.items()), MAX_ITEMS_PER_TRANSACTION)
+
+    def _find(self, devices: Sequence[str], seen: Mapping[str, float]) -> dict[str, Home]:
         items = self._items.read([_device_key(device) for device in devices])
-        return {item["gateway"]["S"]: Home(item["home"]["S"], int(item["number"]["N"])) for item in items}
+        return {
+            item["gateway"]["S"]: Home(item["home"]["S"], int(item["number"]["N"]))
+            for item in items
+            if "retired" not in item or seen.get(item["gateway"]["S"], math.inf) > float(item["retired"]["N"])
+        }
 
     def _claim(self, wanted: Sequence[tuple[str, Home]]) -> dict[str, Home]:
         left, found = dict(wanted), dict[str, Home]()
         for _ in self._backoff.tries(_CONFLICT_BACKOFF):
             if not left or self._is_written([self._put(device, home) for device, home in left.items()]):
                 return found | left
-            found |= self._find(sorted(left))
+            found |= self._find(sorted(left), {})
             left = {device: home for device, home in left.items() if device not in found}
         raise ItemsUnavailableError(f"the homes of {len(left)} devices could not be written, {TRIES} times")
 
-    def _forget(self, devices: Sequence[str]) -> dict[str, Home]:
-        keys = [{name: {"S": value} for name, value in _device_key(device).items()} for device in devices]
+    def _retire(self, homes: Sequence[tuple[str, Home]], now: dt.datetime) -> dict[str, Home]:
         for _ in self._backoff.tries(_CONFLICT_BACKOFF):
-            if self._is_written([{"Delete": {"TableName": self._table, "Key": key}} for key in keys]):
+            if self._is_written([self._put(device, home, retired=now) for device, home in homes]):
                 return {}
-        raise ItemsUnavailableError(f"the homes of {len(keys)} devices could not be removed, {TRIES} times")
+        raise ItemsUnavailableError(f"the homes of {len(homes)} devices could not be written, {TRIES} times")
 
-    def _put(self, device: str, home: Home) -> TransactWriteItemTypeDef:
+    def _put(self, device: str, home: Home, retired: dt.datetime | None = None) -> TransactWriteItemTypeDef:
         key = {name: {"S": value} for name, value in _device_key(device).items()}
         item = {**key, "home": {"S": home.gateway}, "number": {"N": str(home.number)}}
+        if retired:
+            return {"Put": {"TableName": self._table, "Item": {**item, "retired": {"N": f"{retired.timestamp():.3f}"}}}}
         return {
             "Put": {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(home)"},
         }

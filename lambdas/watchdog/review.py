@@ -147,7 +147,7 @@ class Review:
             failed = self._review_some(homes, retired) or marker.failed
             marker = Marker(marker.done, wanted, after, failed=failed and after is not None)
             if after is None and not failed:
-                self._homes.forget(retired)
+                self._homes.retire(retired, self._now)
                 marker = Marker(wanted)
             version = self._table.write(marker, version)
             if after is None:

@@ -110,7 +110,7 @@ class Watchdog:
         """
         fallen = {transition.device for transition in silent(self._rules, state, recent, self._now).transitions}
         fallen.discard(GATEWAY_ITSELF)
-        found = self._homes.find(fallen)
+        found = self._homes.find(fallen, {device: recent.devices[device].seen for device in fallen})
         strangers = {device for device in fallen if (found[device] != home if device in found else recent.homes)}
         for device in strangers:
             recent.forget(device)

@@ -68,7 +68,7 @@ def permissions(templates: dict[str, Template]) -> Permissions:
         ("alerts.Detector", "logs:PutLogEvents", DETECTOR_LOG, {}),
         *(
             ("alerts.Watchdog", f"dynamodb:{name}", STATES, {})
-            for name in ("BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Scan")
+            for name in ("BatchGetItem", "PutItem", "UpdateItem", "Scan")
         ),
         ("alerts.Watchdog", "dynamodb:Query", f"{STATES}/index/due", {}),
         ("alerts.Watchdog", "dynamodb:Query", f"{GROUPS}/index/due", {}),
@@ -132,7 +132,7 @@ def test_should_allow(user: str, action: str, arn: str, condition: dict[str, str
     ("user", "action", "arn", "condition"),
     [
         ("alerts.Detector", "kinesis:PutRecord", STREAM, {}),
-        ("alerts.Detector", "dynamodb:DeleteItem", STATES, {}),
+        *((f"alerts.{function}", "dynamodb:DeleteItem", STATES, {}) for function in ("Detector", "Watchdog")),
         ("alerts.Detector", "dynamodb:Scan", STATES, {}),
         ("alerts.Detector", "dynamodb:Query", f"{STATES}/index/due", {}),
         ("alerts.Detector", "dynamodb:PutItem", GROUPS, {}),

@@ -60,7 +60,7 @@ def test_should_retire_devices_and_say_what_ended_and_what_is_left_to_do(
 
 
 def test_should_refuse_a_device_that_is_not_known(iot: Callable[..., Result]) -> None:
-    with pytest.raises(PipelineError, match="not known: hat; check the names"):
+    with pytest.raises(PipelineError, match="no such devices were heard of: hat; check the names"):
         iot("retire", "hat", "hot", "--why", "sold")
 
 

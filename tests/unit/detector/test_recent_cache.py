@@ -263,11 +263,13 @@ def test_should_not_bring_back_a_device_that_was_retired_meanwhile(client) -> No
     clock = Clock()
     environment = Environment(client, clock)
     environment.see("a", "b")
-    HomeTable(client, "states").forget(["a"])
+    HomeTable(client, "states").retire(["a"], clock.now)
     clock.now += RECENT_EVERY
     environment.hear("b")
     assert written(client).devices.keys() == {"b"}
-    assert environment.residents.homes_of(["a"]) == {}
+    clock.now += RECENT_EVERY
+    environment.hear("a")
+    assert written(client).devices.keys() == {"a", "b"}, "it is back"
 
 
 def test_should_give_homes_to_the_devices_that_a_version_without_homes_wrote(client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,7 @@ from local.memory_aws.faults import Fault, Faults, client_error
 from telemetry.alerting.state import Home
 from tests.unit.store.tables import create_state_table
 
+NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 A, B, SECOND = Home("a"), Home("b"), Home("a", 1)
 
 
@@ -41,10 +43,14 @@ def test_should_leave_a_device_where_it_was_claimed_first(table: HomeTable) -> N
     assert table.find(["d", "e"]) == {"d": A, "e": B}
 
 
-def test_should_give_a_device_a_new_home_after_it_was_forgotten(table: HomeTable) -> None:
+def test_should_leave_a_retired_device_at_home_and_out_until_it_is_seen_again(table: HomeTable) -> None:
     table.claim({"d": A, "e": A})
-    table.forget(["d", "never-known"])
-    assert table.claim({"d": B, "e": B}) == {"d": B, "e": A}
+    table.retire(["d", "never-known"], NOW)
+    now = NOW.timestamp()
+    assert table.claim({"d": B, "e": B}) == table.find(["d", "e"]) == {"d": A, "e": A}
+    assert table.find(["d", "e"], {"d": now, "e": now}) == {"e": A}
+    assert table.find(["d", "e"], {"d": now + 1, "e": now}) == {"d": A, "e": A}
+    assert table.find(["never-known"]) == {}
 
 
 def test_should_claim_and_find_ten_thousand_devices() -> None:

@@ -159,7 +159,8 @@ def test_should_retire_the_devices_that_were_taken_out_of_the_registry() -> None
     assert world.told == {("hot", "d1", "resolved")}
     assert world.alerts().keys() == {"d2", "never-registered"}
     assert world.recents.load([A])[A].snapshot.devices.keys() == {"d2", "never-registered"}
-    assert world.homes.find(["d1", "d2"]) == {"d2": A}
+    seen = dict.fromkeys(("d1", "d2"), NOW.timestamp())
+    assert world.homes.find(["d1", "d2"], seen) == {"d2": A}
 
 
 def test_should_retire_nothing_where_the_registry_is_gone_or_an_earlier_one_is_not_known() -> None:

@@ -55,14 +55,17 @@ class World:
         self.recents = RecentTable(self.dynamodb, "states")
         self.homes = HomeTable(self.dynamodb, "states")
 
-    def sent(self, gateway: str, *, temperature: float = 20.0, devices: int = 1, lag: float = 0.0) -> None:
-        """What the detector leaves behind after a record."""
+    def sent(
+        self, gateway: str, *, temperature: float = 20.0, devices: int = 1, lag: float = 0.0, at_home: bool = True
+    ) -> None:
+        """What the detector leaves behind after a record; of an older version, devices that are not ``at_home``."""
         recent = Recent()
         readings = [
             Reading(device_id=f"{gateway}-{number}", site="s", ts=NOW, seq=1, temperature=temperature, status="ok")
             for number in range(devices)
         ]
-        self.homes.claim({reading.device_id: Home(gateway) for reading in readings})
+        if at_home:
+            self.homes.claim({reading.device_id: Home(gateway) for reading in readings})
         state, transitions = evaluate(self.rules, GatewayState(gateway), recent, Heard(gateway, NOW, readings))
         recent.accept()
         if transitions:
@@ -194,28 +197,33 @@ def test_should_tell_a_gateway_that_is_down_from_its_devices() -> None:
 
 def test_should_not_call_a_device_silent_that_is_at_home_elsewhere_or_was_retired() -> None:
     world = World()
-    world.sent("a", devices=3)
-    world.homes.forget(["a-0", "a-1"])
     world.homes.claim({"a-0": Home("b")})
+    world.sent("a", devices=3)
+    world.homes.retire(["a-1"], after(1))
     assert world.watched(after(660)).transitions == 1
     assert [t.device for t in world.transitions] == ["a-2"]
     assert world.recents.load([A])[A].snapshot.devices.keys() == {"a-2"}
     assert world.due(after(100_000)) == []
 
 
+def test_should_call_a_device_silent_that_was_heard_again_after_it_was_retired() -> None:
+    world = World()
+    world.sent("a")
+    world.homes.retire(["a-0"], after(-1))
+    assert world.watched(after(660)).transitions == 1
+
+
 def test_should_end_the_alerts_of_a_device_that_turns_out_to_be_at_home_elsewhere() -> None:
     world = World(parse_rules("rules: [{name: hot, when: temperature > 40}, {name: silent, when: no_data, for: 10m}]"))
-    world.sent("a", temperature=41)
-    world.homes.forget(["a-0"])
     world.homes.claim({"a-0": Home("b")})
+    world.sent("a", temperature=41)
     assert world.watched(after(660)).transitions == 1
     assert [(t.rule, t.device, t.change) for t in world.transitions] == [("hot", "a-0", "resolved")]
 
 
 def test_should_call_a_device_silent_that_an_older_version_knew_and_that_has_no_home_yet() -> None:
     world = World()
-    world.sent("a")
-    world.homes.forget(["a-0"])
+    world.sent("a", at_home=False)
     found = world.recents.load([A])[A]
     world.recents.write(A, msgspec.structs.replace(found.snapshot, homes=0), found, NOW)
     assert world.watched(after(660)).transitions == 1
