@@ -85,7 +85,8 @@ class NotifierPlayback:
         due = due_at(after, self._rules)
         if due is not None and due != due_at(before, self._rules):
             seconds = max(0, math.ceil((due - now).total_seconds()))
-            if seconds <= LONGEST_WAKE_SECONDS:
+            # News that wait for longer are woken by one message after the other.
+            if after.news_at or seconds <= LONGEST_WAKE_SECONDS:
                 heapq.heappush(self._wakes, (now + dt.timedelta(seconds=seconds), after.key))
 
     def _inhibited(self, member: Member, now: dt.datetime) -> bool:

@@ -245,14 +245,14 @@ class Dispatcher:
     def _delay(self, committed: Committed, group: Group | None) -> int | None:
         """Return the seconds to the group's next wake-up; None where none is needed, or it is the watchdog's.
 
-        What waits to be reported has a wake-up on its way: its delay is relative, so that it comes in time although our
-        clock was wrong when we wrote when the group is due. Other wake-ups that are due later are the watchdog's: a
+        News that wait have a wake-up on its way: its delay is relative, so that it comes in time although our clock was
+        wrong when we wrote when the group is due. Other wake-ups that are due later are the watchdog's: a
         message that waits for long looks like one that nobody receives, and the alarm on the queue's age cannot tell.
         """
         if group is None:
             return OUTBOX_PATIENCE // _SECOND
         due = due_at(group, self._rules)
-        waiting = group.news_at is not None or group.outbox is not None
+        waiting = group.news_at is not None and group.outbox is None
         if due is None or (due == due_at(committed.before, self._rules) and not (waiting and committed.update.woken)):
             return None
         seconds = max(0, math.ceil((due - self._clock()).total_seconds()))

@@ -143,6 +143,13 @@ class TestEnds:
 
 
 class TestSplitting:
+    def test_should_not_take_one_alerts_rule_and_anothers_site_for_an_alert(self) -> None:
+        room = Room("[]")
+        room.take(firing("d1", rule="too-hot", site="s1"), firing("d2", rule="too-cold", site="s2"))
+        room.wait(MINUTE)
+        assert room.received({"rule": ["too-hot"], "site": ["s2"]}) == []
+        assert room.received({"rule": ["too-hot"], "site": ["s1"]}) == [("d1", "firing", "warning")]
+
     def test_should_have_as_few_messages_as_attributes_allow(self) -> None:
         """One of a site, whatever the rules; of many sites, rules with the same sites together."""
         room = Room("[]")
@@ -173,12 +180,12 @@ class Life(NamedTuple):
 
 @st.composite
 def lives(draw: st.DrawFn, device: str) -> Life:
-    sites, names = ["s1", "s2", ""], ["too-hot", "too-cold", "battery-low"]
-    severities = st.sampled_from(SEVERITIES)
+    sites, names = ["s1", "s2", "s2", ""], ["too-hot", "too-cold", "battery-low"]
+    severities = st.sampled_from(["warning", "warning", "warning", "critical", "page"])
     life = [
         firing(device, site=draw(st.sampled_from(sites)), rule=draw(st.sampled_from(names)), severity=draw(severities))
     ]
-    for severity in draw(st.lists(severities, max_size=3)):
+    for severity in draw(st.lists(severities, max_size=2)):
         life.append(then(life[-1], "escalated", severity=severity))
     if draw(st.booleans()):
         life.append(then(life[-1], "resolved"))
@@ -186,13 +193,21 @@ def lives(draw: st.DrawFn, device: str) -> Life:
     return Life(life, [draw(waits) for _ in life])
 
 
+def values(*names: str) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)
+
+
 some = {
-    "severity": st.lists(st.sampled_from(SEVERITIES), min_size=1, max_size=2, unique=True),
-    "rule": st.lists(st.sampled_from(["too-hot", "too-cold", "battery-low"]), min_size=1, max_size=2, unique=True),
-    "site": st.lists(st.sampled_from(["s1", "s2"]), min_size=1, max_size=2, unique=True),
+    "severity": values("warning", "critical", "page"),
+    "rule": values("too-hot", "too-cold", "battery-low"),
+    "site": values("s1", "s2"),
 }
-policies = st.fixed_dictionaries({}, optional=some)
-groupings = st.sampled_from(["[site, rule]", "[site]", "[rule]", "[]", "[device, rule]", "[severity]"])
+policies = st.one_of(
+    st.fixed_dictionaries({}, optional=some),
+    st.fixed_dictionaries({"rule": st.just(["too-hot"]), "site": st.just(["s1"])}),
+    st.fixed_dictionaries({"severity": st.just(["page"]), "rule": st.just(["too-hot"])}),
+)
+groupings = st.sampled_from(["[]", "[]", "[site]", "[rule]", "[site, rule]", "[device, rule]", "[severity]"])
 
 
 @given(st.data(), groupings, policies)

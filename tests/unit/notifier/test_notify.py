@@ -9,7 +9,7 @@ import pytest
 
 from lambdas.store.groups import GroupTable
 from lambdas.store.items import ItemConflictError
-from local.memory_aws.faults import Fault
+from local.memory_aws.faults import Fault, client_error
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.merge import FORGET_AFTER
 from telemetry.notifying.queue import Batch, Wake, encode_message
@@ -37,6 +37,10 @@ def calls(deployment: Deployment, *names: str) -> list[str]:
 
     deployment.faults.call = call  # type: ignore[method-assign]
     return seen
+
+
+def _refuse(**_: Any) -> Any:
+    raise client_error("AuthorizationError", "PublishBatch")
 
 
 def test_should_notify_by_its_own_wake_up_when_the_group_has_waited(deployment: Deployment) -> None:
@@ -159,6 +163,17 @@ class TestFailures:
         (told,) = deployment.run(MINUTE, watchdog=False)
         assert told.published_at == NOW, "the same as was to be published then"
         assert len(deployment.sns.texts) == 1
+
+    def test_should_try_once_a_minute_while_sns_refuses_and_not_more_often_with_time(self) -> None:
+        deployment = Deployment()
+        deployment.sns.publish_batch = _refuse  # type: ignore[method-assign]
+        seen = calls(deployment, "PutItem", "SendMessageBatch")
+        for minute in range(40):
+            deployment.send(firing(f"d{minute}", at=deployment.clock.now))
+            deployment.run(MINUTE, step=5 * SECOND)
+            assert seen.count("PutItem") + seen.count("SendMessageBatch") <= 6
+            seen.clear()
+        assert len(deployment.sqs.messages) < 10
 
     @pytest.mark.parametrize(("refusing", "programs", "people"), [(4, 0, 1), (5, 1, 0)])
     def test_should_publish_again_only_to_the_topic_that_refused(
