@@ -20,7 +20,7 @@ from pipeline.athena import query
 from pipeline.errors import PipelineError
 from pipeline.rows import structs
 from telemetry.alerting import wording
-from telemetry.alerting.state import AlertState, GatewayState, Hold
+from telemetry.alerting.state import AlertState, GatewayState, Hold, Home
 from telemetry.alerting.transitions import Transition
 from telemetry.alerting.wording import Words
 from telemetry.rules.parse import parse_rules
@@ -42,7 +42,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     ``device`` is empty for an alert about the gateway itself, ``site`` where there is no alert. ``gateway`` is the one
     through which the device was heard when the alert began, without an alert that of its home. ``value`` is in the unit
-    of ``metric``; ``active_at`` and ``fired_at`` are event times (UTC).
+    of ``metric``; ``active_at`` and ``fired_at`` are event times (UTC). ``home`` is where it is kept.
     """
 
     alert_id: str = ""
@@ -62,6 +62,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     summary: str = ""
     runbook: str = ""
     hold: Hold | None = None
+    home: Home | None = None
+
+    @property
+    def place(self) -> Place:
+        """The rule and device that an order on it is about."""
+        return Place(self.gateway, self.device, self.rule, self.alert_id, self.home)
 
     @property
     def where(self) -> str:
@@ -72,13 +78,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Place(NamedTuple):
     """A rule at a device (empty: at the gateway itself), and where one alert of it is meant, its id.
 
-    ``gateway`` can be left out where the device was heard of: it has a home.
+    ``gateway`` can be left out where the device was heard of, or ``home`` is known.
     """
 
     gateway: str
     device: str
     rule: str
     alert_id: str = ""
+    home: Home | None = None
 
 
 def rules_in_use(session: boto3.Session, deployed: Deployment) -> RuleSet:
@@ -123,6 +130,7 @@ def _of_home(state: GatewayState, rules: RuleSet) -> Iterator[Standing]:
             device=device,
             gateway=gateway,
             hold=state.holds.get(device, {}).get(name),
+            home=state.home,
             **(_active(gateway, device, rule, alert) if alert else {"severity": rule.severity if rule else "info"}),
         )
 
@@ -184,7 +192,7 @@ def places(found: Iterable[Standing], prefixes: Iterable[str]) -> list[Place]:
         standing = by_id(found, prefix)
         if standing is None:
             raise PipelineError(f"no alert {prefix} is active; 'iot alerts list' shows those that are")
-        named.append(Place(standing.gateway, standing.device, standing.rule, standing.alert_id))
+        named.append(standing.place)
     return named
 
 

@@ -155,8 +155,8 @@ class Orders:
 
     def _home_of(self, place: Place) -> Home:
         """Return where the alerts of a place are kept. A device that has no home gets one at the gateway named."""
-        if not place.device:
-            return Home(place.gateway)
+        if place.home or not place.device:
+            return place.home or Home(place.gateway)
         try:
             if home := self._homes.find([place.device]).get(place.device):
                 return home

@@ -74,7 +74,7 @@ def _active(chosen: Source) -> None:
 
 def _picked(kept: list[Standing]) -> list[Standing]:
     """Return the selected alerts, by their keys: the row of an alert changes when others come and go."""
-    places = [_place(one) for one in kept]
+    places = [one.place for one in kept]
     before = st.session_state.get("picked", frozenset())
     picked = st.dataframe(
         _rows(kept),
@@ -88,10 +88,6 @@ def _picked(kept: list[Standing]) -> list[Standing]:
     rows = picked["selection"]["rows"]
     st.session_state["picked"] = frozenset(places[row] for row in rows)
     return [kept[row] for row in rows]
-
-
-def _place(one: Standing) -> Place:
-    return Place(one.gateway, one.device, one.rule, one.alert_id)
 
 
 def _rows(found: list[Standing]) -> pd.DataFrame:
@@ -150,7 +146,7 @@ def _order(chosen: Source, picked: list[Standing]) -> None:
                 width="stretch",
                 help=words,
                 on_click=_give,
-                args=(chosen, [(_place(one), _named([one])) for one in picked], order),
+                args=(chosen, [(one.place, _named([one])) for one in picked], order),
             )
 
 

@@ -161,7 +161,10 @@ def test_should_say_why_an_id_is_of_no_use(prefix: str, said: str) -> None:
 def test_should_tell_of_the_alerts_of_every_home_of_a_gateway(standings: Standings) -> None:
     first = state_of("gw-1", reading("hot", temperature=41))
     second = state_of("gw-1", reading("hot-too", 5, temperature=41), before=GatewayState("gw-1", number=1))
-    assert [(each.device, each.gateway) for each in standings(first, second)] == [("hot", "gw-1"), ("hot-too", "gw-1")]
+    assert [each.place[:3] for each in standings(first, second)] == [
+        ("gw-1", "hot", "too-hot"),
+        ("gw-1", "hot-too", "too-hot"),
+    ]
 
 
 def test_should_name_the_gateway_through_which_a_device_was_heard_that_is_at_home_elsewhere(

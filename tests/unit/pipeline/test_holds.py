@@ -265,6 +265,16 @@ def test_should_give_a_home_to_a_device_that_is_held_before_it_is_heard_of() -> 
     assert world.holds().keys() == {"new"}
 
 
+def test_should_close_an_alert_where_it_was_found_although_the_device_is_at_home_elsewhere() -> None:
+    world = World({})
+    stranger = Place("gw-1", "late", "too-hot", home=Home("gw-1"))
+    world.homes.claim({"late": Home("gw-2")})
+    before = world.stored()
+    world.states.commit(state_of("gw-1", reading("late", 5, temperature=41), before=before.state), 1, [], now=NOW)
+    world.orders.close(stranger, "left over")
+    assert world.stored().state.alerts.keys() == {"hot"}
+
+
 # Closing
 
 
