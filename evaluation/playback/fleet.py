@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from evaluation.playback.home import HomePlayback
+from lambdas.store.homes import DEVICES_PER_HOME
 from telemetry.alerting.evaluate import AlertError, close, hold, release, retire
 from telemetry.alerting.heard import Heard
 from telemetry.alerting.state import AlertState, Hold, Home
@@ -14,9 +15,6 @@ from telemetry.alerting.transitions import HoldKind, Transition
 from telemetry.reading.codec import Rejected, decode_batch
 from telemetry.reading.model import Reading
 from telemetry.rules.rule_set import RuleSet
-
-#: Devices per home, as the store assigns them.
-DEVICES_PER_HOME = 500
 
 
 class Fleet:

@@ -48,7 +48,8 @@ class NotifierPlayback:
             if key in self._groups:
                 works.setdefault(key, (self._groups[key].labels, []))
         for key, (labels, about) in works.items():
-            self._carry(self._groups.get(key) or Group(key=key, labels=labels), about, now)
+            before = self._groups.get(key) or Group(key=key, labels=labels)
+            self._carry(before, about, now, is_woken=key in woken)
 
     def next_wake(self) -> dt.datetime | None:
         """Return when the queue wakes a group next."""
@@ -72,7 +73,7 @@ class NotifierPlayback:
     def _dues(self) -> Iterable[tuple[str, dt.datetime]]:
         return [(key, at) for key, group in self._groups.items() if (at := due_at(group, self._rules))]
 
-    def _carry(self, before: Group, transitions: Sequence[Transition], now: dt.datetime) -> None:
+    def _carry(self, before: Group, transitions: Sequence[Transition], now: dt.datetime, *, is_woken: bool) -> None:
         merged, _ = merge(before, self._rules, transitions, now)
         after = look(merged, self._rules, lambda member: self._inhibited(member, now), now)
         if after.outbox:
@@ -82,12 +83,13 @@ class NotifierPlayback:
             self._groups.pop(after.key, None)
             return
         self._groups[after.key] = after
-        due = due_at(after, self._rules)
-        if due is not None and due != due_at(before, self._rules):
+        due, waiting = due_at(after, self._rules), after.news_at is not None
+        if due is not None and (due != due_at(before, self._rules) or (waiting and is_woken)):
             seconds = max(0, math.ceil((due - now).total_seconds()))
             # News that wait for longer are woken by one message after the other.
-            if after.news_at or seconds <= LONGEST_WAKE_SECONDS:
-                heapq.heappush(self._wakes, (now + dt.timedelta(seconds=seconds), after.key))
+            if waiting or seconds <= LONGEST_WAKE_SECONDS:
+                wake = now + dt.timedelta(seconds=min(seconds, LONGEST_WAKE_SECONDS))
+                heapq.heappush(self._wakes, (wake, after.key))
 
     def _inhibited(self, member: Member, now: dt.datetime) -> bool:
         if self._inhibitor is None or self._inhibitor[0] != now:

@@ -45,7 +45,9 @@ def due_at(group: Group, rules: RuleSet) -> Optional[dt.datetime]:
         moments.append(group.look_at)
     if group.news_at:
         moments.append(group.news_at + _wait(policy, group.burst))
-    moments += _repeat_at(group, policy)
+    repetitions = _repeat_at(group, policy)
+    # One that is due and inhibited waits for the next look: a group that stays due would be woken without end.
+    moments += [max(at, group.look_at) for at in repetitions] if group.look_at else repetitions
     return min(moments, default=None)
 
 
@@ -242,10 +244,12 @@ def _repeat(
         # Alerts that are only counted may have ended unnoticed: do not let them fire for ever.
         overflow = Overflow()
         return (msgspec.structs.replace(group, overflow=overflow) if group.overflow != overflow else group), []
-    candidates = [member for member in group.members.values() if _repeatable(member) and not inhibited(member)]
-    waited = {member.alert_id: now - _moment(_notified_at(member, group)) for member in candidates}
-    if not candidates or max(waited.values()) < interval:
-        return group, []
+    repeatable = list(filter(_repeatable, group.members.values()))
+    waited = {member.alert_id: now - _moment(_notified_at(member, group)) for member in repeatable}
+    candidates = [member for member in repeatable if not inhibited(member)]
+    if not any(waited[member.alert_id] >= interval for member in candidates):
+        due = any(time >= interval for time in waited.values())
+        return (msgspec.structs.replace(group, look_at=now + LOOK_EVERY) if due else group), []
     firing = [member for member in candidates if waited[member.alert_id] >= interval / 2]
     again = {member.alert_id: msgspec.structs.replace(member, notified_at=_seconds(now)) for member in firing}
     report = Report(group, "repeat", firing, candidates, Overflow(firing=group.overflow.firing), now)

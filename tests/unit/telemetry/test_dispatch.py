@@ -247,6 +247,19 @@ class TestInhibition:
         desk.inhibited = lambda _: False
         assert desk.wait(3 * HOUR) == []
 
+    def test_should_not_stay_due_while_what_is_to_be_repeated_is_inhibited(self, desk: Desk) -> None:
+        """The queue would wake the group without end."""
+        desk.take(firing("d1"))
+        desk.wait(MINUTE)
+        desk.inhibited = lambda _: True
+        assert desk.wait(5 * HOUR) == []
+        due = due_at(look(desk.group, RULES, desk.inhibited, desk.now), RULES)
+        assert due
+        assert due > desk.now
+        desk.inhibited = lambda _: False
+        (told,) = desk.wait(2 * MINUTE)
+        assert (told.reason, told.firing) == ("repeat", 1)
+
     def test_should_tell_the_end_of_what_was_told_before_it_was_inhibited(self, desk: Desk) -> None:
         alert = firing()
         desk.take(alert)
