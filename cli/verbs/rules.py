@@ -167,7 +167,8 @@ def play_back(
 
     A reading counts as arrived at the time of its event, and each device as
     behind a gateway of its own: the lake does not say which gateway sent it,
-    so rules about silent gateways (no_data(gateway)) are left out.
+    so rules about silent gateways (no_data(gateway)) are left out. So are those
+    about rejected lines, which are not in it.
 
     What a device did before the window is not known: begin it a little before
     what you look for. The readings are downloaded for as long as this runs.
