@@ -27,6 +27,7 @@ from lambdas.watchdog.function import WatchdogFunction
 from local.memory_aws.faults import Fault, Faults, Killed
 from local.memory_aws.messages import SNS, SQS, Firehose
 from local.memory_aws.s3 import S3
+from telemetry.alerting.snapshots import Device, decode
 from telemetry.alerting.state import GatewayState
 from tests.eventsource import Clock, Discarded
 from tests.poison import RefusingPoison
@@ -66,7 +67,10 @@ def bundled(bundle: Path, rules: bytes) -> Iterator[None]:
 
 
 class Deployed:
-    """Detector, watchdog and notifier. What an execution environment keeps in memory is gone after it was killed."""
+    """Detector, watchdog and notifier. What an execution environment keeps in memory is gone after it was killed.
+
+    ``wrong`` is how much the wall clock of a function is ahead, by its name.
+    """
 
     def __init__(
         self,
@@ -78,13 +82,22 @@ class Deployed:
         self._without_outbox = without_outbox
         self._faults = Faults(planned)
         self.clock = Clock(NOW)
+        self.wrong: dict[str, dt.timedelta] = {}
         self._dynamodb = RefusingPoison(self._faults, {"state_table": ("gateway", "part"), "group_table": ("group",)})
         self._sqs, self._sns = SQS(self._faults, self.clock), SNS(self._faults)
         self._firehose, self._s3 = Firehose(self._faults), S3(self._faults)
-        self._s3.objects.write("config_bucket", "rules.yaml", io.BytesIO(rules))
+        self.configure("rules.yaml", rules)
         self._environments: dict[str, Handler] = {}
         self.given_up: list[Discarded] = []
         self.dead_letters: list[str] = []
+
+    def configure(self, key: str, text: bytes) -> None:
+        """Write an object of the config bucket."""
+        self._s3.objects.write("config_bucket", key, io.BytesIO(text))
+
+    def plan(self, planned: Mapping[int, Fault]) -> None:
+        """Have calls fail, counted from the next one."""
+        self._faults.planned = {self._faults.calls + call: fault for call, fault in planned.items()}
 
     # The functions behind their event sources
 
@@ -98,13 +111,17 @@ class Deployed:
         Nothing is left to do after eight of them, and a minute more for each fault: it may cost the watchdog one.
         """
         for _ in range(8 + len(self._faults.planned)):
-            minute_ends = self.clock.now + dt.timedelta(minutes=1)
-            while (visible_at := self._sqs.next_visible_at()) and visible_at <= minute_ends:
-                self.clock.now = max(self.clock.now, visible_at) + dt.timedelta(milliseconds=1)
-                self._deliver_messages()
-            self.clock.now = minute_ends
-            with contextlib.suppress(Exception, Killed):
-                self._invoke("watchdog", {})
+            self.pass_minute()
+
+    def pass_minute(self) -> None:
+        """Have the queue deliver what is visible within a minute, and then the watchdog run."""
+        minute_ends = self.clock.now + dt.timedelta(minutes=1)
+        while (visible_at := self._sqs.next_visible_at()) and visible_at <= minute_ends:
+            self.clock.now = max(self.clock.now, visible_at) + dt.timedelta(milliseconds=1)
+            self._deliver_messages()
+        self.clock.now = minute_ends
+        with contextlib.suppress(Exception, Killed):
+            self._invoke("watchdog", {})
 
     def wait(self, until: dt.datetime) -> None:
         """Let time pass up to then, with the watchdog at each whole minute."""
@@ -161,7 +178,7 @@ class Deployed:
                 "firehose": self._firehose,
                 "s3": self._s3,
             }.__getitem__,
-            clock=self.clock,
+            clock=lambda: self.clock.now + self.wrong.get(name, dt.timedelta(0)),
             monotonic=self._seconds,
             sleep=lambda _: None,
             chance=lambda: 0.0,
@@ -191,21 +208,35 @@ class Deployed:
     @property
     def alerts(self) -> set[tuple[Any, ...]]:
         """The active alerts and the ends of past ones, without what depends on the clock."""
-        found: set[tuple[Any, ...]] = set()
-        for (gateway, part), item in self._dynamodb.tables["state_table"].items():
-            if part.startswith("alerts"):
-                state = msgspec.json.decode(zlib.decompress(item["state"]["B"]), type=GatewayState)
-                found |= {
-                    (gateway, device, rule, a.status, a.alert_id, a.sequence, a.changed_at, a.changed_seq)
-                    for device, by_rule in state.alerts.items()
-                    for rule, a in by_rule.items()
-                }
-                found |= {
-                    (gateway, device, rule, past.changed_at, past.changed_seq)
-                    for device, by_name in state.past.items()
-                    for rule, past in by_name.items()
-                }
-        return found
+        return self.active | {
+            (state.gateway, device, rule, past.changed_at, past.changed_seq)
+            for state in self._states
+            for device, by_name in state.past.items()
+            for rule, past in by_name.items()
+        }
+
+    @property
+    def active(self) -> set[tuple[Any, ...]]:
+        """The active alerts, without what depends on the clock."""
+        return {
+            (state.gateway, device, rule, a.status, a.alert_id, a.sequence, a.changed_at, a.changed_seq)
+            for state in self._states
+            for device, by_rule in state.alerts.items()
+            for rule, a in by_rule.items()
+        }
+
+    @property
+    def _states(self) -> list[GatewayState]:
+        items = self._dynamodb.tables["state_table"].items()
+        written = [zlib.decompress(item["state"]["B"]) for (_, part), item in items if part.startswith("alerts")]
+        return [msgspec.json.decode(state, type=GatewayState) for state in written]
+
+    @property
+    def snapshots(self) -> dict[str, Device]:
+        """The soft state that is written, by device."""
+        items = self._dynamodb.tables["state_table"].items()
+        written = [decode(item["state"]["B"]) for (_, part), item in items if part.startswith("recent")]
+        return {name: device for snapshot in written for name, device in snapshot.devices.items()}
 
     @property
     def outboxes(self) -> list[str]:

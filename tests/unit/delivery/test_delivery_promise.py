@@ -75,7 +75,7 @@ def lines(minute: int, readings: Sequence[Sent], first_seq: int = 0, *, gateway:
 def streams(draw: st.DrawFn, poisoned: bool = False, disordered: bool = False) -> list[Record]:
     """Records of three gateways, sometimes a record again.
 
-    A device's readings come in the order of their time, or in any with ``disordered``.
+    A device's readings come in the order of their time as they are taken, or in any with ``disordered``.
     """
     reading = st.tuples(
         st.sampled_from(["d1", "d2"]),
@@ -92,7 +92,7 @@ def streams(draw: st.DrawFn, poisoned: bool = False, disordered: bool = False) -
     for number, (gateway, readings, rubbish) in enumerate(drawn):
         minute = draw(st.integers(0, 3)) if disordered else number
         taken = readings if disordered else [(each[0], 9 * at, *each[2:]) for at, each in enumerate(readings)]
-        arrived = NOW + dt.timedelta(seconds=number)
+        arrived = NOW - dt.timedelta(minutes=19 - number)
         data = lines(minute, taken, number * 10, gateway="" if POISON in readings else gateway)
         records.append(Record(len(records), gateway, data + rubbish, arrived))
         if not poisoned and draw(st.booleans()):
