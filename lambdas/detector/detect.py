@@ -193,7 +193,7 @@ class Detection:
         homes = self._residents.homes_of(devices)
         if len(homes) == len(devices):
             return homes
-        self._load([self._residents.highest(own.gateway)])
+        self._load([own, self._residents.highest(own.gateway)])
         first = self._current[own].state
         self._residents.assign(
             [device for device in devices if device not in homes],
@@ -207,6 +207,7 @@ class Detection:
         start, size, end = 0, _READINGS_PER_COMMIT, max(1, len(heard.readings))
         changed, conflicts = False, 0
         while start < end:
+            self._load([home])
             before = self._sent(self._current[home])
             position = before.state.position_of(record.gateway)
             if position and record.position.is_behind(position):
@@ -234,7 +235,9 @@ class Detection:
                 size = max(1, size // 4)
                 continue
             except Exception:
+                # It may be written although the answer was lost: other gateways' records must not see what was before.
                 recent.discard()
+                self._current.pop(home, None)
                 raise
             recent.accept(via)
             changed = changed or committed is not before

@@ -72,7 +72,7 @@ def test_should_keep_one_alert_of_a_device_wherever_it_is_heard(
 ) -> None:
     records, last = wandering
     deployed = run(Deployed(HOT, way.faults), records, way.settings, way.turns)
-    assert deployed.given_up == deployed.outboxes == []
+    assert (deployed.given_up, deployed.outboxes) == ([], [])
     active = Counter(device for _, device, *_ in deployed.active)
     assert active == {device: 1 for device, temperature in last.items() if temperature > 40}
     told: dict[str, tuple[int, str]] = {}

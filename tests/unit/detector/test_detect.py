@@ -363,3 +363,27 @@ def test_should_try_smaller_parts_of_what_does_not_fit_into_an_item(queue: Queue
     detection(states, queue).record(record("a", data, at()))
     assert len(queue.sent) == 300
     assert states.stored[A].version == 5
+
+
+def test_should_not_judge_a_device_by_a_state_of_which_it_is_not_known_whether_it_was_written(queue: Queue) -> None:
+    class Silent(MemoryStates):
+        """Writes, and its first answer is lost."""
+
+        lost = False
+
+        def commit(
+            self, state: GatewayState, expected_version: int, outbox: Sequence[Transition], **rest: object
+        ) -> Any:
+            committed = super().commit(state, expected_version, outbox, **rest)
+            if not self.lost:
+                self.lost = True
+                raise ConnectionError("timed out")
+            return committed
+
+    states = Silent()
+    run = detection(states, queue)
+    hot, cold = record("a", batch((1, 41)), at()), record("b", batch((2, 20)), at())
+    assert run.process([hot, cold]) == [hot]
+    assert detection(states, queue).process([hot, cold]) == []
+    assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
+    assert states.stored[A].state.alerts == {}
