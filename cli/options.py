@@ -64,7 +64,7 @@ def read_bytes(file: Path, what: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise PipelineError(f"cannot read the {what} in {file}: {error}") from error
+        raise PipelineError(f"cannot read the {what} in {file}: {error.strerror}") from error
 
 
 def read_text(file: Path, what: str) -> str:

@@ -56,6 +56,7 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
         ("audit", "--help"),
         ("alerts", "--help"),
         ("alerts", "snooze", "--help"),
+        ("devices", "retire", "--help"),
     ],
 )
 def test_should_teach_by_help(words: tuple[str, ...]) -> None:
@@ -145,7 +146,7 @@ def test_should_show_alerts_until_interrupted_and_leave_no_queue_behind(
     assert sns.list_subscriptions_by_topic(TopicArn=deployed.alerts_topic_arn)["Subscriptions"] == []
 
 
-def test_should_acknowledge_an_alert_and_tell_its_history(
+def test_should_acknowledge_an_alert_tell_its_history_and_close_it(
     emulator: Instance, deployed: Deployment, aws: boto3.Session
 ) -> None:
     device = f"device-{uuid.uuid4().hex[:8]}"
@@ -189,6 +190,11 @@ def test_should_acknowledge_an_alert_and_tell_its_history(
 
     wait_for(lambda: history() == ["pending", "firing", "acknowledged"], "the history in the lake")
     assert "acknowledged by ann" in run("show", alert["alert_id"])
+
+    assert run("close", alert["alert_id"][:12], "--why", "a new sensor", *who).startswith(f"closed too-hot at {device}")
+    assert run("list", "--device", device, "--json") == []
+    retired = iot("devices", "retire", device, "--why", "sold", *who, endpoint=emulator.endpoint)
+    assert retired.stdout == f"retired {device}: it had no active alert (ann: sold)\n", retired.stderr
 
 
 @pytest.mark.parametrize(
