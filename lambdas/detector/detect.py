@@ -171,9 +171,9 @@ class Detection:
         """Return what a record brings by the home of its devices; the gateway's first home is always there."""
         own = Home(record.gateway)
         named = [line for line in batch.rejected if line.device] if batch.rejected else []
-        devices = set(map(_device_of, batch.readings)).union([line.device for line in named])
-        if self._residents.are_at(own, devices):
-            return {own: Heard(record.gateway, record.arrived, batch.readings, named)}
+        heard = Heard(record.gateway, record.arrived, batch.readings, named)
+        if self._residents.are_at(own, heard.last) and self._residents.are_at(own, [line.device for line in named]):
+            return {own: heard}
         homes = self._homes_of([*map(_device_of, batch.readings), *(line.device for line in named)], own)
         self._load(homes.values())
         readings: dict[Home, list[Reading]] = {own: []}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping
 
 from lambdas.store.homes import DEVICES_PER_HOME, HomeTable
 from telemetry.alerting.state import Home
+
+_NONE: frozenset[str] = frozenset()
 
 
 class Residents:
@@ -17,9 +19,9 @@ class Residents:
         self._at: dict[Home, set[str]] = {}
         self._highest: dict[str, int] = {}
 
-    def are_at(self, home: Home, devices: Set[str]) -> bool:
+    def are_at(self, home: Home, devices: Iterable[str]) -> bool:
         """Return whether all ``devices`` are known to be at ``home``; every record asks, and most are."""
-        return devices <= self._at.get(home, frozenset())
+        return self._at.get(home, _NONE).issuperset(devices)
 
     def homes_of(self, devices: Collection[str], seen: Mapping[str, float] | None = None) -> Mapping[str, Home]:
         """Return the homes of ``devices`` by device; one that is new is left out. ``seen`` is as for the table."""

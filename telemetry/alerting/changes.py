@@ -17,15 +17,30 @@ from telemetry.rules.rule_set import Rule, RuleSet
 #: Interval at which past alerts that no longer matter are removed.
 _SWEEP_EVERY = dt.timedelta(hours=1)
 
+_ZERO = dt.timedelta(0)
 _T = TypeVar("_T")
 _replace = msgspec.structs.replace
+
+
+class Step(NamedTuple):
+    """The time between two readings of a device: by its own clock, and by the stream's."""
+
+    event: dt.timedelta
+    taken: dt.timedelta
+
+    def jump(self, duration: dt.timedelta) -> dt.timedelta:
+        """Return how far the device's clock jumped, if it went back, or ahead by a ``duration`` that has not passed."""
+        if self.event >= _ZERO and (self.event < duration or self.taken >= duration):
+            return _ZERO
+        return self.event - self.taken
 
 
 class Moment(NamedTuple):
     """The time of a decision: ``at`` by the clock, ``ts`` and ``seq`` by the reading that decides it.
 
     Where the clock decides, ``ts`` is the clock's too and ``seq`` is None. ``taken`` is when the reading was taken and
-    ``next_batch`` when the device's next one is due if it sends several at once, both by the stream's clock.
+    ``next_batch`` when the device's next one is due if it sends several at once, both by the stream's clock. ``step``
+    is the time since the device's reading before, where that is known.
     """
 
     at: dt.datetime
@@ -33,6 +48,7 @@ class Moment(NamedTuple):
     seq: Optional[int] = None
     taken: Optional[dt.datetime] = None
     next_batch: Optional[dt.datetime] = None
+    step: Optional[Step] = None
 
     @property
     def since(self) -> dt.datetime:

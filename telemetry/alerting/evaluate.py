@@ -14,8 +14,8 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
-from telemetry.alerting.changes import Changes, Moment
-from telemetry.alerting.heard import Heard, is_late
+from telemetry.alerting.changes import Changes, Moment, Step
+from telemetry.alerting.heard import Heard, Known, Sampling, is_late
 from telemetry.alerting.machine import Machine, Silence, ValueOf
 from telemetry.alerting.recent import RECENT_EVERY, Recent
 from telemetry.alerting.state import GATEWAY_ITSELF, AlertState, GatewayState, Hold
@@ -50,11 +50,14 @@ def evaluate(rules: RuleSet, state: GatewayState, recent: Recent, heard: Heard) 
         _withdraw_unwatched(machine, GATEWAY_ITSELF, rules.gateway_rules, Moment(now, now))
         _live(machine, GATEWAY_ITSELF, rules.gateway_rules, now)
     recent.begin(heard)
+    looked_at: set[str] = set()
     for reading in _readings_to_look_at(rules, machine, heard.readings):
         device = reading.device_id
         watch = rules.watching(device, reading.site)
-        # What follows a quiet reading in the record is compared with it.
-        if not watch.is_quiet(reading) or device in machine.alerts or heard.has_several(device):
+        if device in looked_at or device in machine.alerts or not watch.is_quiet(reading):
+            if device not in looked_at:
+                looked_at.add(device)
+                recent.pass_over(reading)
             _look(machine, watch, recent, reading, heard)
     for line in heard.rejected:
         site = line.site or recent.site_of(line.device)
@@ -86,12 +89,21 @@ def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, hear
     if sampling:
         moment = moment._replace(taken=sampling.time_of(reading), next_batch=sampling.next_batch)
     if device in machine.alerts:
+        moment = moment._replace(step=_step(moment, newest, sampling, recent.seen(device)))
         _withdraw_unwatched(machine, device, watch.rules, moment)
         _live(machine, device, (*watch.no_data, *watch.rejected), now)
     active = machine.alerts.get(device, {})
     for rule, may_begin in watch.by_readings:
         if rule.name in active or may_begin(reading):
             machine.look(rule, reading, value_of, moment)
+
+
+def _step(moment: Moment, before: Known, sampling: Optional[Sampling], seen: Optional[float]) -> Optional[Step]:
+    """Return the time since the reading ``before``; ``seen`` is when the device's record before arrived (Unix time)."""
+    if before is None or seen is None:
+        return None
+    taken = sampling.time_of(before) if sampling else dt.datetime.fromtimestamp(seen, dt.timezone.utc)
+    return Step(moment.ts - before.ts, moment.since - taken)
 
 
 def _unknown(_: Window) -> None:

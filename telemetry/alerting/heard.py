@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional, Union
 
 import msgspec
@@ -52,7 +52,7 @@ class Sampling(NamedTuple):
     earliest: Optional[dt.datetime]
     next_batch: Optional[dt.datetime]
 
-    def time_of(self, reading: Reading) -> dt.datetime:
+    def time_of(self, reading: Union[Reading, Newest]) -> dt.datetime:
         """Return when a reading was taken."""
         taken = self.arrived - max(_ZERO, self.last - reading.ts)
         return max(taken, min(self.earliest, self.arrived)) if self.earliest else taken
@@ -74,6 +74,7 @@ class Heard:
         "arrived",
         "gateway",
         "is_first",
+        "last",
         "readings",
         "rejected",
     )
@@ -89,10 +90,15 @@ class Heard:
         self.is_first = True
         self._whole: Optional[Heard] = None
         self._refused: dict[str, bool] = {}
-        self._batches: dict[str, list[Reading]] = {}
+        self._batches: Optional[Mapping[str, Sequence[Reading]]] = None
         self._samplings: dict[str, Optional[Sampling]] = {}
-        if len(set(map(device_of, readings))) < len(readings):
-            self._put_in_order()
+        #: The last reading of each device, in its order.
+        self.last = _last(readings)
+        if len(self.last) == len(readings):
+            self._batches = {}
+        elif not _are_in_order(readings):
+            self.readings = _in_order(readings)
+            self.last = _last(self.readings)
 
     @property
     def is_part(self) -> bool:
@@ -106,9 +112,24 @@ class Heard:
         rejected = self.rejected if stop >= len(self.readings) else ()
         some = Heard(self.gateway, self.arrived, (), rejected)
         some.readings, some.is_first = self.readings[start:stop], start == 0
+        some.last = _last(some.readings)
         some._whole = self
-        some._batches, some._samplings, some._refused = self._batches, self._samplings, self._refused
+        some._batches, some._samplings, some._refused = self.batches, self._samplings, self._refused
         return some
+
+    @property
+    def batches(self) -> Mapping[str, Sequence[Reading]]:
+        """The readings of each device that has several in the whole record."""
+        if self._batches is None:
+            grouped: dict[str, list[Reading]] = {}
+            for reading in self.readings:
+                grouped.setdefault(reading.device_id, []).append(reading)
+            self._batches = {device: batch for device, batch in grouped.items() if len(batch) > 1}
+        return self._batches
+
+    def of(self, device: str) -> Iterator[Reading]:
+        """Return the readings of a device, in this part of the record."""
+        return (reading for reading in self.readings if reading.device_id == device)
 
     def sampling(self, device: str, newest: Known, seen: Callable[[str], Optional[float]]) -> Optional[Sampling]:
         """Return when the readings of a device were taken; None for a device with one reading, which just arrived.
@@ -116,10 +137,10 @@ class Heard:
         ``newest`` is the device's newest reading before the record and ``seen`` returns when it was last heard of
         before (Unix seconds), where they are known. Asked for again, the answer stays the first.
         """
-        if device not in self._batches:
+        if device not in self.batches:
             return None
         if device not in self._samplings:
-            batch = list(_not_late(self._batches[device], newest))
+            batch = list(not_late(self.batches[device], newest))
             previous = seen(device)
             earliest = dt.datetime.fromtimestamp(previous, dt.timezone.utc) if previous else None
             self._samplings[device] = _sampling(self.arrived, batch, earliest)
@@ -130,7 +151,7 @@ class Heard:
         if self._whole is not None:
             self._whole.settle(newest, seen)
             return
-        for device in self._batches:
+        for device in self.batches:
             self.sampling(device, newest(device), seen)
         named = {line.device for line in self.rejected} - self._refused.keys()
         known = {device: newest(device) for device in named}
@@ -146,32 +167,43 @@ class Heard:
         """
         return self._refused.get(device, False)
 
-    def has_several(self, device: str) -> bool:
-        """Return whether the record has more than one reading of a device."""
-        return device in self._batches
 
-    def _put_in_order(self) -> None:
-        batches: dict[str, list[Reading]] = {}
-        for reading in self.readings:
-            batches.setdefault(reading.device_id, []).append(reading)
-        self._batches = {device: batch for device, batch in batches.items() if len(batch) > 1}
-        disordered = {device for device, batch in self._batches.items() if any(map(is_late, batch[1:], batch))}
-        if disordered:
-            for device in disordered:
-                self._batches[device].sort(key=_device_order)
-            following = {device: iter(self._batches[device]) for device in disordered}
-            self.readings = [
-                next(following[reading.device_id]) if reading.device_id in disordered else reading
-                for reading in self.readings
-            ]
+def _last(readings: Sequence[Reading]) -> dict[str, Reading]:
+    return dict(zip(map(device_of, readings), readings))
+
+
+def _are_in_order(readings: Sequence[Reading]) -> bool:
+    """Return whether no reading is late relative to the one of its device before it."""
+    last: dict[str, Reading] = {}
+    for reading in readings:
+        device = reading.device_id
+        if device in last:
+            before = last[device]
+            if reading.ts <= before.ts and reading.seq <= before.seq:  # is_late, which every reading comes by here
+                return False
+        last[device] = reading
+    return True
+
+
+def _in_order(readings: Sequence[Reading]) -> list[Reading]:
+    """Put the readings of those devices into order that are not; the devices keep their places."""
+    batches: dict[str, list[Reading]] = {}
+    for reading in readings:
+        batches.setdefault(reading.device_id, []).append(reading)
+    for batch in batches.values():
+        if any(map(is_late, batch[1:], batch)):
+            batch.sort(key=_device_order)
+    following = {device: iter(batch) for device, batch in batches.items()}
+    return [next(following[reading.device_id]) for reading in readings]
 
 
 def _is_news(reading: Reading, newest: Known) -> bool:
     return newest is None or not is_late(reading, newest)
 
 
-def _not_late(batch: Iterable[Reading], newest: Known) -> Iterator[Reading]:
-    for reading in batch:
+def not_late(readings: Iterable[Reading], newest: Known) -> Iterator[Reading]:
+    """Select the readings of one device that are not late, each relative to the one selected before."""
+    for reading in readings:
         if _is_news(reading, newest):
             newest = reading
             yield reading

@@ -9,7 +9,7 @@ from typing import NamedTuple, Optional
 import msgspec
 
 from telemetry.alerting import wording
-from telemetry.alerting.changes import Changes, Moment, believed, touched
+from telemetry.alerting.changes import Changes, Moment, Step, believed, touched
 from telemetry.alerting.state import BY_ARRIVAL, AlertState, GatewayState, alert_id
 from telemetry.reading.model import MAX_CLOCK_SKEW, Reading
 from telemetry.rules.conditions import Window, culprit, holds, leaves
@@ -77,9 +77,13 @@ class Machine(Changes):
         self, rule: Rule, alert: AlertState, reading: Reading, value_of: ValueOf, moment: Moment
     ) -> None:
         when = holds(rule.when, reading, value_of)
+        jump = _jump(rule.hold_for, alert.active_at, alert.since, moment)
+        if jump:
+            alert = _replace(alert, active_at=alert.active_at + jump)
+            self.put(reading.device_id, rule.name, alert)
         if when is False:
             self.end(rule, reading.device_id, alert, moment)
-        elif when and _is_over(rule.hold_for, alert.active_at, alert.since, moment):
+        elif when and moment.ts - alert.active_at >= rule.hold_for:
             self._fire(rule, reading.device_id, _with_value(rule, alert, reading, value_of), moment)
         else:
             self._await_batch(reading.device_id, rule.name, alert, moment)
@@ -88,6 +92,10 @@ class Machine(Changes):
         self, rule: Rule, alert: AlertState, reading: Reading, value_of: ValueOf, moment: Moment
     ) -> None:
         device, keep, clearing_at = reading.device_id, _keep_firing_for(rule, alert), alert.clearing_at
+        if clearing_at is not None and (jump := _jump(keep, clearing_at, alert.since, moment)):
+            clearing_at += jump
+            alert = _replace(alert, clearing_at=clearing_at)
+            self.put(device, rule.name, alert)
         if clearing_at is None:
             # Of two conditions that overlap, "when" wins: the alert would end and begin with every reading.
             if holds(rule.clear, reading, value_of) and not holds(rule.when, reading, value_of):
@@ -98,7 +106,7 @@ class Machine(Changes):
                 alert = self.touch(device, rule.name, alert, moment)
         elif holds(rule.when, reading, value_of):
             alert = self.touch(device, rule.name, _replace(alert, clearing_at=None, timer=None), moment)
-        elif _is_over(keep, clearing_at, alert.since, moment):
+        elif moment.ts - clearing_at >= keep:
             self.end(rule, device, alert, moment, cleared_by=(reading, value_of))
             return
         else:
@@ -108,7 +116,8 @@ class Machine(Changes):
             and alert.fired_at
             and alert.severity != rule.escalate.to
             and rule.name not in self.holds.get(device, {})
-            and _is_over(rule.escalate.after, alert.fired_at, alert.fired_since, moment)
+            and moment.ts - alert.fired_at >= rule.escalate.after
+            and (alert.fired_since is None or moment.since - alert.fired_since >= rule.escalate.after)
         ):
             self._escalate(rule, device, alert, moment)
 
@@ -297,12 +306,15 @@ def _with_value(rule: Rule, alert: AlertState, reading: Reading, value_of: Value
     return _replace(alert, value=value, leaf=next(i for i, other in enumerate(leaves(rule.when)) if other == leaf))
 
 
-def _is_over(duration: dt.timedelta, event: dt.datetime, taken: Optional[dt.datetime], moment: Moment) -> bool:
-    """Return whether a reading ends a duration: both its own clock and the stream's say that it has passed.
+def _jump(duration: dt.timedelta, event: dt.datetime, taken: Optional[dt.datetime], moment: Moment) -> dt.timedelta:
+    """Return how far the device's clock jumped with this reading: so far, what began before moves along.
 
-    ``event`` is when the duration began by event time, ``taken`` by the stream's clock, if that is known.
+    ``event`` is when a phase of this duration began by event time and ``taken`` by the stream's clock. They stand in
+    for the reading before, if that is not known.
     """
-    return moment.ts - event >= duration and (taken is None or moment.since - taken >= duration)
+    if moment.step:
+        return moment.step.jump(duration)
+    return Step(moment.ts - event, moment.since - taken).jump(duration) if taken else dt.timedelta(0)
 
 
 def _timer(duration: dt.timedelta, moment: Moment) -> dt.datetime:

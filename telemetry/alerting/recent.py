@@ -10,12 +10,13 @@ that a record that is evaluated again finds what it found at first.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional, Union
 
 import msgspec
 
-from telemetry.alerting.heard import Heard, Newest, device_of
+from telemetry.alerting.heard import Heard, Newest, device_of, not_late
 from telemetry.alerting.snapshots import Device, Lag, Snapshot, merge_devices
 from telemetry.alerting.windows import PARTS, count_value, earlier_parts, empty_part, key_of
 from telemetry.reading.model import MAX_LATENESS, Reading
@@ -122,6 +123,15 @@ class Recent:
         if heard.is_part or heard.rejected:
             heard.settle(self.newest, self.seen)
 
+    def pass_over(self, reading: Reading) -> None:
+        """Take in what the record on trial has of a device before the first reading that is looked at: all quiet."""
+        device = reading.device_id
+        if self._trial and device in self._trial.batches:
+            self._trial.sampling(device, self.newest(device), self.seen)
+            before = itertools.takewhile(lambda each: each is not reading, self._trial.of(device))
+            for newer in not_late(before, self.newest(device)):
+                self._trial_newest[device] = newer
+
     def look(self, reading: Reading, windows: Sequence[Window]) -> None:
         """Take in a reading of the record on trial that is newer than the device's others."""
         device = reading.device_id
@@ -155,12 +165,15 @@ class Recent:
         heard = self._trial
         if heard is None:
             return
-        newest = self._newest
-        for reading in heard.readings:  # every reading of the stream comes by here
-            device = reading.device_id
-            known = newest.get(device) or self._written_newest(device)
+        newest, written = self._newest, self._all.devices
+        for device, reading in heard.last.items():  # every reading of the stream comes by here
+            known = newest.get(device) or (self._written_newest(device) if device in written else None)
             if known is None or reading.ts > known.ts or reading.seq > known.seq:
                 newest[device] = reading
+            elif len(heard.last) < len(heard.readings):
+                # The last of several may be late while one before it is not: the clock was set back in between.
+                for newer in not_late(heard.of(device), known):
+                    newest[device] = newer
         for (device, key), parts in self._trial_windows.items():
             self._all.devices.setdefault(device, Device("", 0.0, 0.0)).windows[key] = parts
         for device, key, ts, length, value in self._counts:

@@ -86,17 +86,15 @@ def _rounded(device: Device, *, windows: bool) -> Device:
 def merge_devices(written: Device, own: Device) -> Device:
     """Return what two environments know of a device; ``own`` brings what its one saw since its last snapshot."""
     newer = written if own.newest <= written.newest and own.seq <= written.seq else own
-    windows = {key: merge_parts(parts, own.windows.get(key, ())) for key, parts in written.windows.items()}
-    windows |= {key: parts for key, parts in own.windows.items() if key not in windows}
     last = own if own.seen >= written.seen else written
-    return Device(
-        newer.site or written.site,
-        last.seen,
-        newer.newest,
-        {key: _not_after(newer.newest, key, parts) for key, parts in windows.items()},
-        newer.seq,
-        last.via,
-    )
+    windows = _merged_windows(written.windows, own.windows, newer.newest) if written.windows or own.windows else {}
+    return Device(newer.site or written.site, last.seen, newer.newest, windows, newer.seq, last.via)
+
+
+def _merged_windows(written: dict[str, list[Part]], own: dict[str, list[Part]], newest: float) -> dict[str, list[Part]]:
+    merged = {key: merge_parts(parts, own.get(key, ())) for key, parts in written.items()}
+    merged |= {key: parts for key, parts in own.items() if key not in merged}
+    return {key: _not_after(newest, key, parts) for key, parts in merged.items()}
 
 
 def _not_after(newest: float, key: str, parts: list[Part]) -> list[Part]:
