@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from evaluation.playback.home import HomePlayback
 from lambdas.store.homes import DEVICES_PER_HOME
+from lambdas.watchdog.review import SETTLED_AFTER
 from telemetry.alerting.evaluate import AlertError, close, hold, release, retire
 from telemetry.alerting.heard import Heard
 from telemetry.alerting.state import AlertState, Hold, Home
@@ -26,6 +27,7 @@ class Fleet:
         self._home_of: dict[str, Home] = {}
         self._assigned: Counter[str] = Counter()
         self._reviewed = rules
+        self._review_at: dt.datetime | None = None
 
     # What happens
 
@@ -46,28 +48,27 @@ class Fleet:
         return happened
 
     def tick(self, now: dt.datetime) -> list[Transition]:
-        """Run the watchdog at all homes, and a review where rules or registry were edited."""
+        """Run the watchdog at all homes, and a review if rules or registry were edited and are in use everywhere."""
         happened: list[Transition] = []
-        if self._rules is not self._reviewed:
+        if self._review_at and self._review_at <= now:
             happened += self._review(now)
         for home in self._homes.values():
             happened += home.tick(now)
         return happened
 
-    def edit(self, rules: RuleSet) -> None:
+    def edit(self, rules: RuleSet, now: dt.datetime) -> None:
         """Put other rules, or another registry, into use."""
         self._rules = rules
+        self._review_at = now + SETTLED_AFTER
         for home in self._homes.values():
             home.rules = rules
 
     def _review(self, now: dt.datetime) -> list[Transition]:
         retired = self._reviewed.registry.devices.keys() - self._rules.registry.devices.keys()
-        self._reviewed = self._rules
+        self._reviewed, self._review_at = self._rules, None
         happened: list[Transition] = []
         for home in self._homes.values():
             happened += home.review(now, [device for device in retired if self._home_of.get(device) == home.home])
-        for device in retired:
-            self._home_of.pop(device, None)
         return happened
 
     # Operators: each raises AlertError where the order cannot be carried out
@@ -97,16 +98,14 @@ class Fleet:
         home = self._of(device, "")
         happened = home.take(retire(self._rules, home.state, device, who=who, why=why, now=now))
         home.recent.forget(device)
-        del self._home_of[device]
         return happened
 
     # What is so
 
     def wake(self) -> dt.datetime | None:
         """Return when the watchdog has something to do next, if nothing else happens before."""
-        if self._rules is not self._reviewed:
-            return dt.datetime.min.replace(tzinfo=dt.UTC)
-        return min((wake for home in self._homes.values() if (wake := home.wake())), default=None)
+        wakes = (self._review_at, *(home.wake() for home in self._homes.values()))
+        return min((wake for wake in wakes if wake), default=None)
 
     def active(self) -> Iterator[tuple[str, str, str, AlertState, Hold | None]]:
         """Return the active alerts: device, gateway, rule, state, and the hold on it."""

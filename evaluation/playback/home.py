@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 
+from lambdas.watchdog.review import NOT_REGISTERED
 from telemetry.alerting.evaluate import Evaluation, advance, evaluate, next_silence, review, silent
 from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
@@ -45,7 +46,7 @@ class HomePlayback:
         """Bring the alerts up to edited rules, and forget devices that are not in the registry any more."""
         for device in retired:
             self.recent.forget(device)
-        return self.take(review(self.rules, self.state, now, retired=retired))
+        return self.take(review(self.rules, self.state, now, retired=retired, reason=NOT_REGISTERED))
 
     def take(self, evaluation: Evaluation) -> list[Transition]:
         """Have the state that an evaluation leads to; return what happened on the way."""

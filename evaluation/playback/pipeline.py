@@ -37,9 +37,9 @@ class PipelinePlayback:
         """Give the detector a record."""
         self.happen(self.fleet.receive(gateway, data, now), now)
 
-    def edit(self, rules: RuleSet) -> None:
+    def edit(self, rules: RuleSet, now: dt.datetime) -> None:
         """Put other rules, or another registry, into use."""
-        self.fleet.edit(rules)
+        self.fleet.edit(rules, now)
         self._notifier.edit(rules)
 
     def happen(self, transitions: Sequence[Transition], now: dt.datetime) -> None:

@@ -88,7 +88,7 @@ class RuleTest(msgspec.Struct, frozen=True, kw_only=True):
         start = self.start
         acts: list[tuple[dt.datetime, bool, Callable[[], None]]] = [
             *((each.at, False, partial(pipeline.arrive, each.gateway, each.data, each.at)) for each in self.records),
-            *((start + at, False, partial(pipeline.edit, rules)) for at, rules in self.edits),
+            *((start + at, False, partial(pipeline.edit, rules, start + at)) for at, rules in self.edits),
             *((start + each.at, False, partial(self._give, each, pipeline, rows)) for each in self.orders),
             *((start + at, True, partial(self._check, at, items, pipeline, rows)) for at, items in self.expect),
         ]

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 #: Why an alert ends whose device is known through another gateway.
 NOT_AT_HOME = "the device is watched behind another gateway"
 
+#: Why an alert ends whose device was retired by an edit of the registry.
+NOT_REGISTERED = "the device was taken out of the registry"
+
 #: How long detectors may go on with the rules before, which they ask for every 15 s and use for an invocation.
-_SETTLED_AFTER = dt.timedelta(seconds=60)
+SETTLED_AFTER = dt.timedelta(seconds=60)
 
 #: Items that one request reads; states and soft state of them are read next.
 _ITEMS_PER_PAGE = 1000
@@ -137,7 +140,7 @@ class Review:
         if version and marker.done == wanted:
             return
         age = self._now - max(rules.written, registry.written)
-        if dt.timedelta(0) <= age < _SETTLED_AFTER:
+        if dt.timedelta(0) <= age < SETTLED_AFTER:
             return
         if marker.doing != wanted:
             marker = Marker(marker.done, wanted)
@@ -197,7 +200,7 @@ class Review:
         claimed = self._homes.claim({device: home for device in watched if device not in at_home})
         strangers = {device for device in watched if (at_home.get(device) or claimed[device]) != home}
         here = retired & {*state.alerts, *state.past, *state.holds}
-        before = self._end(self._commits.settled(before), here, "the device was taken out of the registry")
+        before = self._end(self._commits.settled(before), here, NOT_REGISTERED)
         if strangers:
             before = self._end(before, strangers, NOT_AT_HOME)
         if retired:

@@ -329,7 +329,7 @@ def test_should_add_change_and_remove_rules_in_between() -> None:
               - {{at: 6m30s, rules: {{cold: null}}}}
             transitions:
               - {{at: 3m, rule: cold, device: f1, change: firing, severity: info}}
-              - {{at: 4m, rule: cold, device: f1, change: severity, severity: warning}}
+              - {{at: 5m, rule: cold, device: f1, change: severity, severity: warning}}
               - {{at: 7m, rule: cold, device: f1, change: resolved}}
         """)
     assert rows(outcome) == []
