@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 from moto import mock_aws
 
-from lambdas.bootstrap import Handler, bootstrap
+from lambdas.bootstrap import LAMBDA, Handler, bootstrap
 from lambdas.notifier.function import NotifierFunction, Settings
 from telemetry.alerting.transitions import Transition
 from telemetry.notifying.message import Notification
@@ -38,6 +39,7 @@ class Deployed(NamedTuple):
     """The handler and the queues that it talks to."""
 
     handler: Handler
+    environ: dict[str, str]
     inbox: str
     transitions: str
 
@@ -91,7 +93,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             "RULES_KEY": "rules.yaml",
             "REGISTRY_KEY": "registry/devices.csv",
         }
-        yield Deployed(bootstrap(NotifierFunction, Settings, environ=environ), inbox, transitions)
+        yield Deployed(bootstrap(NotifierFunction, Settings, environ=environ), environ, inbox, transitions)
 
 
 def batch(*transitions: Transition) -> str:
@@ -204,3 +206,19 @@ def test_should_give_back_at_once_what_it_has_no_time_for(deployed: Deployed, mo
     assert deployed.handler({"Records": [record]}, CONTEXT) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
     assert deployed.received() == []
     assert sqs.receive_message(QueueUrl=deployed.transitions)["Messages"][0]["Body"] == message["Body"]
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_should_take_the_time_from_sqs_while_its_clock_is_wrong(deployed: Deployed, hours: int) -> None:
+    sqs = boto3.client("sqs")
+    sqs.send_message(QueueUrl=deployed.transitions, MessageBody=batch(firing()))
+    (message,) = sqs.receive_message(QueueUrl=deployed.transitions, AttributeNames=["All"])["Messages"]
+    record = {"messageId": "m", "body": message["Body"], "attributes": message["Attributes"]}
+
+    def wrong() -> dt.datetime:
+        return dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)
+
+    handler = bootstrap(NotifierFunction, Settings, environ=deployed.environ, runtime=LAMBDA._replace(clock=wrong))
+    handler({"Records": [record]}, CONTEXT)
+    (told,) = deployed.received()
+    assert abs(told.published_at - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)

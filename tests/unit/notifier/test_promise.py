@@ -47,6 +47,8 @@ def test_should_tell_how_each_alert_ended_up_whatever_fails_on_the_way(
         if not any(silenced(transition) for transition in life):
             assert by_alert[life[0].alert_id][-1].status == life[-1].status
 
+    in_texts = {text.rsplit("Notification: ", 1)[1].split()[0] for text in deployment.sns.texts}
+    assert in_texts == set(first_of_each), "people are told what programs are told"
     in_lake = {(line["alert_id"], line["sequence"]) for line in deployment.firehose.lines}
     assert in_lake == {(transition.alert_id, transition.sequence) for life in alerts for transition in life}
     assert deployment.sqs.messages == []
