@@ -74,7 +74,7 @@ class RuleTest(msgspec.Struct, frozen=True, kw_only=True):
         for now, is_check, act in self._timeline(pipeline, rows):
             pipeline.wait(now if is_check else now - dt.datetime.resolution)
             act()
-        pipeline.wait(self._end())
+        pipeline.wait(self.end)
         if self.transitions is not None:
             rows += compare("transition", self.transitions, list(map(self._transition, pipeline.transitions)))
         if self.notifications is not None:
@@ -94,7 +94,9 @@ class RuleTest(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return sorted(acts, key=lambda act: act[:2])
 
-    def _end(self) -> dt.datetime:
+    @property
+    def end(self) -> dt.datetime:
+        """When the test ends."""
         items = [item for _, some in self.expect for item in some]
         items += [*(self.transitions or ()), *(self.notifications or ())]
         times = [self.until, *(item.at for item in items), *(at for at, _ in self.expect)]
