@@ -127,7 +127,7 @@ class Orders:
             ended[:] = sorted(state.alerts.get(device, {}))
             return retire(self._rules, state, device, who=self.who, why=why, now=self._clock())
 
-        self._give(Place(home.gateway, device, ""), decide)
+        self._give(Place(home.gateway, device, "", home=home), decide)
         return ended
 
     def _forget(self, device: str, home: Home) -> None:

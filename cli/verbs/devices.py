@@ -8,7 +8,7 @@ import typer
 
 from cli import console, target
 from cli.operator import Who, Why, operator
-from pipeline import alerts, holds, registry
+from pipeline import alerts, holds
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -38,15 +38,13 @@ def retire(
       iot devices retire freezer-00017 --why "sold"
     """
     session, deployed = target.deployed(context)
-    orders = holds.open_orders(
-        session, deployed, alerts.rules_in_use(session, deployed), who=operator(context, session, who)
-    )
-    registered = registry.in_use(session, deployed).devices
+    rules = alerts.rules_in_use(session, deployed)
+    orders = holds.open_orders(session, deployed, rules, who=operator(context, session, who))
     for device, home in orders.known(names).items():
         ended = orders.retire(device, home, why)
         said = f"ended {', '.join(ended)}" if ended else "it had no active alert"
         console.out.print(f"retired {device}: {said} ({orders.who}: {why})", markup=False, soft_wrap=True)
-        if device in registered:
+        if device in rules.registry.devices:
             console.err.print(
                 f"{device} is in the registry: take it out there, too ('iot registry apply')",
                 style="yellow",
