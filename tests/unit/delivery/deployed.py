@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -21,14 +21,20 @@ from lambdas.detector import function as detector
 from lambdas.detector.function import DetectorFunction
 from lambdas.notifier import function as notifier
 from lambdas.notifier.function import NotifierFunction
+from lambdas.store.backoff import Backoff
+from lambdas.store.homes import HomeTable
+from lambdas.store.queue import TransitionsQueue
+from lambdas.store.recent import RecentTable
 from lambdas.store.states import StateTable, VersionedState
 from lambdas.watchdog import function as watchdog
 from lambdas.watchdog.function import WatchdogFunction
 from local.memory_aws.faults import Fault, Faults, Killed
 from local.memory_aws.messages import SNS, SQS, Firehose
 from local.memory_aws.s3 import S3
+from pipeline.holds import Orders
 from telemetry.alerting.snapshots import Device, decode
 from telemetry.alerting.state import GatewayState
+from telemetry.rules.rule_set import RuleSet
 from tests.eventsource import Clock, Discarded
 from tests.poison import RefusingPoison
 
@@ -187,6 +193,20 @@ class Deployed:
 
     def _seconds(self) -> float:
         return self.clock.now.timestamp()
+
+    def orders(self, rules: RuleSet) -> Orders:
+        """An operator, whose calls fail as well."""
+        table: tuple[Any, str] = (self._dynamodb, "state_table")
+        return Orders(
+            StateTable(*table),
+            RecentTable(*table),
+            HomeTable(*table),
+            TransitionsQueue(cast("Any", self._sqs), "queue"),
+            rules,
+            who="ann",
+            clock=self.clock,
+            backoff=Backoff(sleep=lambda _: None),
+        )
 
     # What came of it
 

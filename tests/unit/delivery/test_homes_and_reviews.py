@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.memory_aws.faults import Fault
+from local.memory_aws.faults import Fault, Killed
+from pipeline.alerts import Place
+from telemetry.alerting.state import Home
 from telemetry.reading.codec import encode_batch
 from telemetry.reading.model import Reading
+from telemetry.rules.parse import parse_rules
 from tests.eventsource import Record, Settings
 from tests.unit.delivery.deployed import NOW, Deployed, bundled
 from tests.unit.delivery.test_delivery_promise import (
@@ -111,6 +115,35 @@ def test_should_end_what_is_gone_after_an_edit_whatever_fails(
     assert_same_outcome(deployed, expected)
     assert {rule for _, _, rule, *_ in deployed.active} <= {"too-hot"}
     assert DEVICES[0] not in {device for _, device, *_ in deployed.active}
+
+
+def ordered(deployed: Deployed, records: list[Record], way: Way, planned: dict[int, Fault]) -> Deployed:
+    """After the stream, an operator closes every alert and retires a device; what fails is tried again."""
+    run(deployed, records, way.settings, way.turns)
+    deployed.plan(planned)
+    orders = deployed.orders(parse_rules(RULES))
+    for gateway, device, rule, *_ in sorted(deployed.active):
+        while any(other[1:3] == (device, rule) for other in deployed.active):
+            with contextlib.suppress(Exception, Killed):
+                orders.close(Place(gateway, device, rule), "done")
+    for _ in range(len(planned) + 1):
+        with contextlib.suppress(Exception, Killed):
+            orders.retire("ad1", Home("a"), "gone")
+            break
+    deployed.settle()
+    return deployed
+
+
+@given(records=streams(), way=ways, planned=st.dictionaries(st.integers(0, 20), st.sampled_from(Fault), max_size=5))
+@settings(max_examples=40)
+def test_should_keep_what_operators_closed_and_retired_whatever_fails(
+    records: list[Record], way: Way, planned: dict[int, Fault]
+) -> None:
+    expected = ordered(Deployed(RULES), records, way._replace(faults={}), {})
+    deployed = ordered(Deployed(RULES, way.faults), records, way, planned)
+    assert_same_outcome(deployed, expected)
+    assert deployed.active == set()
+    assert "ad1" not in deployed.snapshots
 
 
 @given(records=streams(), way=ways)
