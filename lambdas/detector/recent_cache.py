@@ -57,6 +57,8 @@ class RecentCache:
         self._monotonic = monotonic
         self._chance = chance
         self._known: dict[Home, Recent] = {}
+        #: What this environment read or wrote last. While nobody else writes, it need not be read again.
+        self._written: dict[Home, WrittenRecent] = {}
         self._written_at: dict[Home, _Time] = {}
 
     def load(self, homes: Iterable[Home]) -> None:
@@ -73,6 +75,8 @@ class RecentCache:
         for home in missing:
             snapshot = written[home].snapshot if home in written else Snapshot()
             self._known[home] = Recent(snapshot)
+            if home in written:
+                self._note(home, snapshot, written[home].version)
             # Spread over the minute: otherwise one invocation a minute writes all homes of a cold start.
             ago = self._chance() * RECENT_EVERY.total_seconds()
             self._written_at[home] = _Time(now.unix - ago, now.monotonic - ago)
@@ -97,14 +101,9 @@ class RecentCache:
         if not due:
             return 0
         self._written_at |= dict.fromkeys(due, now)
-        try:
-            written = self._table.load(due)
-        except (ClientError, BotoCoreError, ItemsUnavailableError) as error:
-            logger.warning("soft state cannot be written", homes=len(due), reason=str(error))
-            return 0
         for home in due:
             try:
-                without_windows += not self._write(home, rules, state_of(home), written[home], now.unix)
+                without_windows += not self._write(home, rules, state_of(home), now.unix)
             except ItemConflictError:
                 continue  # another environment was quicker
             except (ClientError, BotoCoreError, ItemsUnavailableError) as error:
@@ -117,17 +116,37 @@ class RecentCache:
     def _now(self) -> _Time:
         return _Time(self._clock().timestamp(), self._monotonic())
 
-    def _write(self, home: Home, rules: RuleSet, state: GatewayState, written: WrittenRecent, now: float) -> bool:
-        snapshot = self._known[home].merged_into(written.snapshot, now, home.number + 1)
+    def _write(self, home: Home, rules: RuleSet, state: GatewayState, now: float) -> bool:
+        recent, written = self._known[home], self._written.pop(home, None)
+        if written and written.snapshot.homes:
+            try:
+                snapshot = recent.snapshot(now, home.number + 1)
+                complete = self._put(home, rules, state, snapshot, written)
+            except ItemConflictError:
+                pass  # another environment was quicker, the watchdog or an operator
+            else:
+                recent.settle(snapshot)
+                return complete
+        written = self._table.load([home])[home]
+        snapshot = recent.merged_into(written.snapshot, now, home.number + 1)
+        complete = self._put(home, rules, state, snapshot, written)
+        self._known[home] = Recent(snapshot)
+        return complete
+
+    def _put(self, home: Home, rules: RuleSet, state: GatewayState, snapshot: Snapshot, written: WrittenRecent) -> bool:
         self._check_in(home, rules, state, written.snapshot, snapshot)
         if not home.number:
             snapshot.homes = max(snapshot.homes, self._residents.highest(home.gateway).number + 1)
-        merged = Recent(snapshot)
-        complete = self._table.write(home, snapshot, written, next_silence(rules, state, merged))
-        self._known[home] = merged
+        complete = self._table.write(home, snapshot, written, next_silence(rules, state, Recent(snapshot)))
         if not complete:
             logger.warning("windows do not fit into an item", gateway=home.gateway, home=home.number)
+        self._note(home, snapshot, written.version + 1)
         return complete
+
+    def _note(self, home: Home, snapshot: Snapshot, version: int) -> None:
+        # The devices of the one in memory are replaced as readings arrive.
+        kept = msgspec.structs.replace(snapshot, devices=dict(snapshot.devices))
+        self._written[home] = WrittenRecent(kept, version)
 
     def _check_in(self, home: Home, rules: RuleSet, state: GatewayState, written: Snapshot, snapshot: Snapshot) -> None:
         """Look up the devices that are not written as at home, and leave out those that are not.

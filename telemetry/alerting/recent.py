@@ -232,6 +232,21 @@ class Recent:
             own = Device("", 0.0, 0.0, self._windows.get(name, {}))
             self._refresh(name, own, arrived, before)
             devices[name] = merge_devices(before, own) if before else own
+        return self._snapshot(written, devices, now, homes)
+
+    def snapshot(self, now: float, homes: int = 1) -> Snapshot:
+        """Return all that is known, to be written by the environment that wrote last; arguments as above."""
+        return self._snapshot(self._all, self.devices, now, homes)
+
+    def settle(self, written: Snapshot) -> None:
+        """Note that all that is known was written."""
+        self._all = written
+        self._guests = any(device.via for device in written.devices.values())
+        self._newest = {name: newest for name, newest in self._newest.items() if name in written.devices}
+        self._arrivals, self._sites, self._via, self._heard, self._windows = {}, {}, {}, {}, {}
+        self._retired = set()
+
+    def _snapshot(self, written: Snapshot, devices: Mapping[str, Device], now: float, homes: int) -> Snapshot:
         lags = {via: Lag(arrived, max(0.0, now - arrived)) for via, arrived in self._heard.items()}
         newest = max([written.arrived, *self._heard.values()])
         oldest = newest - MAX_LATENESS.total_seconds()
