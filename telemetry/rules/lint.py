@@ -112,8 +112,8 @@ def _of_devices(rule: Rule, registered: Optional[Registered]) -> Iterator[Suspic
             earlier = "another reading" if needed == 1 else f"{needed} other readings"
             yield Suspicion(
                 rule.name,
-                f"{window} is never known of {_shown(slow, matching)}: the window has to be longer than "
-                f"{_duration(slow.interval * needed)}, to have {earlier} in it",
+                f"{window} never has a value for {_shown(slow, matching)}: make the window longer than "
+                f"{_duration(slow.interval * needed)}, so that it has {earlier} in it",
             )
     if rule.no_data == "device":
         slow = registered.slow(matching, rule.hold_for.total_seconds() + _CLOCK)

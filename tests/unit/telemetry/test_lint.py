@@ -230,15 +230,15 @@ FLEET = parse_registry("device,site,model,interval\na,s,m,60\nb,s,m,900\nc,s,m,6
     [
         (
             'when: "avg(temperature, 10m) > 30"',
-            "of 2 of the 5 devices, such as b, which reports every 15m: the window has to be longer than 15m, to",
+            "of 2 of the 5 devices, such as b, which reports every 15m: make the window longer than 15m, so that",
         ),
         (
             'when: "temperature > 40", clear: "max(temperature, 10m) < 30", match: {device: b}',
-            "max(temperature, 10m) is never known of the device b, which reports every 15m: the window",
+            "max(temperature, 10m) never has a value for the device b, which reports every 15m: make",
         ),
         (
             'when: "deviation(humidity, 2h) > 3.5", keep_firing_for: 1h',
-            "which reports every 15m: the window has to be longer than 2h, to have 8 other readings in it",
+            "which reports every 15m: make the window longer than 2h, so that it has 8 other readings in it",
         ),
         (
             "when: no_data, for: 10m",
