@@ -230,7 +230,7 @@ FLEET = parse_registry("device,site,model,interval\na,s,m,60\nb,s,m,900\nc,s,m,6
     [
         (
             'when: "avg(temperature, 10m) > 30"',
-            "of 2 of the 5 devices, such as b, which reports every 15m: make the window longer than 15m, so that",
+            "for 2 of the 5 devices, such as b, which reports every 15m: make the window longer than 15m, so",
         ),
         (
             'when: "temperature > 40", clear: "max(temperature, 10m) < 30", match: {device: b}',
