@@ -56,6 +56,7 @@ class RulesObject:
         clock: Callable[[], float],
     ) -> None:
         self._registry = _ConfigObject(client, bucket, registry_key, parse=parse_registry, default=EMPTY)
+        self._registry_in_use = Version()
         self._packaged = Version(packaged_etag)
         self._rules = _ConfigObject(client, bucket, key, parse=self._parsed, default=packaged)
         self._clock = clock
@@ -69,7 +70,7 @@ class RulesObject:
     @property
     def versions(self) -> tuple[Version, Version]:
         """Return the versions of the rules and of the registry that are in use."""
-        return self._rules.version if self._rules.version.etag else self._packaged, self._registry.version
+        return self._rules.version if self._rules.version.etag else self._packaged, self._registry_in_use
 
     def registry_at(self, version_id: str) -> Registry | None:
         """Return an earlier registry; None where S3 does not have it any more."""
@@ -77,12 +78,14 @@ class RulesObject:
 
     def current(self) -> RuleSet:
         """Return the rules to use now; ask S3 at most every ``CHECK_EVERY`` seconds."""
-        rules = self._rules.value
+        rules = last = self._rules.value
         if rules is None or self._clock() - self._checked_at >= CHECK_EVERY:
             before = self._registry.value
             if self._registry.refreshed() is not before:
                 self._rules.forget()
             rules = self._rules.refreshed()
+            if rules is not last:
+                self._registry_in_use = self._registry.version
             self._checked_at = self._clock()
         return rules
 

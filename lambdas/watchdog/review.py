@@ -139,6 +139,10 @@ class Review:
         marker, version = self._table.load()
         if version and marker.done == wanted:
             return
+        if not marker.done.registry_version and registry.version_id:
+            # Devices that are taken out before the first review is complete are known by this one.
+            marker = msgspec.structs.replace(marker, done=Reviewed(registry_version=registry.version_id))
+            version = self._table.write(marker, version)
         age = self._now - max(rules.written, registry.written)
         if dt.timedelta(0) <= age < SETTLED_AFTER:
             return

@@ -237,3 +237,26 @@ def test_should_register_nothing_when_the_registry_was_deleted(client, clock) ->
     clock.now += CHECK_EVERY
     assert rules.current().registry.devices == {}
     assert rules.broken is None
+
+
+def test_should_say_which_versions_are_in_use_and_read_an_earlier_registry(client, clock) -> None:
+    rules = rules_object(client, clock)
+    rules.current()
+    assert [version.etag for version in rules.versions] == ["", ""]
+    put(client, ONE)
+    put(client, "device,site,model\nd1,s,m", "devices.csv")
+    clock.now += CHECK_EVERY
+    rules.current()
+    first, registry = rules.versions
+    put(client, "rules: 7")
+    put(client, "device,site,model\nd2,s,m", "devices.csv")
+    clock.now += CHECK_EVERY
+    assert rules.current().registry.devices.keys() == {"d1"}
+    assert rules.versions == (first, registry), "those before are still in use"
+    put(client, TWO)
+    clock.now += CHECK_EVERY
+    assert rules.current().registry.devices.keys() == {"d2"}
+    before = rules.registry_at(registry.version_id)
+    assert before is not None
+    assert before.devices.keys() == {"d1"}
+    assert rules.registry_at("00000000-0000-0000-0000-000000000000") is None

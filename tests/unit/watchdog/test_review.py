@@ -163,6 +163,15 @@ def test_should_retire_the_devices_that_were_taken_out_of_the_registry() -> None
     assert world.homes.find(["d1", "d2"], seen) == {"d2": A}
 
 
+def test_should_retire_a_device_that_is_taken_out_before_the_first_registry_was_reviewed() -> None:
+    world = World(HOT, registered="d1 d2")
+    world.heard(A, "d1 d2")
+    assert world.reviewed(NOW + dt.timedelta(seconds=10)).homes == 0
+    world.register("d2")
+    world.reviewed()
+    assert world.told == {("hot", "d1", "resolved")}
+
+
 def test_should_retire_nothing_where_the_registry_is_gone_or_an_earlier_one_is_not_known() -> None:
     world = World(HOT)
     world.heard(A, "d1")
