@@ -29,9 +29,10 @@ class Part(NamedTuple):
     sites: tuple[str, ...]
     members: list[Member]
 
-    def covers(self, member: Member, severities: Severities) -> bool:
-        """Return whether an alert with these severities would be in a message with the same attributes."""
-        return severities == self.severities and member.rule in self.rules and member.site in self.sites
+    @property
+    def combinations(self) -> Iterator[tuple[Severities, str, str]]:
+        """The severities, rule and site of each alert that has a place in a message with these attributes."""
+        return ((self.severities, rule, site) for rule in self.rules for site in self.sites)
 
 
 def parts(members: Iterable[Member], severities: Callable[[Member], Severities]) -> list[Part]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -39,15 +40,22 @@ def compose(report: Report) -> list[Notification]:
     if not split:
         known = parts(report.firing or report.group.members.values(), report.severities)
         split = [(known or [Part(SEVERITIES[:1], (), (), [])])[0]._replace(members=[])]
+    firing = Counter((report.severities(member), member.rule, member.site) for member in report.firing)
     return [
-        _notification(report, part, report.overflow if number == 0 else Overflow()) for number, part in enumerate(split)
+        _notification(
+            report,
+            part,
+            sum(firing[combination] for combination in part.combinations),
+            report.overflow if number == 0 else Overflow(),
+        )
+        for number, part in enumerate(split)
     ]
 
 
-def _notification(report: Report, part: Part, overflow: Overflow) -> Notification:
+def _notification(report: Report, part: Part, firing: int, overflow: Overflow) -> Notification:
     group, about = report.group, part.members
     listed = sorted((group.shown[m.alert_id] for m in about if m.alert_id in group.shown), key=prominence)[:MAX_ALERTS]
-    firing = sum(part.covers(member, report.severities(member)) for member in report.firing) + overflow.firing
+    firing += overflow.firing
     resolved = sum(member.status == "resolved" for member in about) + overflow.resolved
     at_least = report.overflow != Overflow()
     return Notification(
