@@ -387,3 +387,11 @@ def test_should_not_judge_a_device_by_a_state_of_which_it_is_not_known_whether_i
     assert detection(states, queue).process([hot, cold]) == []
     assert [transition.change for transition in queue.sent] == ["firing", "resolved"]
     assert states.stored[A].state.alerts == {}
+
+
+def test_should_give_homes_to_ten_thousand_new_devices_of_one_record(states: MemoryStates, queue: Queue) -> None:
+    names = [f"device-{number:05}" for number in range(10_000)]
+    data = b"".join(batch((1, 20), device=name) for name in names)
+    detection(states, queue).record(record("a", data, at()))
+    homes = HomeTable(states.dynamodb, "states").find(names)
+    assert [homes[name] for name in names] == [Home("a", number // 500) for number in range(10_000)]

@@ -270,3 +270,20 @@ def test_should_not_believe_a_detector_whose_clock_was_ahead() -> None:
     assert world.watched(after(135)).transitions == 1
     assert world.watched(after(660)).transitions == 1
     assert [t.rule for t in world.transitions] == ["hot", "silent"]
+
+
+def test_should_wait_for_a_gateway_that_is_behind_with_the_devices_that_are_heard_through_it() -> None:
+    world = World()
+    world.sent("a", devices=2)
+    found = world.recents.load([A])[A]
+    devices = found.snapshot.devices
+    moved = msgspec.structs.replace(devices["a-1"], via="b")
+    snapshot = msgspec.structs.replace(
+        found.snapshot, devices={**devices, "a-1": moved}, lags={"b": Lag(NOW.timestamp(), 600.0)}
+    )
+    world.recents.write(A, snapshot, found, NOW)
+    told = []
+    for seconds in (660, 1200, 1260):
+        world.watched(after(seconds))
+        told.append([transition.device for transition in world.transitions])
+    assert told == [["a-0"], ["a-0"], ["a-0", "a-1"]]
