@@ -41,9 +41,9 @@ class Fleet:
         for line in batch.rejected:
             if line.device:
                 rejected.setdefault(self._home(line.device, gateway), []).append(line)
-        happened: list[Transition] = []
+        happened, site = list[Transition](), batch.readings[-1].site if batch.readings else ""
         for home in {**readings, **rejected}:
-            heard = Heard(gateway, arrived, readings.get(home, []), rejected.get(home, []))
+            heard = Heard(gateway, arrived, readings.get(home, []), rejected.get(home, []), site)
             happened += self._at(home).hear(heard)
         return happened
 

@@ -184,7 +184,8 @@ class Detection:
             readings.setdefault(homes[line.device], [])
             rejected.setdefault(homes[line.device], []).append(line)
         return {
-            home: Heard(record.gateway, record.arrived, some, rejected.get(home, ())) for home, some in readings.items()
+            home: Heard(record.gateway, record.arrived, some, rejected.get(home, ()), heard.site)
+            for home, some in readings.items()
         }
 
     def _homes_of(self, names: Iterable[str], own: Home) -> Mapping[str, Home]:

@@ -63,7 +63,7 @@ class Heard:
 
     ``gateway`` is the one it was heard through, ``arrived`` when the stream received it (UTC). Readings of a device
     that are not in its order are put into it: by number, then by event time. ``rejected`` are the invalid lines that
-    name a device.
+    name a device. ``site`` is where the record's last reading comes from, which may be of a device at home elsewhere.
     """
 
     __slots__ = (
@@ -77,15 +77,22 @@ class Heard:
         "last",
         "readings",
         "rejected",
+        "site",
     )
 
     def __init__(
-        self, gateway: str, arrived: dt.datetime, readings: Sequence[Reading], rejected: Sequence[Rejected] = ()
+        self,
+        gateway: str,
+        arrived: dt.datetime,
+        readings: Sequence[Reading],
+        rejected: Sequence[Rejected] = (),
+        site: str = "",
     ) -> None:
         self.gateway = gateway
         self.arrived = arrived
         self.readings = readings
         self.rejected = rejected
+        self.site = site or (readings[-1].site if readings else "")
         #: Whether the record begins here: the clock has not done yet what is due by its arrival.
         self.is_first = True
         self._whole: Optional[Heard] = None
@@ -110,7 +117,7 @@ class Heard:
         if start == 0 and stop >= len(self.readings):
             return self
         rejected = self.rejected if stop >= len(self.readings) else ()
-        some = Heard(self.gateway, self.arrived, (), rejected)
+        some = Heard(self.gateway, self.arrived, (), rejected, self.site)
         some.readings, some.is_first = self.readings[start:stop], start == 0
         some.last = _last(some.readings)
         some._whole = self

@@ -179,7 +179,7 @@ class Recent:
         for device, key, ts, length, value in self._counts:
             count_value(self._windows.setdefault(device, {}).setdefault(key, []), ts, length, value)
         arrived = heard.arrived.timestamp()
-        self._hear(arrived, heard.readings[-1].site if heard.readings else "", map(device_of, heard.readings), via)
+        self._hear(arrived, heard.site, map(device_of, heard.readings), via)
         if heard.rejected:
             self._sites.update({line.device: line.site for line in heard.rejected if line.site})
             self._hear(arrived, "", [line.device for line in heard.rejected], via)

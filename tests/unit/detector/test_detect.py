@@ -89,10 +89,14 @@ def queue() -> Queue:
     return Queue()
 
 
-def detection(states: MemoryStates, queue: Queue, rules: RuleSet = RULES) -> Detection:
+def detection(states: MemoryStates, queue: Queue, rules: RuleSet = RULES, chance: float = 0.0) -> Detection:
     residents = Residents(HomeTable(states.dynamodb, "states"))
     recents = RecentCache(
-        RecentTable(states.dynamodb, "states"), residents, clock=lambda: NOW, monotonic=lambda: 0.0, chance=lambda: 0.0
+        RecentTable(states.dynamodb, "states"),
+        residents,
+        clock=lambda: NOW,
+        monotonic=lambda: 0.0,
+        chance=lambda: chance,
     )
     return Detection(
         rules=rules,
@@ -304,6 +308,17 @@ def test_should_hear_a_device_once_whose_readings_come_through_two_gateways(stat
         one.record(record("a", batch((seq, temperature)), at()))
         other.record(record("b", batch((seq, temperature)), at()))
     assert [transition.change for transition in queue.sent] == ["firing", "resolved", "firing"]
+
+
+def test_should_know_where_a_gateway_stands_that_hears_only_devices_of_others(
+    states: MemoryStates, queue: Queue
+) -> None:
+    """A gateway that takes the place of another one: its own alert has to reach who watches the site."""
+    rules = parse_rules("rules: [{name: down, when: no_data(gateway), for: 1m}]")
+    for gateway, seq in (("a", 1), ("b", 2)):
+        detection(states, queue, rules, chance=1.0).process([record(gateway, batch((seq, 20)), at())])
+    written = RecentTable(states.dynamodb, "states").load([B])[B].snapshot
+    assert (written.site, written.devices) == ("s", {})
 
 
 def test_should_skip_a_record_that_is_delivered_again_in_the_state_of_another_gateway(
