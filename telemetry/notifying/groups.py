@@ -131,7 +131,7 @@ class Outbox(msgspec.Struct, frozen=True):
 
     ``since`` is when an execution last claimed them for publishing. ``oldest`` is the time, by the clock, of the oldest
     change in them; None for repetitions. ``published`` names what a topic has accepted already, where another one
-    refused. ``notification`` is what an earlier version stored instead of the list.
+    refused. ``notification`` is only there in what is stored: the first of them, all that the version before knows.
     """
 
     since: dt.datetime
@@ -147,7 +147,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     ``shown`` holds the last transitions of the members that a notification would list. ``news_at`` is the arrival of
     the first unreported change, ``oldest`` the time of the oldest of them, ``look_at`` when to check inhibited changes
     again. ``sent_at`` is the time of the last report of changes, ``burst`` the number of them without a quiet
-    ``group_interval`` between them, ``number`` the number of all reports and repetitions.
+    ``group_interval`` between them, ``number`` the number of all reports and repetitions. ``more`` is only there in
+    what is stored: the members' fields after the first ``_FIRST_FIELDS``.
     """
 
     key: str
@@ -162,6 +163,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     burst: int = 0
     number: int = 0
     outbox: Optional[Outbox] = None
+    more: Columns = []
 
     @property
     def empty(self) -> bool:
@@ -197,6 +199,9 @@ def rows(kind: type[_S], packed: Sequence[Sequence[Any]]) -> list[_S]:
     return [kind(*row) for row in zip(*packed)]
 
 
+#: The fields of a member that the version before knows: one may go back to it, and it takes no others.
+_FIRST_FIELDS = 14
+
 _decoder: msgspec.json.Decoder[tuple[Group, Columns]] = msgspec.json.Decoder(tuple[Group, Columns])
 
 
@@ -205,9 +210,10 @@ def decode_group(data: bytes) -> Group:
     group, packed = _decoder.decode(zlib.decompress(data))
     outbox = group.outbox
     if outbox and outbox.notification:
-        outbox = msgspec.structs.replace(outbox, notifications=[outbox.notification], notification=None)
-    members = {member.alert_id: member for member in rows(Member, packed)}
-    return msgspec.structs.replace(group, members=members, outbox=outbox)
+        every = [outbox.notification, *outbox.notifications]
+        outbox = msgspec.structs.replace(outbox, notifications=every, notification=None)
+    members = {member.alert_id: member for member in rows(Member, [*packed, *group.more])}
+    return msgspec.structs.replace(group, members=members, outbox=outbox, more=[])
 
 
 def encode_group(group: Group) -> bytes:
@@ -222,7 +228,12 @@ def encode_group(group: Group) -> bytes:
 
 def _encoded(group: Group) -> bytes:
     packed = columns(sorted(group.members.values(), key=lambda member: (member.gateway, member.device)))
-    return zlib.compress(msgspec.json.encode((msgspec.structs.replace(group, members={}), packed)))
+    outbox = group.outbox
+    if outbox:
+        first, *others = outbox.notifications
+        outbox = msgspec.structs.replace(outbox, notification=first, notifications=others)
+    stored = msgspec.structs.replace(group, members={}, outbox=outbox, more=packed[_FIRST_FIELDS:])
+    return zlib.compress(msgspec.json.encode((stored, packed[:_FIRST_FIELDS])))
 
 
 def _halved(group: Group) -> Group:
