@@ -89,7 +89,7 @@ def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, hear
     if sampling:
         moment = moment._replace(taken=sampling.time_of(reading), next_batch=sampling.next_batch)
     if device in machine.alerts:
-        moment = moment._replace(step=_step(moment, newest, sampling, recent.seen(device)))
+        moment = moment._replace(step=_step(moment, reading, newest, sampling, recent.seen(device)))
         _withdraw_unwatched(machine, device, watch.rules, moment)
         _live(machine, device, (*watch.no_data, *watch.rejected), now)
     active = machine.alerts.get(device, {})
@@ -98,12 +98,15 @@ def _look(machine: Machine, watch: Watch, recent: Recent, reading: Reading, hear
             machine.look(rule, reading, value_of, moment)
 
 
-def _step(moment: Moment, before: Known, sampling: Optional[Sampling], seen: Optional[float]) -> Optional[Step]:
+def _step(
+    moment: Moment, reading: Reading, before: Known, sampling: Optional[Sampling], seen: Optional[float]
+) -> Optional[Step]:
     """Return the time since the reading ``before``; ``seen`` is when the device's record before arrived (Unix time)."""
-    if before is None or seen is None:
-        return None
-    taken = sampling.time_of(before) if sampling else dt.datetime.fromtimestamp(seen, dt.timezone.utc)
-    return Step(moment.ts - before.ts, moment.since - taken)
+    if sampling is None:
+        taken = dt.datetime.fromtimestamp(seen, dt.timezone.utc) if seen else None
+    else:
+        taken = sampling.earliest if reading is sampling.first or before is None else sampling.time_of(before)
+    return Step(moment.ts - before.ts, moment.since - taken) if before and taken else None
 
 
 def _unknown(_: Window) -> None:

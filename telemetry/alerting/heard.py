@@ -48,6 +48,7 @@ class Sampling(NamedTuple):
     """
 
     arrived: dt.datetime
+    first: Reading
     last: dt.datetime
     earliest: Optional[dt.datetime]
     next_batch: Optional[dt.datetime]
@@ -217,8 +218,8 @@ def not_late(readings: Iterable[Reading], newest: Known) -> Iterator[Reading]:
 
 
 def _sampling(arrived: dt.datetime, batch: Sequence[Reading], earliest: Optional[dt.datetime]) -> Optional[Sampling]:
-    if len(batch) < 2:
+    if not batch:
         return None
-    spacing = (batch[-1].ts - batch[0].ts) / (len(batch) - 1)
+    spacing = (batch[-1].ts - batch[0].ts) / max(1, len(batch) - 1)
     due = arrived + spacing * (len(batch) + 1) if spacing > _ZERO else None
-    return Sampling(arrived, batch[-1].ts, earliest, due)
+    return Sampling(arrived, batch[0], batch[-1].ts, earliest, due)
