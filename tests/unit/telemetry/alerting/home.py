@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -25,6 +25,7 @@ from telemetry.alerting.state import GatewayState, Hold, Position
 from telemetry.alerting.transitions import Transition
 from telemetry.reading.codec import Rejected
 from telemetry.rules.rule_set import RuleSet
+from tests.unit.telemetry.alerting.reference_alerting import Story
 from tests.unit.telemetry.alerting.reference_events import (
     HOME,
     ClockTicks,
@@ -192,16 +193,23 @@ def by_alert(told: Iterable[Told]) -> list[Told]:
 
 
 def possible(events: Sequence[Event]) -> list[Event]:
-    """Without the orders an operator would be refused: to release or close nothing, to acknowledge what is quiet."""
+    """With orders on other alerts, or without them, where an operator would be refused."""
     done: list[Event] = []
     for one in events:
         if isinstance(one, OperatorHolds | OperatorReleases | OperatorCloses):
-            story = ReferenceHome(done).story(one.device, one.rule)
-            if isinstance(one, OperatorReleases) and story.held not in ("snoozed", "disabled"):
-                continue
-            if isinstance(one, OperatorHolds) and one.kind == "acknowledged" and story.status != "firing":
-                continue
-            if isinstance(one, OperatorCloses) and not story.active:
-                continue
-        done.append(one)
+            home = ReferenceHome(done)
+            targets = [(one.device, one.rule), *home.alerts()]
+            found = next((target for target in targets if accepts(home.story(*target), one)), None)
+            done += [replace(one, device=found[0], rule=found[1])] if found else []
+        else:
+            done.append(one)
     return done
+
+
+def accepts(story: Story, order: OperatorHolds | OperatorReleases | OperatorCloses) -> bool:
+    """Only what is held can be released, only what is active closed, and only what fires acknowledged."""
+    if isinstance(order, OperatorReleases):
+        return story.held in ("snoozed", "disabled")
+    if isinstance(order, OperatorCloses):
+        return story.active
+    return order.kind != "acknowledged" or story.status == "firing"

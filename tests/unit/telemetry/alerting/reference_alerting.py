@@ -37,10 +37,20 @@ from tests.unit.telemetry.alerting.reference_events import (
     SilenceIsChecked,
     SoftStateIsLost,
 )
-from tests.unit.telemetry.alerting.reference_order import LONG_AGO, Hearing, Look, is_late, readings_of
+from tests.unit.telemetry.alerting.reference_order import (
+    LONG_AGO,
+    NOTHING,
+    Hearing,
+    Look,
+    is_late,
+)
 
 #: The contract's RECENT_EVERY: what the watchdog knows of arrivals may be this old.
 LAST_SEEN_MAY_BE_OLD = dt.timedelta(seconds=60)
+
+
+def has_lasted(how_long: dt.timedelta, since: dt.datetime | None, now: dt.datetime) -> bool:
+    return since is not None and now - since >= how_long
 
 
 @dataclass
@@ -84,9 +94,7 @@ class Story(Alert):
 
     def record_of_gateway(self, event: RecordArrives, rule: Rule | None) -> None:
         if event.readings:
-            # Reading of the text: the gateway is where the device of its last line was last.
-            last = event.readings[-1].device_id
-            self.heard.site = readings_of(event, last)[-1].site
+            self.heard.site = event.readings[-1].site
         self.heard.at = max(event.arrived, self.heard.at or event.arrived)
         if rule is not None and is_about_gateway(rule):
             self.live(event.arrived, rule)
@@ -115,10 +123,13 @@ class Story(Alert):
     def judge(self, look: Look, moment: Moment, rule: Rule) -> None:
         when, clear = truth(rule.when, look.reading), truth(rule.clear, look.reading)
         if self.status == "firing":
+            self.clearing_at = self.without_jump(self.clearing_at, self.keeps_firing(rule), look)
             self.judge_firing(when, clear, moment, rule)
-        elif when is False:
+            return
+        self.active_at = self.without_jump(self.active_at, rule.hold_for, look)
+        if when is False:
             self.change("inactive", "inactive", moment)
-        elif when and self.has_lasted(rule.hold_for, self.active_at, self.since, moment):
+        elif when and has_lasted(rule.hold_for, self.active_at, moment.ts):
             self.fire(moment, rule)
 
     def judge_firing(self, when: bool | None, clear: bool | None, moment: Moment, rule: Rule) -> None:
@@ -128,17 +139,26 @@ class Story(Alert):
                 # Reading of the text: to clear, or no longer, is a change as well, though nobody is told of it.
                 self.clearing_at, self.ends_at, self.changed_by = None, None, moment.by
         elif self.clearing_at is not None:
-            if self.has_lasted(self.keeps_firing(rule), self.clearing_at, self.since, moment):
+            if has_lasted(self.keeps_firing(rule), self.clearing_at, moment.ts):
                 self.resolve(moment, rule)
         elif clear:
             self.begin_to_clear(moment, rule)
-        escalation = rule.escalate
-        if escalation and self.has_lasted(escalation.after, self.fired_at, self.fired_since, moment):
-            self.escalate(moment, rule)
+        if rule.escalate is not None:
+            after = rule.escalate.after
+            # By the device's clock and by the stream's.
+            if has_lasted(after, self.fired_at, moment.ts) and has_lasted(after, self.fired_since, moment.sampled):
+                self.escalate(moment, rule)
 
-    def has_lasted(self, how_long: dt.timedelta, since: dt.datetime | None, sampled: dt.datetime, now: Moment) -> bool:
-        """By the device's clock and by the stream's."""
-        return since is not None and now.ts - since >= how_long and now.sampled - sampled >= how_long
+    def without_jump(self, began: dt.datetime | None, lasts: dt.timedelta, look: Look) -> dt.datetime | None:
+        """What began moves along where the device's clock jumps: the step counts as long as it was for the stream.
+
+        Forward, only a step that would be long enough by itself is a jump: a backlog comes fast too.
+        """
+        if began is None:
+            return None
+        ts, sampled = look.before or (began, self.since)
+        step, real = look.reading.ts - ts, look.sampled - sampled
+        return began + step - real if step < NOTHING or real < lasts <= step else began
 
     def mistrust_the_future(self, arrived: dt.datetime) -> None:
         """No reading can make an alert fire this long after its arrival, so a wrong clock of ours did."""
@@ -176,7 +196,7 @@ class Story(Alert):
             elif self.status == "firing":
                 if self.clearing_at is not None:
                     self.clearing_at, self.ends_at, self.last_sign = None, None, event.arrived
-            elif self.has_lasted(rule.hold_for, self.active_at, self.since, moment):
+            elif has_lasted(rule.hold_for, self.active_at, moment.at):
                 self.last_sign = event.arrived
                 self.fire(moment, rule)
 

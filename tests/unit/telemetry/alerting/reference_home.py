@@ -19,14 +19,15 @@ class ReferenceHome:
 
     def transitions(self) -> list[Told]:
         """What is told of every alert there may be, alert by alert."""
-        return [told for device, name in sorted(self._alerts()) for told in self.story(device, name).told]
+        return [told for device, name in self.alerts() for told in self.story(device, name).told]
 
-    def _alerts(self) -> set[tuple[str, str]]:
+    def alerts(self) -> list[tuple[str, str]]:
+        """What alerts there may be: device and rule."""
         records = [event for event in self.events if isinstance(event, RecordArrives)]
         devices = {reading.device_id for record in records for reading in record.readings} | {THE_GATEWAY}
         devices |= {line.device for record in records for line in record.refused}
         held = {(event.device, event.rule) for event in self.events if isinstance(event, OperatorHolds)}
-        return {(device, rule.name) for device in devices for rule in self._rules()} | held
+        return sorted({(device, rule.name) for device in devices for rule in self._rules()} | held)
 
     def _rules(self) -> Iterator[Rule]:
         for event in self.events:

@@ -22,12 +22,14 @@ class Look:
     """A reading that is looked at: not late, taken at ``sampled`` by the stream's clock.
 
     ``next_batch`` is when the device's next batch should be here, LONG_AGO for a device that sends no batches.
+    ``before`` is the device's newest reading before this one: its time, and when it was taken by the stream's clock.
     """
 
     reading: Reading
     arrived: dt.datetime
     sampled: dt.datetime
     next_batch: dt.datetime
+    before: tuple[dt.datetime, dt.datetime] | None
 
 
 def is_late(reading: Reading, newest: tuple[dt.datetime, int] | None) -> bool:
@@ -59,18 +61,17 @@ class Hearing:
     def looks(self, record: RecordArrives, device: str) -> list[Look]:
         """The device's readings of a record that are to be looked at, in its order; they are the newest then."""
         readings = readings_of(record, device)
+        previous, looks = self.at or LONG_AGO, []
+        # Reading of the text: of when the newest reading came, only the last sign of life of its device is known.
+        before = None if self.newest is None else (self.newest[0], previous)
         fresh = list(self.fresh(readings))
-        previous = self.at or LONG_AGO
-        return [
-            Look(
-                one,
-                record.arrived,
-                # Reading of the text: what other gateways brought before may have arrived after this record.
-                min(record.arrived, max(previous, record.arrived - max(NOTHING, readings[-1].ts - one.ts))),
-                next_batch(fresh, record.arrived),
-            )
-            for one in fresh
-        ]
+        for one in fresh:
+            # Reading of the text: what other gateways brought before may have arrived after this record.
+            age = max(NOTHING, readings[-1].ts - one.ts)
+            sampled = min(record.arrived, max(previous, record.arrived - age))
+            looks.append(Look(one, record.arrived, sampled, next_batch(fresh, record.arrived), before))
+            before = (one.ts, sampled)
+        return looks
 
     def fresh(self, readings: list[Reading]) -> Iterator[Reading]:
         for one in readings:
