@@ -98,7 +98,21 @@ class Orders:
         def decide(state: GatewayState) -> Evaluation:
             return close(self._rules, state, place.device, place.rule, who=self.who, why=why, now=self._clock())
 
-        self._give(place, decide)
+        state, rule = self._give(place, decide), self._rules.named(place.rule)
+        if rule and rule.no_data:
+            self._look_at(state.home)
+
+    def _look_at(self, home: Home) -> None:
+        """Have the watchdog work out when a silence is due again: where all is silent, nobody else does."""
+        try:
+            read = self._recents.load([home])[home]
+            if read.version:
+                at_once = dt.datetime.fromtimestamp(read.snapshot.arrived, dt.UTC)
+                self._recents.reschedule(home, read, at_once)
+        except (ItemsUnavailableError, ClientError, BotoCoreError) as error:
+            raise PipelineError(
+                f"the alert is closed, but its silence counts again only when {home.gateway} is heard ({error})"
+            ) from error
 
     def known(self, devices: Iterable[str]) -> dict[str, Home]:
         """Return the homes of devices; raises :class:`PipelineError` that names those that are not known."""

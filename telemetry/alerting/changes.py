@@ -124,6 +124,21 @@ class Changes:
             ended = touched(ended, moment)
         self.finish(device, name, ended, words=words, moment=moment, changes=(), who=who, why=why)
 
+    def believe_past(self, now: dt.datetime) -> None:
+        """Correct the ends of alerts that arrivals decide: whoever ended them had a clock that was ahead.
+
+        Silence would count only from then on.
+        """
+        latest = now + MAX_CLOCK_SKEW
+        ahead = [
+            (device, name, alert)
+            for device, by_rule in self.past.items()
+            for name, alert in by_rule.items()
+            if alert.changed_seq == BY_ARRIVAL and alert.changed_at > latest
+        ]
+        for device, name, alert in ahead:
+            self.past = _with(self.past, device, name, _replace(alert, changed_at=now))
+
     def forget(self, device: str) -> None:
         """Remove what is left of a device that has no active alerts: past alerts and holds."""
         self.past = {name: by_rule for name, by_rule in self.past.items() if name != device}

@@ -14,6 +14,8 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
+import msgspec
+
 from telemetry.alerting.changes import Changes, Moment, Step
 from telemetry.alerting.heard import Heard, Known, Sampling, is_late
 from telemetry.alerting.machine import Machine, Silence, ValueOf
@@ -139,6 +141,8 @@ def silent(
     the detector has not read yet, by its lag. Stops after ``most`` transitions.
     """
     machine = Machine(rules, state)
+    machine.believe_past(now)
+    state = msgspec.structs.replace(state, past=machine.past)
     for silence in _silences(rules, state, recent):
         if most is not None and len(machine.transitions) >= most:
             break

@@ -19,6 +19,8 @@ from lambdas.watchdog.watch import Watchdog, Watched
 from local.memory_aws.dynamodb import DynamoDB
 from local.memory_aws.faults import Faults
 from local.memory_aws.messages import SQS
+from pipeline.alerts import Place
+from pipeline.holds import Orders
 from telemetry.alerting.evaluate import evaluate, next_silence
 from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
@@ -287,3 +289,25 @@ def test_should_wait_for_a_gateway_that_is_behind_with_the_devices_that_are_hear
         world.watched(after(seconds))
         told.append([transition.device for transition in world.transitions])
     assert told == [["a-0"], ["a-0"], ["a-0", "a-1"]]
+
+
+@pytest.mark.parametrize("ahead", [0, 7200])
+def test_should_count_a_silence_from_its_close_on_where_nothing_arrives_any_more(ahead: float) -> None:
+    """By the watchdog's clock, whatever that of the operator's laptop says."""
+    world = World()
+    world.sent("a")
+    world.watched(after(660))
+    orders = Orders(
+        world.states,
+        world.recents,
+        world.homes,
+        TransitionsQueue(world.sqs, "queue"),
+        RULES,
+        who="ann",
+        clock=lambda: after(700 + ahead),
+    )
+    orders.close(Place("a", "a-0", "silent"), "a new battery")
+    for minute in range(12, 30):
+        world.watched(after(60 * minute))
+    assert [t.change for t in world.transitions] == ["firing", "resolved", "firing"]
+    assert world.transitions[-1].recorded_at == after(1380)
