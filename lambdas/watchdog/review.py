@@ -156,7 +156,11 @@ class Review:
             if after is None and not failed:
                 self._homes.retire(retired, self._now)
                 marker = Marker(wanted)
-            version = self._table.write(marker, version)
+            try:
+                version = self._table.write(marker, version)
+            except ItemConflictError:
+                logger.info("another run reviews the homes as well, and goes on")
+                return
             if after is None:
                 logger.info("reviewed all homes by the rules and the registry", homes=self.outcome.homes)
                 return
