@@ -99,7 +99,8 @@ class Orders:
             return close(self._rules, state, place.device, place.rule, who=self.who, why=why, now=self._clock())
 
         state, rule = self._give(place, decide), self._rules.named(place.rule)
-        if rule and rule.no_data:
+        # A gateway that is gone for good cannot be retired: it is looked at when anything of its home is heard.
+        if rule and rule.no_data == "device":
             self._look_at(state.home)
 
     def _look_at(self, home: Home) -> None:
