@@ -342,6 +342,13 @@ class TestRepetitionsInBusyGroups:
         assert sum(len(each.alerts) for each in told) >= 3 * 10
         assert len(told) <= 2 * 4, "twice an interval at the most, and not ten times"
 
+    def test_should_not_remind_of_what_was_told_less_than_half_of_the_interval_ago(self, desk: Desk) -> None:
+        desk.take(firing("d1"))
+        desk.wait(45 * MINUTE)
+        desk.take(firing("d2", at=desk.now))
+        told = [told for told in desk.wait(HOUR) if told.reason == "repeat"]
+        assert [[name for name, _ in devices(each)] for each in told] == [["d1"], ["d1", "d2"]]
+
     def test_should_not_be_quick_again_in_a_storm_because_of_a_reminder(self, desk: Desk) -> None:
         desk.take(firing("first"))
         for number in range(400):

@@ -141,6 +141,12 @@ def test_should_wait_until_no_detector_uses_the_rules_before() -> None:
     assert world.reviewed(written + dt.timedelta(seconds=60)).homes == 1
 
 
+def test_should_not_wait_for_a_clock_that_is_behind() -> None:
+    world = World(HOT)
+    world.heard(A, "d1")
+    assert world.reviewed(NOW - dt.timedelta(hours=2)).homes == 1
+
+
 def test_should_report_a_severity_that_was_edited() -> None:
     world = World(HOT)
     world.heard(A, "d1")
