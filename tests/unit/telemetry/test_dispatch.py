@@ -346,7 +346,7 @@ class TestRepetitionsInBusyGroups:
         desk.take(firing("d1"))
         desk.wait(45 * MINUTE)
         desk.take(firing("d2", at=desk.now))
-        told = [told for told in desk.wait(HOUR) if told.reason == "repeat"]
+        told = [told for told in desk.wait(2 * HOUR) if told.reason == "repeat"]
         assert [[name for name, _ in devices(each)] for each in told] == [["d1"], ["d1", "d2"]]
 
     def test_should_not_be_quick_again_in_a_storm_because_of_a_reminder(self, desk: Desk) -> None:
