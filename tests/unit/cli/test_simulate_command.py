@@ -229,7 +229,7 @@ def test_should_backfill_the_raw_zone_so_that_the_curation_takes_every_reading(t
         ("--interval 0.5ms --count 1", "once a millisecond at most"),
         ("--manifest /nowhere/run.json", "--manifest: there is no folder /nowhere"),
         ("--registry /nowhere/devices.csv", "--registry: there is no folder /nowhere"),
-        ("--scenario clam", "there is no scenario 'clam': give a file, or one of calm"),
+        ("--scenario clam", "there is no scenario 'clam': give a file, or one of bad-clocks, calm"),
         ("--start 1969-01-01 --count 1", "begins in 1969; let it be between 1970 and 2200"),
         ("--start 9999-12-31", "begins in 9999"),
         ("--count 99999999999999 --no-pace", "years; ten are the most"),

@@ -224,7 +224,7 @@ def test_should_name_the_file_with_the_mistake(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["clam", "", ".", "/dev/null/x", "no/such.yaml"])
 def test_should_name_the_library_where_there_is_no_such_scenario(name: str) -> None:
     with pytest.raises(
-        ScenarioError, match=rf"there is no scenario '{name}': give a file, or one of calm, .*storm-10k"
+        ScenarioError, match=rf"there is no scenario '{name}': give a file, or one of bad-clocks, calm, .*storm-10k"
     ):
         load(name)
     assert "calm" in NAMES
