@@ -16,12 +16,13 @@ from aws_lambda_powertools import Logger
 from lambdas.store.backoff import BACKOFF, Backoff
 from lambdas.store.homes import HomeTable, home_of
 from lambdas.store.items import ItemConflictError, ItemTable
-from lambdas.store.recent import RecentTable
+from lambdas.store.recent import RECENT_PART, RecentTable
 from lambdas.store.rules_object import RulesObject
 from lambdas.store.states import ALERTS_PART, StateTable, VersionedState
 from lambdas.watchdog.commits import Commits
 from telemetry.alerting.evaluate import next_silence, review
-from telemetry.alerting.state import GATEWAY_ITSELF, Home
+from telemetry.alerting.recent import Recent
+from telemetry.alerting.state import GATEWAY_ITSELF, GatewayState, Home
 from telemetry.rules.rule_set import RuleSet
 
 if TYPE_CHECKING:
@@ -91,17 +92,18 @@ class ReviewTable:
         return self._items.put(_KEY, {"review": {"S": msgspec.json.encode(marker).decode()}}, version, None)
 
     def page(self, after: dict[str, str] | None) -> tuple[list[Home], dict[str, str] | None]:
-        """Return some of the homes that have alerts or had them, and the key to go on after; None at the end."""
+        """Return some of the homes that have state, and the key to go on after; None at the end."""
         start = {"ExclusiveStartKey": {name: {"S": value} for name, value in after.items()}} if after else {}
         page = self._client.scan(
             TableName=self._table,
-            FilterExpression="begins_with(part, :part)",
-            ExpressionAttributeValues={":part": {"S": ALERTS_PART}},
+            FilterExpression="begins_with(part, :alerts) OR begins_with(part, :recent)",
+            ExpressionAttributeValues={":alerts": {"S": ALERTS_PART}, ":recent": {"S": RECENT_PART}},
             ProjectionExpression="gateway, part",
             Limit=_ITEMS_PER_PAGE,
             **start,  # type: ignore[arg-type]
         )
-        homes = [home_of({name: value["S"] for name, value in item.items() if "S" in value}) for item in page["Items"]]
+        keys = [{name: value["S"] for name, value in item.items() if "S" in value} for item in page["Items"]]
+        homes = list(dict.fromkeys(map(home_of, keys)))
         last = page.get("LastEvaluatedKey")
         return homes, {name: value["S"] for name, value in last.items() if "S" in value} if last else None
 
@@ -213,6 +215,7 @@ class Review:
             before = self._end(before, strangers, NOT_AT_HOME)
         if retired:
             self._forget(home, before, retired)
+        self._reschedule(home, before.state)
 
     def _end(self, before: VersionedState, gone: Set[str], reason: str) -> VersionedState:
         """Review a state, and end the alerts of devices that are gone."""
@@ -221,6 +224,12 @@ class Review:
         )
         self.outcome.transitions += sent
         return after
+
+    def _reschedule(self, home: Home, state: GatewayState) -> None:
+        """Have the watchdog look again when the next device falls silent by the rules as they are now."""
+        written = self._recents.load([home])[home]
+        if written.version:
+            self._recents.reschedule(home, written, next_silence(self._rules, state, Recent(written.snapshot)))
 
     def _forget(self, home: Home, state: VersionedState, retired: Set[str]) -> None:
         self._recents.forget(home, retired, self._now, lambda recent: next_silence(self._rules, state.state, recent))

@@ -87,13 +87,14 @@ class DynamoDB:
 
     def scan(self, **request: Any) -> dict[str, Any]:
         """A page, of the items that are after the key given."""
-        assert request["FilterExpression"] == "begins_with(part, :part)"
-        prefix, start = request["ExpressionAttributeValues"][":part"]["S"], request.get("ExclusiveStartKey")
+        assert re.fullmatch(r"begins_with\(part, :\w+\)( OR begins_with\(part, :\w+\))*", request["FilterExpression"])
+        prefixes = tuple([value["S"] for value in request["ExpressionAttributeValues"].values()])
+        start = request.get("ExclusiveStartKey")
         table = request["TableName"]
         after = self._key(table, start) if start else ()
         keys = sorted(key for key in self.tables[table] if key > after)
         page = keys[: request.get("Limit", len(keys))]
-        items = [self.tables[table][key] for key in page if key[1].startswith(prefix)]
+        items = [self.tables[table][key] for key in page if key[1].startswith(prefixes)]
         last = dict(zip(self._keys[table], page[-1], strict=True)) if len(page) < len(keys) else {}
         more = {"LastEvaluatedKey": {name: {"S": value} for name, value in last.items()}} if last else {}
         return self._faults.call("Scan", lambda: {"Items": items} | more)

@@ -180,9 +180,11 @@ class Recent:
             count_value(self._windows.setdefault(device, {}).setdefault(key, []), ts, length, value)
         arrived = heard.arrived.timestamp()
         self._hear(arrived, heard.site, map(device_of, heard.readings), via)
-        if heard.rejected:
-            self._sites.update({line.device: line.site for line in heard.rejected if line.site})
-            self._hear(arrived, "", [line.device for line in heard.rejected], via)
+        # A name of which no reading was ever accepted may be a damaged one: it is not watched for silence.
+        named = [line for line in heard.rejected if self.seen(line.device) is not None]
+        if named:
+            self._sites.update({line.device: line.site for line in named if line.site})
+            self._hear(arrived, "", [line.device for line in named], via)
         self._clear()
 
     def discard(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from lambdas.store.homes import HomeTable
+from lambdas.store.items import due_keys
 from lambdas.store.queue import TransitionsQueue
 from lambdas.store.recent import RecentTable, WrittenRecent
 from lambdas.store.rules_object import RulesObject
@@ -101,6 +102,9 @@ class World:
         messages = [decode_message(body) for _, body in self.sqs.messages]
         return [t for message in messages if isinstance(message, Batch) for t in message.transitions]
 
+    def due(self, now: dt.datetime) -> set[tuple[str, str]]:
+        return {(key["gateway"], key["part"]) for key in due_keys(self.dynamodb, "states", now)}
+
     @property
     def told(self) -> set[tuple[str, str, str]]:
         return {(t.rule, t.device, t.change) for t in self.transitions}
@@ -156,6 +160,19 @@ def test_should_report_a_severity_that_was_edited() -> None:
     assert [(t.change, t.severity, t.status) for t in world.transitions] == [("severity", "page", "firing")]
 
 
+def test_should_watch_for_silence_by_edited_rules_where_nothing_arrives_any_more() -> None:
+    world = World(COLD)
+    world.heard(A, "d1")
+    world.reviewed()
+    assert world.due(LATER) == set()
+    world.apply(COLD, "{name: silent, when: no_data, for: 30m}")
+    world.reviewed()
+    assert world.due(NOW + dt.timedelta(minutes=31)) == {("a", "recent")}
+    world.apply(COLD, "{name: silent, when: no_data, for: 10m}")
+    world.reviewed()
+    assert world.due(NOW + dt.timedelta(minutes=11)) == {("a", "recent")}
+
+
 def test_should_retire_the_devices_that_were_taken_out_of_the_registry() -> None:
     world = World(HOT, registered="d1 d2")
     world.heard(A, "d1 d2 never-registered")
@@ -209,7 +226,7 @@ def test_should_go_on_next_minute_where_time_was_short(monkeypatch: pytest.Monke
     for _ in range(8):
         answers = iter([True, True, False])
         seen.append(world.reviewed(has_time=lambda answers=answers: next(answers)).homes)  # type: ignore[misc]
-    assert sum(seen) == 7
+    assert sum(seen) == 7 + 2, "a home with items on two pages is reviewed with each"
     assert max(seen) < 7
     assert seen[-1] == 0
     assert len(world.told) == 7

@@ -80,10 +80,13 @@ class Hearing:
                 yield one
 
     def hears(self, record: RecordArrives, device: str) -> None:
-        """Any line that names the device is a sign of life, a late reading too."""
+        """Any line that names the device is a sign of life, a late reading too.
+
+        Reading of the text: what is rejected is no sign of a device of which no reading was ever accepted.
+        """
         readings = readings_of(record, device)
         refused = [one for one in record.refused if one.device == device]
-        if not readings and not refused:
+        if not readings and (not refused or self.at is None):
             return
         # Reading of the text: of records that come through two gateways, the one that arrived last says which it is.
         if self.at is None or record.arrived >= self.at:

@@ -56,6 +56,20 @@ def test_should_begin_no_alert_of_rejected_lines_with_a_record_that_has_a_good_r
     assert changes(one) == ["firing"]
 
 
+def test_should_watch_no_device_for_silence_that_only_rejected_lines_name() -> None:
+    """Its name may be a damaged one. From its first reading on, its rejected lines are signs of life."""
+    one = home("rules: [{name: silent, when: no_data, for: 10m}]")
+    refused = (Refused("d", "s", "wrong_type"),)
+    one.happens(RecordArrives(at(0), (), refused))
+    one.happens(SilenceIsChecked(at(3600)))
+    one.happens(RecordArrives(at(4000), (reading(4000, 1),)))
+    one.happens(RecordArrives(at(4500), (), refused))
+    one.happens(SilenceIsChecked(at(4800)))
+    assert one.told == []
+    one.happens(SilenceIsChecked(at(5200)))
+    assert changes(one) == ["firing"]
+
+
 def test_should_give_the_silence_of_a_rule_that_comes_back_an_id_of_its_own() -> None:
     one = home("rules: [{name: silent, when: no_data, for: 1m}]")
     watching, nothing = one.rules, parse_rules("rules: []")
