@@ -30,7 +30,7 @@ class PipelinePlayback:
 
     @property
     def received(self) -> list[Received]:
-        """What was published so far, in order."""
+        """Notifications published so far, in order."""
         return self._notifier.received
 
     def arrive(self, gateway: str, data: bytes, now: dt.datetime) -> None:

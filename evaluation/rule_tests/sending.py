@@ -92,7 +92,7 @@ def signed_duration(text: str) -> dt.timedelta:
 
 
 class Sending:
-    """What the series of one test send."""
+    """Records that the series of one test send."""
 
     def __init__(self, series: Sequence[Raw], interval: dt.timedelta, start: dt.datetime, fail: Fail) -> None:
         """Read the series; ``fail`` makes an error at a path of the test, which is raised."""

@@ -49,7 +49,7 @@ logger = Logger(child=True)
 
 
 class Reviewed(msgspec.Struct, frozen=True):
-    """What all homes were reviewed by: ETags of rules and registry, and the registry's version for S3."""
+    """Rules and registry of a review: their ETags, and the registry's version for S3."""
 
     rules: str = ""
     registry: str = ""

@@ -1,4 +1,4 @@
-"""What one record brought of the devices of a home: readings in the order of each device, and when they were taken."""
+"""Records as the devices of a home see them: readings in the order of each device, and when they were taken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ZERO = dt.timedelta(0)
 
 
 class Newest(msgspec.Struct, frozen=True):
-    """What is stored of a device's newest reading."""
+    """Stored part of a device's newest reading."""
 
     ts: dt.datetime
     seq: int

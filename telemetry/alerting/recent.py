@@ -65,7 +65,7 @@ class Recent:
 
     @property
     def homes(self) -> int:
-        """How many homes the gateway has, as written in its first one; 0 in snapshots of older versions."""
+        """Number of homes of the gateway, as written in its first one; 0 in snapshots of older versions."""
         return self._all.homes
 
     @property

@@ -30,7 +30,7 @@ class Device(msgspec.Struct, array_like=True):
 
 
 class Lag(msgspec.Struct, array_like=True, frozen=True):
-    """How far the detector was behind a gateway's records: the arrival of the newest (Unix seconds), and the lag."""
+    """Lag of the detector behind a gateway's records, in seconds, at the arrival of the newest (Unix seconds)."""
 
     arrived: float
     seconds: float

@@ -142,7 +142,7 @@ class Publication(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What identifies it in a group's outbox."""
+        """Identity of a notification in a group's outbox."""
         return self.notification.notification_id, self.audience
 
 

@@ -78,7 +78,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def until(self) -> str:
-        """What ends its alerts, in words."""
+        """Description of what ends its alerts."""
         if isinstance(self.when, Rejected):
             return "readings are accepted again"
         return "readings arrive again" if self.no_data else str(self.clear)

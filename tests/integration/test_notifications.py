@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import msgspec
+import pytest
 
 from lambdas.store.queue import TransitionsQueue
 from pipeline.deployment import Deployment
@@ -22,15 +24,16 @@ class Subscriber:
     """A queue of its own that a topic sends to, as far as a filter policy lets it."""
 
     def __init__(self, session: boto3.Session, topic: str, policy: dict[str, list[str]]) -> None:
-        self._sqs = session.client("sqs")
+        self._sns, self._sqs = session.client("sns"), session.client("sqs")
         name = f"subscriber-{uuid.uuid4().hex[:8]}"
         self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        session.client("sns").subscribe(
+        self._subscription = self._sns.subscribe(
             TopicArn=topic,
             Protocol="sqs",
             Endpoint=f"arn:aws:sqs:us-east-1:000000000000:{name}",
             Attributes={"RawMessageDelivery": "true", "FilterPolicy": json.dumps(policy)},
-        )
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
         self.bodies: list[str] = []
         self.attributes: list[dict[str, Any]] = []
 
@@ -43,9 +46,28 @@ class Subscriber:
             self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
         return len(self.bodies)
 
+    def leave(self) -> None:
+        """End the subscription and delete the queue."""
+        self._sns.unsubscribe(SubscriptionArn=self._subscription)
+        self._sqs.delete_queue(QueueUrl=self._url)
+
+
+@pytest.fixture
+def subscribe(aws: boto3.Session) -> Iterator[Callable[[str, dict[str, list[str]]], Subscriber]]:
+    """Subscriptions to topics, by a policy each, that end with the test."""
+    subscribers: list[Subscriber] = []
+
+    def subscribed(topic: str, policy: dict[str, list[str]]) -> Subscriber:
+        subscribers.append(Subscriber(aws, topic, policy))
+        return subscribers[-1]
+
+    yield subscribed
+    for subscriber in subscribers:
+        subscriber.leave()
+
 
 def test_should_reach_programs_and_people_by_the_alerts_that_their_filters_mean(
-    aws: boto3.Session, deployed: Deployment
+    aws: boto3.Session, deployed: Deployment, subscribe: Callable[[str, dict[str, list[str]]], Subscriber]
 ) -> None:
     outputs = aws.client("cloudformation").describe_stacks(StackName=Names(STAGE).stack("alerts"))["Stacks"][0][
         "Outputs"
@@ -53,8 +75,8 @@ def test_should_reach_programs_and_people_by_the_alerts_that_their_filters_mean(
     (texts,) = (output["OutputValue"] for output in outputs if output["OutputKey"] == "AlertsTextTopicArn")
     site = f"site-{uuid.uuid4().hex[:8]}"
     pages = {"site": [site], "severity": ["page"]}
-    program, person = Subscriber(aws, deployed.alerts_topic_arn, pages), Subscriber(aws, texts, pages)
-    everybody = Subscriber(aws, texts, {"site": [site]})
+    program, person = subscribe(deployed.alerts_topic_arn, pages), subscribe(texts, pages)
+    everybody = subscribe(texts, {"site": [site]})
     queue = TransitionsQueue(aws.client("sqs"), deployed.transitions_queue_url)
 
     paging = firing("d1", site=site, severity="page")

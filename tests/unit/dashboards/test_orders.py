@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -45,6 +46,8 @@ def form() -> None:
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> Given:
     given = Given()
+    # Streamlit runs the form as the main module, and leaves it there: processes that others spawn would run it too.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setattr(alerts, "deployed", lambda _: SimpleNamespace())
     monkeypatch.setattr(alerts, "session", lambda: None)
     monkeypatch.setattr(fetching, "rules", lambda _: None)
