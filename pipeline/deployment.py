@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipeline.errors import PipelineError
-from pipeline.names import Names
+from pipeline.names import Ingest, Names
 
 if TYPE_CHECKING:
     import boto3
 
 
-class Deployment(msgspec.Struct, frozen=True, rename="pascal"):
-    """The names and addresses of one stage's resources, as the stacks give them out."""
+class Deployment(msgspec.Struct, frozen=True, rename="pascal", kw_only=True):
+    """The names and addresses of one stage's resources, as the stacks give them out.
 
-    stream_name: str
+    With ``ingest`` ``kinesis`` there are ``stream_name`` and ``delivery_stream_name``. With ``msk`` there are
+    ``topic_name``, ``kafka_partitions``, ``stream_retention_hours``, ``consumer_group``, ``channel_name`` and, on AWS,
+    ``kafka_cluster_arn``, on an emulator the broker's ``kafka_bootstrap`` (``HOST:PORT``).
+    """
+
+    ingest: Ingest = "kinesis"
+    stream_name: str = ""
+    delivery_stream_name: str = ""
+    topic_name: str = ""
+    kafka_partitions: int = 0
+    stream_retention_hours: int = 0
+    consumer_group: str = ""
+    channel_name: str = ""
+    kafka_cluster_arn: str = ""
+    kafka_bootstrap: str = ""
     raw_bucket_name: str
-    delivery_stream_name: str
     alerts_topic_arn: str
     state_table_name: str
     group_table_name: str
@@ -51,6 +64,6 @@ def find(session: boto3.Session, stage: str) -> Deployment:
     if not outputs:
         raise PipelineError(f"no stack {prefix}* is deployed here; run 'iot deploy', or 'make demo' for everything")
     try:
-        return msgspec.convert(outputs, Deployment)
+        return msgspec.convert(outputs, Deployment, strict=False)
     except msgspec.ValidationError as error:
         raise PipelineError(f"the stacks {prefix}* are incomplete ({error}); deploy them again") from error

@@ -15,6 +15,9 @@ PREFIX = "iot-"
 Stage = Literal["dev", "staging", "prod"]
 StackPart = Literal["ingest", "lake", "alerts", "batch", "monitoring"]
 
+#: What brings the readings in: a Kinesis stream, or a topic of Apache Kafka on Amazon MSK.
+Ingest = Literal["kinesis", "msk"]
+
 #: The functions: each is named like its folder in ``lambdas`` and like the service of its metrics.
 Service = Literal["detector", "watchdog", "notifier"]
 
@@ -58,6 +61,26 @@ class Names(NamedTuple):
     def stream(self) -> str:
         """The Kinesis stream."""
         return f"{self.prefix}-readings"
+
+    @property
+    def kafka_cluster(self) -> str:
+        """The MSK cluster."""
+        return self.prefix
+
+    @property
+    def topic(self) -> str:
+        """The Kafka topic of readings."""
+        return f"{self.prefix}-readings"
+
+    @property
+    def consumer_group(self) -> str:
+        """The Kafka consumer group of the detector's event source mapping."""
+        return self.function("detector")
+
+    @property
+    def channel(self) -> str:
+        """The MSK channel that delivers the topic to the raw zone."""
+        return f"{self.prefix}-raw"
 
     @property
     def delivery_stream(self) -> str:

@@ -10,8 +10,6 @@ from planning.prices import SECONDS_A_MONTH
 # What the stacks deploy, in their numbers; tests/infra/test_plan.py holds them to the templates.
 
 MEMORY_GB = 0.5
-BATCH_RECORDS = 100
-BATCH_WINDOW_SECONDS = 1
 PARALLELIZATION = 2
 RULES_EVERY_SECONDS = 15
 #: The detector, and Firehose.
@@ -28,10 +26,7 @@ DASHBOARDS = 1
 ALARM_METRICS = 25
 CUSTOM_METRICS = 50
 
-# Limits of Lambda. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-
-#: A batch's, in which records are base64.
-EVENT_BYTES = 6 * prices.MIB
+#: Characters of base64 per byte: records in an event of Lambda.
 BASE64 = 4 / 3
 
 # Measured here, with the simulator's scenario "calm" (5,000 devices, every 10 s, 1.5 million readings): docs/plan.md.

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from pipeline import event_source
 from planning import parameters, prices
 from planning.prices import DAYS_A_MONTH, GIB, HOURS_A_MONTH, SECONDS_A_MONTH, Price
 from planning.traffic import SHARD_FILLED, Fleet, Flow
@@ -60,9 +61,9 @@ def detector(fleet: Fleet, flow: Flow) -> Detector:
     """Cut a stream into batches as the event source mapping does: by records, bytes or time, whichever is first."""
     most = flow.shards * parameters.PARALLELIZATION
     invocations = max(
-        min(flow.records, most / parameters.BATCH_WINDOW_SECONDS),
-        flow.records / parameters.BATCH_RECORDS,
-        flow.payload * parameters.BASE64 / parameters.EVENT_BYTES,
+        min(flow.records, most / event_source.BATCH_WINDOW_SECONDS),
+        flow.records / event_source.BATCH_RECORDS,
+        flow.payload * parameters.BASE64 / event_source.EVENT_BYTES,
     )
     seconds = (
         invocations * parameters.SECONDS_AN_INVOCATION
@@ -167,7 +168,7 @@ def alerting(fleet: Fleet, flow: Flow) -> list[Item]:
     soft = _soft_writes(fleet)
     # A gateway is read once a batch. At most so often a second are there batches that it can be in:
     a_part = prices.SHARD_RECORDS * SHARD_FILLED / parameters.PARALLELIZATION
-    batches = max(1 / parameters.BATCH_WINDOW_SECONDS, a_part / parameters.BATCH_RECORDS)
+    batches = max(1 / event_source.BATCH_WINDOW_SECONDS, a_part / event_source.BATCH_RECORDS)
     states = min(flow.records, sum(count for count, _ in fleet.gateways) * batches)
     reads = states + sum(rate * prices.blocks(size, prices.DYNAMODB_READ_BYTES) for rate, size in soft)
     # And two units of the index of what is due.

@@ -12,13 +12,10 @@ from constructs import Construct
 from cdk.constructs.alert_table import AlertTable
 from cdk.constructs.function import Function, Shared
 from cdk.constructs.roles import allow
+from pipeline import event_source
 
 #: A batch takes tens of milliseconds; this leaves room for a throttled DynamoDB or SQS to be tried again.
 TIMEOUT = Duration.seconds(60)
-
-#: The longest that Lambda lets a mapping wait for a record: seven days.
-#: https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
-_MAX_RECORD_AGE_HOURS = 7 * 24
 
 
 class Detector(Function):
@@ -75,8 +72,8 @@ class Detector(Function):
             # missed. Where the mapping is made anew, all that the stream still keeps is read again, and readings
             # seen before change no alert (event time decides).
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
-            batch_size=100,
-            max_batching_window=Duration.seconds(1),
+            batch_size=event_source.BATCH_RECORDS,
+            max_batching_window=Duration.seconds(event_source.BATCH_WINDOW_SECONDS),
             # Order holds per gateway at any factor; a batch that is tried again holds up half a shard. Four
             # shards, where an on-demand stream starts, then stay below the ten executions of a new account.
             parallelization_factor=2,
@@ -84,7 +81,9 @@ class Detector(Function):
             report_batch_item_failures=True,
             # A batch that goes on failing is given up in the end. One that only waits, because Lambda is throttled,
             # is not: that costs no retry, and no record is too old before the stream itself drops it.
-            retry_attempts=100,
-            max_record_age=Duration.hours(min(shared.settings.stream_retention_hours, _MAX_RECORD_AGE_HOURS)),
+            retry_attempts=event_source.RETRIES,
+            max_record_age=Duration.hours(
+                min(shared.settings.stream_retention_hours, event_source.MAX_RECORD_AGE_HOURS)
+            ),
             on_failure=sources.SqsDlq(failure_queue),
         )

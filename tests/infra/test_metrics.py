@@ -32,6 +32,7 @@ from pipeline.deployment import Deployment
 from telemetry.reading.codec import Reason
 from telemetry.rules.rule_set import Severity
 from tests.contract import grafana
+from tests.deployments import named_deployment
 from tests.eventsource import Clock
 from tests.infra.asked_metrics import NAMED, PUBLISHED, Asked, of_cloudwatch, of_grafana, of_streamlit
 from tests.infra.conftest import ROOT, resources
@@ -181,14 +182,13 @@ def deployed(templates: dict[str, Template]) -> Deployment:
         ]
         return found[0]
 
-    names = {field: field for field in Deployment.__struct_fields__}
-    names |= {
+    names = {
         "stream_name": name("StreamName"),
         "delivery_stream_name": name("DeliveryStreamName", "raw"),
         "work_group_name": name("WorkGroup"),
         **{f"{one}_function_name": name("FunctionName", one) for one in ("detector", "watchdog", "notifier")},
     }
-    return Deployment(**names)
+    return named_deployment(**names)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk.assertions import Template
 
 from cdk.settings import GLACIER_MINIMUM_DAYS, STAGE_DEFAULTS
+from pipeline import event_source
 from planning import parameters as planned
 from tests.infra.conftest import resources
 
@@ -26,8 +27,8 @@ def test_should_plan_the_detectors_batches_as_they_are_deployed(templates: dict[
         if "ParallelizationFactor" in found["Properties"]
     ]
     assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"], mapping["ParallelizationFactor"]) == (
-        planned.BATCH_RECORDS,
-        planned.BATCH_WINDOW_SECONDS,
+        event_source.BATCH_RECORDS,
+        event_source.BATCH_WINDOW_SECONDS,
         planned.PARALLELIZATION,
     )
 

@@ -6,11 +6,9 @@ import datetime as dt
 from collections.abc import Iterable
 
 import boto3
-import msgspec
 
 from lambdas.store.homes import HomeTable
 from lambdas.store.states import StateTable
-from pipeline.deployment import Deployment
 from telemetry.alerting.evaluate import evaluate
 from telemetry.alerting.heard import Heard
 from telemetry.alerting.recent import Recent
@@ -18,6 +16,7 @@ from telemetry.alerting.state import GatewayState
 from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
 from telemetry.rules.rule_set import RuleSet
+from tests.deployments import named_deployment
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 
@@ -35,11 +34,7 @@ rules:
 """
 RULES: RuleSet = parse_rules(RULES_TEXT)
 
-DEPLOYED = msgspec.structs.replace(
-    Deployment(**{name: f"the-{name.replace('_', '-')}" for name in Deployment.__struct_fields__}),
-    rules_key="rules.yaml",
-    registry_key="registry/devices.csv",
-)
+DEPLOYED = named_deployment(rules_key="rules.yaml", registry_key="registry/devices.csv")
 
 
 def reading(device: str, seconds: float = 0, **metrics: float) -> Reading:

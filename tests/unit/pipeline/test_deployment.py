@@ -13,12 +13,24 @@ from pipeline.errors import PipelineError
 KEYS = [
     "".join(word.capitalize() for word in name.split("_")) for name in Deployment.__struct_fields__
 ]  # StreamName, ...
+VALUES = {"Ingest": "kinesis", "KafkaPartitions": "6", "StreamRetentionHours": "24"}
+
+
+def _output(key: str) -> dict[str, str]:
+    return {"OutputKey": key, "OutputValue": VALUES.get(key, f"the {key}")}
 
 
 def session(stacks: dict[str, list[str]]) -> Any:
     """A session whose CloudFormation has these stacks with these outputs, a page each."""
     pages = [
-        {"Stacks": [{"StackName": name, "Outputs": [{"OutputKey": key, "OutputValue": f"the {key}"} for key in keys]}]}
+        {
+            "Stacks": [
+                {
+                    "StackName": name,
+                    "Outputs": [_output(key) for key in keys],
+                }
+            ]
+        }
         for name, keys in stacks.items()
     ]
     paginator = SimpleNamespace(paginate=lambda: pages)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import boto3
-import msgspec
 import pytest
 from moto import mock_aws
 
 from pipeline import rules
-from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
+from tests.deployments import named_deployment
 
 ONE = "rules: [{name: one, when: temperature > 1}]\n"
 TWO = "rules: [{name: two, when: temperature > 2}]\n"
-NAMES = {name: f"the-{name.replace('_', '-')}" for name in Deployment.__struct_fields__}
-DEPLOYED = msgspec.structs.replace(Deployment(**NAMES), rules_key="rules.yaml", registry_key="devices.csv")
+DEPLOYED = named_deployment(rules_key="rules.yaml", registry_key="devices.csv")
 
 
 @pytest.fixture
