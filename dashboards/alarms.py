@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_cloudwatch import IMetric, TreatMissingData
 
 from dashboards import metrics
 from dashboards.catalogue import LATE_DELIVERY_SECONDS
-from dashboards.metrics import FIVE_MINUTES, MINUTE, Watched
+from dashboards.metrics import FIVE_MINUTES, MINUTE, KafkaTopic, Watched
 
 Severity = Literal["warning", "critical"]
 
@@ -52,25 +54,9 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
 def _detection(watched: Watched) -> list[AlarmSpec]:
     """Return the alarms from the stream to the evaluation of readings."""
     detector = watched.detector
+    stream = [] if isinstance(watched.stream, KafkaTopic) else _stream(watched.stream, detector)
     return [
-        AlarmSpec(
-            "stream-throttled",
-            "warning",
-            "The stream refuses records; gateways retry, and lose readings when they give up",
-            metrics.of_stream(watched, "WriteProvisionedThroughputExceeded"),
-            threshold=1,
-            datapoints=3,
-            periods=5,
-        ),
-        AlarmSpec(
-            "detector-behind",
-            "critical",
-            "The detector reads the stream a minute late or more, so alerts are late",
-            detector.metric("IteratorAge", statistic="Maximum", period=MINUTE),
-            threshold=60_000,
-            datapoints=5,
-            periods=5,
-        ),
+        *stream,
         AlarmSpec(
             "detector-errors",
             "critical",
@@ -122,6 +108,30 @@ def _detection(watched: Watched) -> list[AlarmSpec]:
             threshold=_REJECTED_PERCENT,
             datapoints=3,
             periods=3,
+        ),
+    ]
+
+
+def _stream(stream: kinesis.IStream, detector: lambda_.IFunction) -> list[AlarmSpec]:
+    """Return the alarms on a Kinesis stream and on how far its reader is behind."""
+    return [
+        AlarmSpec(
+            "stream-throttled",
+            "warning",
+            "The stream refuses records; gateways retry, and lose readings when they give up",
+            metrics.of_stream(stream, "WriteProvisionedThroughputExceeded"),
+            threshold=1,
+            datapoints=3,
+            periods=5,
+        ),
+        AlarmSpec(
+            "detector-behind",
+            "critical",
+            "The detector reads the stream a minute late or more, so alerts are late",
+            detector.metric("IteratorAge", statistic="Maximum", period=MINUTE),
+            threshold=60_000,
+            datapoints=5,
+            periods=5,
         ),
     ]
 

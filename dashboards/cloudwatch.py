@@ -25,6 +25,7 @@ from dashboards.metrics import (
     FIVE_MINUTES,
     HOUR,
     MINUTE,
+    KafkaTopic,
     Watched,
     age_of_oldest,
     by_site,
@@ -74,13 +75,16 @@ def _by_severity(watched: Watched, name: str) -> dict[str, Metric]:
 
 
 def _ingest(watched: Watched) -> list[IWidget]:
+    stream = watched.stream
+    if isinstance(stream, KafkaTopic):
+        return []
     return [
-        _graph("Records", incoming=of_stream(watched, "IncomingRecords")),
-        _graph("Bytes", incoming=of_stream(watched, "IncomingBytes")),
+        _graph("Records", incoming=of_stream(stream, "IncomingRecords")),
+        _graph("Bytes", incoming=of_stream(stream, "IncomingBytes")),
         _graph(
             "Throttled",
-            writes=of_stream(watched, "WriteProvisionedThroughputExceeded"),
-            reads=of_stream(watched, "ReadProvisionedThroughputExceeded"),
+            writes=of_stream(stream, "WriteProvisionedThroughputExceeded"),
+            reads=of_stream(stream, "ReadProvisionedThroughputExceeded"),
         ),
         _graph(
             "Oldest record not in the raw zone yet (s)",
@@ -191,13 +195,7 @@ def _others(watched: Watched) -> list[IWidget]:
 
 def _costs(watched: Watched) -> list[IWidget]:
     return [
-        _graph(
-            "Bytes through the stream and Firehose",
-            into_the_stream=of_stream(watched, "IncomingBytes").with_(period=HOUR),
-            to_the_raw_zone=costs.bytes_from_stream(watched),
-            to_the_table_of_alerts=costs.bytes_of_alerts(watched),
-        ),
-        _graph("Records into the stream", records=of_stream(watched, "IncomingRecords").with_(period=HOUR)),
+        *_stream_costs(watched),
         _graph("Lambda (GB-seconds)", **costs.gb_seconds(watched)),
         _searched("Bytes scanned by queries", costs.bytes_scanned(watched)),
         _searched("DynamoDB write units", *costs.units(watched, "ConsumedWriteCapacityUnits")),
@@ -207,6 +205,21 @@ def _costs(watched: Watched) -> list[IWidget]:
             _searched(f"Bytes in {name}, by the day", costs.bucket_size(bucket), start="-P28D")
             for name, bucket in watched.buckets.items()
         ),
+    ]
+
+
+def _stream_costs(watched: Watched) -> list[IWidget]:
+    stream = watched.stream
+    if isinstance(stream, KafkaTopic):
+        return []
+    return [
+        _graph(
+            "Bytes through the stream and Firehose",
+            into_the_stream=of_stream(stream, "IncomingBytes").with_(period=HOUR),
+            to_the_raw_zone=costs.bytes_from_stream(watched),
+            to_the_table_of_alerts=costs.bytes_of_alerts(watched),
+        ),
+        _graph("Records into the stream", records=of_stream(stream, "IncomingRecords").with_(period=HOUR)),
     ]
 
 

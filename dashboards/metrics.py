@@ -26,17 +26,29 @@ FIVE_MINUTES = Duration.minutes(5)
 HOUR = Duration.hours(1)
 
 
+class KafkaTopic(NamedTuple):
+    """Names that the metrics of a topic have as dimensions.
+
+    ``channel`` delivers the topic to the raw zone; ``consumer_group`` is that of the detector's event source mapping.
+    """
+
+    cluster: str
+    topic: str
+    channel: str
+    consumer_group: str
+
+
 class Watched(NamedTuple):
     """The resources of one stage.
 
-    The deliveries are names of Firehose delivery streams; ``curate_failures_rule`` is the name of the EventBridge
-    rule that matches failed runs of the job. ``stale_after_hours`` is how long the curated tables may get no new
-    readings, 0 for any time. ``tables`` and ``buckets`` are keyed by their names on the dashboard; ``workgroup`` is the
-    name of Athena's.
+    The deliveries are names of Firehose delivery streams; a topic has its channel in place of ``raw_delivery``.
+    ``curate_failures_rule`` is the name of the EventBridge rule that matches failed runs of the job.
+    ``stale_after_hours`` is how long the curated tables may get no new readings, 0 for any time. ``tables`` and
+    ``buckets`` are keyed by their names on the dashboard; ``workgroup`` is the name of Athena's.
     """
 
     stage: str
-    stream: kinesis.IStream
+    stream: kinesis.IStream | KafkaTopic
     raw_delivery: str
     alerts_delivery: str
     detector: lambda_.IFunction
@@ -55,9 +67,9 @@ class Watched(NamedTuple):
     workgroup: str
 
 
-def of_stream(watched: Watched, name: str) -> Metric:
-    """Return a metric of the stream, summed by the minute."""
-    return watched.stream.metric(name, statistic="Sum", period=MINUTE)
+def of_stream(stream: kinesis.IStream, name: str) -> Metric:
+    """Return a metric of a Kinesis stream, summed by the minute."""
+    return stream.metric(name, statistic="Sum", period=MINUTE)
 
 
 def of_delivery(delivery_stream: str) -> Metric:

@@ -19,7 +19,7 @@ from cdk.target import Target
 from dashboards.alarm_constructs import create_alarms, create_composite
 from dashboards.alarms import alarm_specs
 from dashboards.cloudwatch import create_dashboard
-from dashboards.metrics import Watched
+from dashboards.metrics import KafkaTopic, Watched
 from pipeline.names import Names
 
 
@@ -33,7 +33,7 @@ class MonitoringStack(Stack):
         settings: Settings,
         names: Names,
         target: Target,
-        stream: kinesis.IStream,
+        stream: kinesis.IStream | KafkaTopic,
         raw_bucket: s3.IBucket,
         lake_bucket: s3.IBucket,
         alerts: AlertsStack,
