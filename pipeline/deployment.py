@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,14 @@ from pipeline.names import Ingest, Names
 
 if TYPE_CHECKING:
     import boto3
+
+
+#: What a deployment has by the kind of its stream. Those from before there was a choice have no ``Ingest``: Kinesis.
+_NEEDED: dict[Ingest, tuple[str, ...]] = {
+    "kinesis": ("StreamName", "DeliveryStreamName"),
+    "msk": ("TopicName", "KafkaPartitions", "StreamRetentionHours", "ConsumerGroup", "ChannelName"),
+}
+_BROKERS = ("KafkaClusterArn", "KafkaBootstrap")
 
 
 class Deployment(msgspec.Struct, frozen=True, rename="pascal", kw_only=True):
@@ -64,6 +73,20 @@ def find(session: boto3.Session, stage: str) -> Deployment:
     if not outputs:
         raise PipelineError(f"no stack {prefix}* is deployed here; run 'iot deploy', or 'make demo' for everything")
     try:
-        return msgspec.convert(outputs, Deployment, strict=False)
+        deployed = msgspec.convert(outputs, Deployment, strict=False)
     except msgspec.ValidationError as error:
         raise PipelineError(f"the stacks {prefix}* are incomplete ({error}); deploy them again") from error
+    if missing := _missing(deployed.ingest, outputs):
+        raise PipelineError(
+            f"the stacks {prefix}* are incomplete (with ingest={deployed.ingest} there must be {', '.join(missing)}); "
+            "deploy them again"
+        )
+    return deployed
+
+
+def _missing(ingest: Ingest, outputs: Mapping[str, str]) -> list[str]:
+    """Return the outputs about the stream that are not there."""
+    missing = [name for name in _NEEDED[ingest] if not outputs.get(name)]
+    if ingest == "msk" and not any(outputs.get(name) for name in _BROKERS):
+        missing.append(" or ".join(_BROKERS))
+    return missing

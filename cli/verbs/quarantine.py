@@ -21,11 +21,10 @@ from rich.table import Table
 from cli import console, target
 from cli.console import err, out
 from cli.options import Json, day, read_bytes
-from pipeline import quarantine
+from pipeline import quarantine, stream
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
 from pipeline.quarantine import REPLAY_GATEWAY, Offered, Quarantined, QuarantineReason, Refused, Selection
-from simulator.sinks.kinesis import KinesisSink
 from telemetry.reading.model import MAX_LATENESS
 from telemetry.text.errors import place_of
 
@@ -146,12 +145,12 @@ def replay(
     if file:
         sorted_lines = quarantine.sort(_offered(file), dt.datetime.now(dt.UTC))
         print_refused(sorted_lines.refused)
-        _send(session, deployed, sorted_lines.good, dry_run=dry_run)
+        _send(deployed, sorted_lines.good, dry_run=dry_run)
         raise typer.Exit(1 if sorted_lines.refused else 0)
     good = _still_there(session, deployed, _selection(reason, first, last))
     if good and not dry_run and not yes:
-        typer.confirm(f"put {len(good):,} lines back on the stream of {deployed.stream_name}?", abort=True, err=True)
-    _send(session, deployed, good, dry_run=dry_run)
+        typer.confirm(f"put {len(good):,} lines back on {stream.describe(deployed)}?", abort=True, err=True)
+    _send(deployed, good, dry_run=dry_run)
 
 
 def _offered(file: Path) -> list[Offered]:
@@ -183,12 +182,12 @@ def _still_there(session: boto3.Session, deployed: Deployment, selection: Select
     return good
 
 
-def _send(session: boto3.Session, deployed: Deployment, good: list[bytes], *, dry_run: bool) -> None:
+def _send(deployed: Deployment, good: list[bytes], *, dry_run: bool) -> None:
     if dry_run or not good:
         console.out.print(f"{len(good):,} lines would be sent" if dry_run else "nothing was sent")
         return
-    with console.err.status("sending"):
-        quarantine.send(KinesisSink(session.client("kinesis"), deployed.stream_name), good)
+    with console.err.status("sending"), stream.destination(deployed).open() as sink:
+        quarantine.send(sink, good)
     console.out.print(
         f"sent {len(good):,} lines as gateway {REPLAY_GATEWAY}; 'iot etl run' has them when they are in the raw zone",
         soft_wrap=True,

@@ -23,8 +23,24 @@ class Deployed(Protocol):
     """The names in a deployment that a URL without a name stands for."""
 
     @property
+    def ingest(self) -> str:
+        """``kinesis`` for a stream, ``msk`` for a topic."""
+
+    @property
     def stream_name(self) -> str:
         """The Kinesis stream of readings."""
+
+    @property
+    def topic_name(self) -> str:
+        """The Kafka topic of readings."""
+
+    @property
+    def kafka_cluster_arn(self) -> str:
+        """The topic's cluster in Amazon MSK; empty on an emulator."""
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """The topic's broker next to an emulator, ``HOST:PORT``."""
 
     @property
     def raw_bucket_name(self) -> str:
@@ -80,14 +96,16 @@ class Destination(abc.ABC):
     usage: ClassVar[str]
     help: ClassVar[str]
 
-    #: Whether it is in the AWS account that the command line chose.
-    in_aws: ClassVar[bool] = False
-
     #: The package that it needs and that is not always installed; empty for none.
     package: ClassVar[str] = ""
 
     #: How many bytes of records the sink should be handed at once.
     outbox_bytes: ClassVar[int] = OUTBOX_BYTES
+
+    @property
+    def in_aws(self) -> bool:
+        """Whether it is in the AWS account that the command line chose."""
+        return False
 
     @classmethod
     @abc.abstractmethod
@@ -102,5 +120,8 @@ class Destination(abc.ABC):
         """
 
     def completed(self, _find: Callable[[], Deployed]) -> Destination:
-        """Return the same with the deployment's name where the URL has none."""
+        """Return the same with the deployment's name where the URL has none.
+
+        Raises ValueError where the deployment has nothing of the kind, with what to write.
+        """
         return self

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from simulator.sinks.destination import Destination, Part, SinkUrl
+from simulator.sinks.destination import Deployed, Destination, Part, SinkUrl
+from simulator.sinks.msk import find_brokers, region_of
 from simulator.sinks.sink import Sink
 
 #: The value of ``auth`` in a URL.
@@ -17,33 +20,66 @@ _MSK_IAM = "msk-iam"
 class KafkaTopic(Destination):
     """A topic, which has to exist, and the brokers: ``host:port``, several separated by commas.
 
-    With ``msk_iam`` the client logs in to Amazon MSK with the AWS credentials of the environment, over TLS; without, it
-    does neither.
+    Without a topic it is the deployment's, which is completed with either its ``brokers`` or the ARN of its cluster in
+    Amazon MSK: whoever opens the sink asks that one for its brokers. With ``msk_iam`` the client logs in to Amazon MSK
+    with the AWS credentials of the environment, over TLS; without, it does neither.
     """
 
-    brokers: str
-    topic: str
+    brokers: str = ""
+    topic: str = ""
     msk_iam: bool = False
+    cluster_arn: str = ""
 
     schemes: ClassVar = ("kafka",)
     package: ClassVar = "confluent_kafka"
-    usage: ClassVar = "kafka://HOST:PORT/TOPIC"
-    help: ClassVar = "A Kafka topic; several HOST:PORT with commas; '?auth=msk-iam' logs in to Amazon MSK with IAM."
+    usage: ClassVar = "kafka or kafka://HOST:PORT/TOPIC"
+    help: ClassVar = (
+        "A Kafka topic, without a name the deployment's; several HOST:PORT with commas; "
+        "'?auth=msk-iam' logs in to Amazon MSK with IAM."
+    )
+
+    @property
+    def in_aws(self) -> bool:
+        """Whether it is in the AWS account that the command line chose: the deployment's topic is found there."""
+        return not self.topic
 
     @classmethod
     def from_url(cls, url: SinkUrl) -> KafkaTopic:
         """Read the URL."""
         auth = url.parameters("auth").get("auth")
+        if auth not in (None, _MSK_IAM):
+            raise ValueError(f"the parameter 'auth' can only be {_MSK_IAM}")
+        if not url.authority and not url.path:
+            return cls(msk_iam=auth == _MSK_IAM)
         if not all(broker.strip() for broker in url.authority.split(",")):
             raise ValueError("a broker is missing")
         if not url.path:
             raise ValueError("the topic is missing")
-        if auth not in (None, _MSK_IAM):
-            raise ValueError(f"the parameter 'auth' can only be {_MSK_IAM}")
         return cls(url.authority, url.path, auth == _MSK_IAM)
+
+    def completed(self, find: Callable[[], Deployed]) -> KafkaTopic:
+        """Return the same with the deployment's topic and brokers where the URL has none."""
+        if self.topic:
+            return self
+        deployed = find()
+        if deployed.ingest != "msk":
+            raise ValueError(
+                "--sink kafka: readings come into this deployment by Kinesis; "
+                f"write --sink kinesis, which is its stream {deployed.stream_name}, or kafka://HOST:PORT/TOPIC"
+            )
+        return dataclasses.replace(
+            self,
+            brokers=deployed.kafka_bootstrap,
+            topic=deployed.topic_name,
+            msk_iam=self.msk_iam or bool(deployed.kafka_cluster_arn),
+            cluster_arn=deployed.kafka_cluster_arn,
+        )
 
     def open(self, _part: Part = (0, 1)) -> AbstractContextManager[Sink]:
         """Connect to the cluster."""
         from simulator.sinks.kafka_producer import open_kafka  # noqa: PLC0415 - loads librdkafka
 
-        return open_kafka(self.brokers, self.topic, msk_iam=self.msk_iam)
+        brokers, region = self.brokers, None
+        if self.cluster_arn:
+            brokers, region = find_brokers(self.cluster_arn), region_of(self.cluster_arn)
+        return open_kafka(brokers, self.topic, msk_iam=self.msk_iam, region=region)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-import boto3
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from simulator.sinks.msk import iam_settings
 from simulator.sinks.record import Record
 from simulator.sinks.sink import Delivery, SinkError
 
@@ -196,7 +196,7 @@ def open_kafka(brokers: str, topic: str, *, msk_iam: bool, region: str | None = 
         "log_level": 0,  # it would write to standard error what the sink says in its errors
     }
     if msk_iam:
-        settings |= _msk_iam(region)
+        settings |= iam_settings(region)
     try:
         producer = Producer(settings)
     except KafkaException as error:
@@ -231,25 +231,6 @@ def _topic_problem(
             f"check the brokers in --sink{hint} and that they can be reached from here"
         ) from error
     return problem
-
-
-def _msk_iam(region: str | None) -> dict[str, Any]:
-    """Settings for https://docs.aws.amazon.com/msk/latest/developerguide/iam-access-control.html."""
-    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415  # most runs never need it
-
-    session = boto3.Session()
-    region = region or session.region_name
-    if not region:
-        raise ValueError("auth=msk-iam needs the cluster's AWS region: set AWS_DEFAULT_REGION")
-    if session.get_credentials() is None:
-        raise SinkError("auth=msk-iam found no AWS credentials: set AWS_PROFILE, or log in with 'aws sso login'")
-
-    def token(_config: str) -> tuple[str, float]:
-        """Return a token and when it expires: Unix time, seconds. Librdkafka asks for the next one in time."""
-        signed, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
-        return signed, expires_ms / 1000
-
-    return {"security.protocol": "SASL_SSL", "sasl.mechanisms": "OAUTHBEARER", "oauth_cb": token}
 
 
 def _one_line(error: KafkaError) -> str:

@@ -40,7 +40,15 @@ class KinesisStream(Destination):
 
     def completed(self, find: Callable[[], Deployed]) -> KinesisStream:
         """Return the same with the deployment's stream where the URL has none."""
-        return self if self.stream else KinesisStream(find().stream_name)
+        if self.stream:
+            return self
+        deployed = find()
+        if deployed.ingest != "kinesis":
+            raise ValueError(
+                "--sink kinesis: readings come into this deployment by Kafka; "
+                f"write --sink kafka, which is its topic {deployed.topic_name}"
+            )
+        return KinesisStream(deployed.stream_name)
 
     @contextlib.contextmanager
     def open(self, _part: Part = (0, 1)) -> Iterator[KinesisSink]:

@@ -166,7 +166,7 @@ def test_should_replay_lines_of_a_reason_that_are_readings_by_now(
     assert iot("replay", "--reason", "from_future", text="n\n").exit_code == 1
     assert sent(session) == []
     asked = iot("replay", "--reason", "from_future", "--from", f"{NOW:%Y-%m-%d}", text="y\n")
-    assert "put 1 lines back on the stream of the-stream-name?" in asked.stderr
+    assert "put 1 lines back on the Kinesis stream the-stream-name?" in asked.stderr
     assert asked.exit_code == 0
     assert iot("replay", "--reason", "from_future", "--yes").exit_code == 0
     assert [[one.seq for one in decode_batch(data).readings] for _, data in sent(session)] == [[3], [1, 3]]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -25,6 +24,7 @@ from pipeline import deployment
 from simulator.run.manifest import Manifest
 from telemetry.reading.codec import decode_batch
 from telemetry.registry.registry import parse_registry
+from tests.deployments import named_deployment
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(replay)
@@ -168,7 +168,7 @@ def test_should_say_in_one_line_what_does_not_fit(arguments: Sequence[str], word
 @mock_aws
 def test_should_put_records_on_the_deployments_stream(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     boto3.client("kinesis").create_stream(StreamName="the-usual", ShardCount=1)
-    monkeypatch.setattr(deployment, "find", lambda *_: SimpleNamespace(stream_name="the-usual"))
+    monkeypatch.setattr(deployment, "find", lambda *_: named_deployment(stream_name="the-usual"))
     result = iot_replay(rows, "--no-pace", "--sink", "kinesis")
     assert result.exit_code == 0, result.stderr
     assert "sent 10 lines" in result.stderr

@@ -214,7 +214,7 @@ def test_should_backfill_the_raw_zone_so_that_the_curation_takes_every_reading(t
         ("--speed 5 --no-pace", "--speed and --no-pace both"),
         ("--sink file", "--sink file: the path is missing; write file:PATH"),
         ("--sink pigeon", "unknown sink 'pigeon'; write stdout, "),
-        ("--sink kafka://b:1", "--sink kafka: the topic is missing; write kafka://HOST:PORT/TOPIC"),
+        ("--sink kafka://b:1", "--sink kafka: the topic is missing; write kafka or kafka://HOST:PORT/TOPIC"),
         ("--backfill 1h --no-pace", "leave --start, --duration, --count, --speed and --no-pace out"),
         ("--backfill 1h --start 2026-03-01", "--backfill says when, how long and how fast"),
         (
@@ -322,7 +322,7 @@ class FullStream:
 @pytest.fixture
 def deployed(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The one deployment that is found."""
-    found = SimpleNamespace(stream_name="the-usual")
+    found = SimpleNamespace(ingest="kinesis", stream_name="the-usual")
     monkeypatch.setattr(deployment, "find", lambda _session, stage: {"dev": found}[stage])
     return found
 

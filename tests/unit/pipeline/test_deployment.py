@@ -10,10 +10,14 @@ import pytest
 from pipeline.deployment import Deployment, find
 from pipeline.errors import PipelineError
 
-KEYS = [
-    "".join(word.capitalize() for word in name.split("_")) for name in Deployment.__struct_fields__
-]  # StreamName, ...
-VALUES = {"Ingest": "kinesis", "KafkaPartitions": "6", "StreamRetentionHours": "24"}
+_NAMED = ["".join(word.capitalize() for word in name.split("_")) for name in Deployment.__struct_fields__]
+ON_KINESIS = ["StreamName", "DeliveryStreamName"]
+ON_MSK = ["TopicName", "KafkaPartitions", "StreamRetentionHours", "ConsumerGroup", "ChannelName"]
+BROKERS = ["KafkaClusterArn", "KafkaBootstrap"]
+#: The outputs that do not depend on the kind of stream.
+ALWAYS = [key for key in _NAMED if key not in {"Ingest", *ON_KINESIS, *ON_MSK, *BROKERS}]
+KEYS = [*ON_KINESIS, *ALWAYS]
+VALUES = {"Ingest": "msk", "KafkaPartitions": "6", "StreamRetentionHours": "24"}
 
 
 def _output(key: str) -> dict[str, str]:
@@ -53,3 +57,28 @@ def test_should_say_what_to_do_when_nothing_is_deployed() -> None:
 def test_should_name_what_a_half_deployed_stage_lacks() -> None:
     with pytest.raises(PipelineError, match="missing required field `DashboardName`"):
         find(session({"iot-dev-ingest": KEYS[:-1]}), "dev")
+
+
+def test_should_take_a_deployment_from_before_there_was_a_choice_for_kinesis() -> None:
+    assert find(session({"iot-dev-ingest": KEYS}), "dev").ingest == "kinesis"
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_should_read_a_deployment_with_a_topic(broker: str) -> None:
+    deployed = find(session({"iot-dev-ingest": ["Ingest", *ON_MSK, broker, *ALWAYS]}), "dev")
+    assert (deployed.ingest, deployed.topic_name, deployed.kafka_partitions) == ("msk", "the TopicName", 6)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        (ALWAYS, "with ingest=kinesis there must be StreamName, DeliveryStreamName"),
+        (["StreamName", *ALWAYS], "with ingest=kinesis there must be DeliveryStreamName"),
+        (["Ingest", *ON_MSK, *ALWAYS], "with ingest=msk there must be KafkaClusterArn or KafkaBootstrap"),
+        (["Ingest", *KEYS, "KafkaBootstrap", *ON_MSK[:-1]], "with ingest=msk there must be ChannelName"),
+    ],
+)
+def test_should_name_what_is_missing_for_the_kind_of_stream(outputs: list[str], words: str) -> None:
+    with pytest.raises(PipelineError, match=r"iot-dev-\* are incomplete .*; deploy them again") as caught:
+        find(session({"iot-dev-ingest": outputs}), "dev")
+    assert words in str(caught.value)

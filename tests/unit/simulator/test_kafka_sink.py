@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from simulator.sinks import kafka_producer
-from simulator.sinks.kafka_producer import KafkaSink, Trouble, open_kafka
+from simulator.sinks.kafka_producer import KafkaSink, Trouble
 from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
 
@@ -167,23 +167,3 @@ def test_should_remember_why_the_last_broker_is_down() -> None:
     trouble(KafkaError(KafkaError._TRANSPORT, "Connection\nrefused"))
     trouble(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
     assert str(trouble) == " (_TRANSPORT: Connection refused)"
-
-
-def test_should_say_that_there_is_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-    with pytest.raises(ValueError, match="auth=msk-iam needs the cluster's AWS region"):
-        open_kafka("b-1:9092", "readings", msk_iam=True)
-
-
-def test_should_say_that_there_are_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    with pytest.raises(SinkError, match="auth=msk-iam found no AWS credentials"):
-        open_kafka("b-1:9098", "readings", msk_iam=True, region="eu-west-1")
-
-
-def test_should_sign_tokens_for_the_clusters_region() -> None:
-    settings = kafka_producer._msk_iam("eu-west-1")
-    assert (settings["security.protocol"], settings["sasl.mechanisms"]) == ("SASL_SSL", "OAUTHBEARER")
-    token, expires = settings["oauth_cb"]("")
-    assert token
-    assert 1_700_000_000 < expires < 10_000_000_000  # seconds, not milliseconds

@@ -6,10 +6,10 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from pipeline.deployment import Deployment
 from simulator.sinks.destination import Destination
 from simulator.sinks.firehose import DeliveryStream
 from simulator.sinks.kafka import KafkaTopic
@@ -18,8 +18,15 @@ from simulator.sinks.lines import LinesFile, StandardOutput
 from simulator.sinks.mqtt import MqttBroker
 from simulator.sinks.raw_zone import RawZone
 from simulator.sinks.schemes import parse_sink
+from tests.deployments import named_deployment
 
-DEPLOYED = SimpleNamespace(stream_name="iot-dev-readings", raw_bucket_name="iot-dev-raw")
+CLUSTER = "arn:aws:kafka:eu-west-1:123456789012:cluster/iot-dev/0b2f1c3d-4e5f-6a7b-8c9d-0e1f2a3b4c5d-2"
+
+KINESIS = named_deployment(stream_name="iot-dev-readings", raw_bucket_name="iot-dev-raw")
+ON_MSK = named_deployment(ingest="msk", topic_name="iot-dev-readings", kafka_cluster_arn=CLUSTER, kafka_bootstrap="")
+ON_A_BROKER = named_deployment(
+    ingest="msk", topic_name="iot-dev-readings", kafka_cluster_arn="", kafka_bootstrap="127.0.0.1:9092"
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +40,8 @@ DEPLOYED = SimpleNamespace(stream_name="iot-dev-readings", raw_bucket_name="iot-
         ("firehose://Raw-1", DeliveryStream("Raw-1")),
         ("raw-zone", RawZone()),
         ("raw-zone://my-bucket", RawZone("my-bucket")),
+        ("kafka", KafkaTopic()),
+        ("kafka:?auth=msk-iam", KafkaTopic(msk_iam=True)),
         ("kafka://localhost:9092/readings", KafkaTopic("localhost:9092", "readings")),
         ("kafka://b-1:9098,b-2:9098/readings?auth=msk-iam", KafkaTopic("b-1:9098,b-2:9098", "readings", msk_iam=True)),
         ("mqtt://localhost/readings/", MqttBroker(host="localhost", prefix="readings", port=1883, tls=False)),
@@ -66,7 +75,7 @@ def test_should_read_a_url_to_plain_values_for_another_process(url: str, meant: 
         ("kinesis://readings/1", "a name cannot have a slash"),
         ("kinesis://readings?region=x", "unknown parameter 'region'"),
         ("firehose", "--sink firehose: the delivery stream is missing; write firehose://STREAM"),
-        ("kafka://b-1:9092", "--sink kafka: the topic is missing; write kafka://HOST:PORT/TOPIC"),
+        ("kafka://b-1:9092", "--sink kafka: the topic is missing; write kafka or kafka://HOST:PORT/TOPIC"),
         ("kafka:///readings", "a broker is missing"),
         ("kafka://b-1:9092,/readings", "a broker is missing"),
         ("kafka://b-1:9092/readings?auth=scram", "the parameter 'auth' can only be msk-iam"),
@@ -107,10 +116,38 @@ def test_should_not_print_a_secret(url: str) -> None:
 
 
 def test_should_leave_to_the_deployment_only_the_names_that_a_url_does_not_have() -> None:
-    assert parse_sink("kinesis").completed(lambda: DEPLOYED) == KinesisStream("iot-dev-readings")
-    assert parse_sink("raw-zone").completed(lambda: DEPLOYED) == RawZone("iot-dev-raw")
-    for url in ("kinesis://mine", "raw-zone://mine", "stdout", "firehose://mine"):
+    assert parse_sink("kinesis").completed(lambda: KINESIS) == KinesisStream("iot-dev-readings")
+    assert parse_sink("raw-zone").completed(lambda: KINESIS) == RawZone("iot-dev-raw")
+    for url in ("kinesis://mine", "raw-zone://mine", "stdout", "firehose://mine", "kafka://mine:9092/readings"):
         assert parse_sink(url).completed(lambda: pytest.fail("asked for")) == parse_sink(url)
+
+
+def test_should_find_the_topic_by_the_deployment() -> None:
+    topic = parse_sink("kafka").completed(lambda: ON_MSK)
+    assert topic == KafkaTopic(topic="iot-dev-readings", msk_iam=True, cluster_arn=CLUSTER)
+    assert pickle.loads(pickle.dumps(topic)) == topic
+    assert parse_sink("kafka").completed(lambda: ON_A_BROKER) == KafkaTopic("127.0.0.1:9092", "iot-dev-readings")
+
+
+@pytest.mark.parametrize(
+    ("url", "in_aws"), [("kafka", True), ("kafka://b-1:9092/readings", False), ("kinesis", True), ("stdout", False)]
+)
+def test_should_ask_for_a_deployment_only_where_one_is_needed(url: str, in_aws: bool) -> None:
+    assert parse_sink(url).in_aws is in_aws
+
+
+@pytest.mark.parametrize(
+    ("url", "deployed", "words"),
+    [
+        ("kinesis", ON_MSK, "--sink kinesis: readings come into this deployment by Kafka; write --sink kafka"),
+        ("kafka", KINESIS, "--sink kafka: readings come into this deployment by Kinesis; write --sink kinesis"),
+    ],
+)
+def test_should_say_what_to_write_for_the_stream_that_there_is(url: str, deployed: Deployment, words: str) -> None:
+    with pytest.raises(ValueError, match="write --sink") as caught:
+        parse_sink(url).completed(lambda: deployed)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_should_not_load_the_clients_of_sinks_that_are_not_used() -> None:

@@ -1,0 +1,95 @@
+"""Amazon MSK: where a cluster's brokers are, and the log-in with IAM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from simulator.sinks import kafka_producer
+from simulator.sinks.kafka import KafkaTopic
+from simulator.sinks.kafka_producer import open_kafka
+from simulator.sinks.msk import find_brokers, iam_settings
+from simulator.sinks.sink import SinkError
+
+CLUSTER = "arn:aws:kafka:eu-west-1:123456789012:cluster/iot-dev/0b2f1c3d-4e5f-6a7b-8c9d-0e1f2a3b4c5d-2"
+BROKERS = "b-1.iot.c2.kafka.eu-west-1.amazonaws.com:9098,b-2.iot.c2.kafka.eu-west-1.amazonaws.com:9098"
+
+
+@pytest.fixture
+def kafka(monkeypatch: pytest.MonkeyPatch) -> Stubber:
+    """Amazon MSK's API: what is added is checked against botocore's model of it, both ways."""
+    client = boto3.client("kafka", region_name="eu-west-1")
+    asked: list[str] = []
+
+    def stubbed(service: str, *, region_name: str) -> Any:
+        assert service == "kafka"
+        asked.append(region_name)
+        return client
+
+    monkeypatch.setattr(boto3, "client", stubbed)
+    stubber = Stubber(client)
+    stubber.activate()
+    return stubber
+
+
+def answer(kafka: Stubber, found: dict[str, str]) -> None:
+    kafka.add_response("get_bootstrap_brokers", found, {"ClusterArn": CLUSTER})
+
+
+def test_should_find_the_brokers_for_iam(kafka: Stubber) -> None:
+    answer(kafka, {"BootstrapBrokerStringTls": "b-1:9094", "BootstrapBrokerStringSaslIam": BROKERS})
+    assert find_brokers(CLUSTER) == BROKERS
+
+
+def test_should_say_that_a_cluster_has_no_brokers_for_iam(kafka: Stubber) -> None:
+    answer(kafka, {"BootstrapBrokerStringTls": "b-1:9094"})
+    with pytest.raises(SinkError, match=f"{CLUSTER} has no brokers for clients with IAM; wait until it is active"):
+        find_brokers(CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("NotFoundException", f"there is no MSK cluster {CLUSTER}; deploy again"),
+        ("ForbiddenException", "(ForbiddenException); allow kafka:GetBootstrapBrokers on it"),
+        ("AccessDeniedException", "(AccessDeniedException); allow kafka:GetBootstrapBrokers on it"),
+        ("BadRequestException", "cannot be asked for: An error occurred (BadRequestException)"),
+    ],
+)
+def test_should_say_in_one_line_why_it_cannot_find_them(kafka: Stubber, code: str, words: str) -> None:
+    kafka.add_client_error("get_bootstrap_brokers", code, "Sorry.")
+    with pytest.raises(SinkError) as caught:
+        find_brokers(CLUSTER)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_should_find_them_when_the_sink_is_opened(kafka: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(kafka_producer, "open_kafka", lambda *args, **options: opened.append((args, options)))
+    answer(kafka, {"BootstrapBrokerStringSaslIam": BROKERS})
+    KafkaTopic(topic="readings", msk_iam=True, cluster_arn=CLUSTER).open((1, 2))
+    assert opened == [((BROKERS, "readings"), {"msk_iam": True, "region": "eu-west-1"})]
+
+
+def test_should_say_that_there_is_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(ValueError, match="--msk-iam needs the cluster's AWS region"):
+        open_kafka("b-1:9092", "readings", msk_iam=True)
+
+
+def test_should_say_that_there_are_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(SinkError, match="--msk-iam found no AWS credentials"):
+        open_kafka("b-1:9098", "readings", msk_iam=True, region="eu-west-1")
+
+
+def test_should_sign_tokens_for_the_clusters_region() -> None:
+    settings = iam_settings("eu-west-1")
+    assert (settings["security.protocol"], settings["sasl.mechanisms"]) == ("SASL_SSL", "OAUTHBEARER")
+    token, expires = settings["oauth_cb"]("")
+    assert token
+    assert 1_700_000_000 < expires < 10_000_000_000  # seconds, not milliseconds
