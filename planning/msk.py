@@ -1,69 +1,134 @@
-"""The same records through Amazon MSK in place of Kinesis: what that costs."""
+"""The same records through Amazon MSK: the cluster, topic and pollers that the stacks deploy, and their bill."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-from planning import prices
-from planning.parameters import CONSUMERS, PARALLELIZATION
-from planning.prices import GIB, HOURS_A_MONTH, MIB, SECONDS_A_MONTH
-from planning.services import Item, item
-from planning.traffic import Flow
+import msgspec
 
-#: Three availability zones, and three copies of each record: what AWS advises.
-#: https://docs.aws.amazon.com/msk/latest/developerguide/bestpractices.html
-_ZONES = 3
+from planning import parameters, prices
+from planning.prices import GIB, HOURS_A_MONTH, SECONDS_A_MONTH
+from planning.services import Item, detector, item
+from planning.traffic import PART_FILLED, Fleet, Flow
+
+#: Express brokers are in three zones, the same number in each; a record has three copies.
+#: https://docs.aws.amazon.com/msk/latest/developerguide/msk-broker-types-express.html
+ZONES = 3
 _COPIES = 3
-#: What a kafka.m7g.large writes a second, copies included: 60 % of the 630 Mbit/s that an m7g.large has to its disk.
-#: https://docs.aws.amazon.com/ec2/latest/instancetypes/gp.html
-_BROKER_BYTES = 0.6 * 78.75 * MIB
-#: A day, as the Kinesis stream keeps; and a fifth of the disk stays free.
-_KEPT_SECONDS = 86_400
-_HEADROOM = 1.2
-_SMALLEST_DISK_GB = 10
+
+#: How full a broker is planned: if one of three zones fails, the brokers of the others take its load.
+BROKER_FILLED = 2 / 3
 
 
-class Cluster(NamedTuple):
-    """A cluster that takes the records: what it is, and its bill."""
+class BrokerType(NamedTuple):
+    """A size of Express broker: as ``times`` as many express.m7g.large, and the partitions recommended on one.
+
+    Partitions count with their copies. https://docs.aws.amazon.com/msk/latest/developerguide/limits.html
+    """
 
     name: str
-    items: list[Item]
-
-    @property
-    def usd(self) -> float:
-        """US dollars a month."""
-        return sum(line.usd_per_month for line in self.items)
+    times: int
+    partitions: int
 
 
-def cluster(flow: Flow) -> Cluster:
-    """Return the cheaper one of the smallest sensible provisioned cluster and a serverless one."""
-    return min(_provisioned(flow), _serverless(flow), key=lambda found: found.usd)
+BROKER_TYPES = (
+    BrokerType("express.m7g.large", 1, 1_000),
+    BrokerType("express.m7g.xlarge", 2, 1_000),
+    BrokerType("express.m7g.2xlarge", 4, 2_500),
+    BrokerType("express.m7g.4xlarge", 8, 6_000),
+    BrokerType("express.m7g.8xlarge", 16, 12_000),
+    BrokerType("express.m7g.12xlarge", 24, 16_000),
+    BrokerType("express.m7g.16xlarge", 32, 20_000),
+)
 
 
-def delivery(flow: Flow) -> Item:
-    """Firehose from the topic: dearer a GB, and without its rounding."""
-    return item("Firehose", "readings, from MSK", prices.FIREHOSE_MSK_GB, flow.payload * SECONDS_A_MONTH / GIB)
+class Kafka(msgspec.Struct, frozen=True):
+    """Capacity of a cluster and its topic; ``poller_units`` are billed for Lambda's ``pollers``."""
+
+    brokers: int
+    broker_type: str
+    partitions: int
+    pollers: int
+    poller_units: int
 
 
-def _provisioned(flow: Flow) -> Cluster:
-    brokers = _ZONES * max(1, math.ceil(flow.payload * _COPIES / (_ZONES * _BROKER_BYTES)))
-    disks = max(brokers * _SMALLEST_DISK_GB, flow.payload * _KEPT_SECONDS * _COPIES * _HEADROOM / GIB)
-    items = [
-        item("MSK", f"{brokers:,} kafka.m7g.large", prices.MSK_BROKER_HOUR, brokers * HOURS_A_MONTH),
-        item("MSK", "disks: 3 copies of a day", prices.MSK_STORAGE_GB, disks),
+def kafka(fleet: Fleet, flow: Flow) -> Kafka:
+    """Return the capacity that a fleet needs, at least what is deployed by default.
+
+    More brokers than three are planned only where three of the largest size are too small: a size is a setting, and
+    brokers that join have no partitions until somebody moves them there.
+    """
+    # With full batches, as the detector has them where it has no time to spare.
+    busy = detector(fleet, flow, parts=0).seconds
+    read = flow.payload / prices.POLLER_BYTES
+    partitions = _in_threes(max(parameters.KAFKA_PARTITIONS, max(busy, read) / PART_FILLED))
+    kind, brokers = _brokers(flow, partitions)
+    pollers = math.ceil(max(parameters.POLLERS, read, busy / prices.POLLER_INVOCATIONS))
+    return Kafka(brokers, kind.name, partitions, pollers, poller_units(pollers, flow.payload))
+
+
+def poller_units(pollers: int, read: float) -> int:
+    """Return how many units are billed for pollers that read so many bytes a second."""
+    return math.ceil(max(pollers / prices.POLLER_UNIT_POLLERS, read / prices.POLLER_UNIT_BYTES))
+
+
+class Use(NamedTuple):
+    """Use of a cluster in ``hours``: what it is billed for.
+
+    ``broker_hours`` are those of express.m7g.large (:func:`times`), ``written`` are bytes, and ``kept`` the bytes that
+    the topic has in the mean.
+    """
+
+    hours: float
+    broker_hours: float
+    poller_units: int
+    written: float
+    kept: float
+
+
+def month(found: Kafka, flow: Flow) -> Use:
+    """Return the use of a cluster in a month."""
+    return Use(
+        hours=HOURS_A_MONTH,
+        broker_hours=found.brokers * times(found.broker_type) * HOURS_A_MONTH,
+        poller_units=found.poller_units,
+        written=flow.payload * SECONDS_A_MONTH,
+        kept=flow.payload * parameters.STREAM_RETENTION.total_seconds(),
+    )
+
+
+def bill(use: Use, brokers: str = "brokers") -> list[Item]:
+    """Return the bill of the cluster, its delivery to S3, the pollers and the endpoint."""
+    return [
+        item("MSK", brokers, prices.MSK_EXPRESS_HOUR, use.broker_hours),
+        item("MSK", "written", prices.MSK_EXPRESS_GB_IN, use.written / GIB),
+        item("MSK", "kept", prices.MSK_STORAGE_GB, use.kept / GIB * use.hours / HOURS_A_MONTH),
+        item("MSK", "delivered to S3", prices.MSK_DELIVERED_GB, use.written / GIB),
+        item("Lambda", "pollers", prices.LAMBDA_POLLER_UNIT_HOUR, use.poller_units * use.hours),
+        item("VPC", "endpoint of SQS", prices.VPC_ENDPOINT_HOUR, parameters.ENDPOINTS * ZONES * use.hours),
     ]
-    return Cluster(f"{brokers:,} brokers kafka.m7g.large in three zones", items)
 
 
-def _serverless(flow: Flow) -> Cluster:
-    gigabytes = flow.payload * SECONDS_A_MONTH / GIB
-    partitions = flow.shards * PARALLELIZATION
-    items = [
-        item("MSK", "serverless cluster", prices.MSK_SERVERLESS_HOUR, HOURS_A_MONTH),
-        item("MSK", f"{partitions:,} partitions", prices.MSK_SERVERLESS_PARTITION_HOUR, partitions * HOURS_A_MONTH),
-        item("MSK", "written", prices.MSK_SERVERLESS_GB_IN, gigabytes),
-        item("MSK", f"read by {CONSUMERS}", prices.MSK_SERVERLESS_GB_OUT, CONSUMERS * gigabytes),
-        item("MSK", "kept for a day", prices.MSK_STORAGE_GB, flow.payload * _KEPT_SECONDS / GIB),
-    ]
-    return Cluster("serverless", items)
+def times(broker_type: str) -> int:
+    """Return how many express.m7g.large a broker is worth, in throughput and in price."""
+    return next(kind.times for kind in BROKER_TYPES if kind.name == broker_type)
+
+
+def sustained_bytes(broker_type: str) -> float:
+    """Return the bytes a second that AWS recommends at most on a broker."""
+    return prices.EXPRESS_BYTES * times(broker_type)
+
+
+def _brokers(flow: Flow, partitions: int) -> tuple[BrokerType, int]:
+    for kind in BROKER_TYPES:
+        by_bytes = flow.payload / (sustained_bytes(kind.name) * BROKER_FILLED)
+        brokers = _in_threes(max(by_bytes, partitions * _COPIES / kind.partitions))
+        if brokers == ZONES:
+            break
+    return kind, brokers
+
+
+def _in_threes(needed: float) -> int:
+    """Round up to the same number in each zone, one at least. Rounding errors must not add one."""
+    return ZONES * max(1, math.ceil(needed / ZONES - 1e-9))

@@ -14,6 +14,16 @@ PARALLELIZATION = 2
 RULES_EVERY_SECONDS = 15
 #: The detector, and Firehose.
 CONSUMERS = 2
+#: Of the cluster and its topic by default, and the pollers that the event source mapping has at least.
+KAFKA_BROKERS = 3
+KAFKA_BROKER_TYPE = "express.m7g.large"
+KAFKA_PARTITIONS = 6
+POLLERS = 1
+#: Interface endpoints in the cluster's VPC: for SQS, to which the event source mapping reports failures.
+ENDPOINTS = 1
+STREAM_RETENTION = dt.timedelta(hours=24)
+#: Topics that a notification is published to: for programs, and for people.
+TOPICS = 2
 #: Of ``prod``, as everything here that depends on the stage.
 BUFFER_SECONDS = 300
 BUFFER_BYTES = 128 * prices.MIB

@@ -1,4 +1,4 @@
-"""Capacity and cost of the pipeline for a fleet: as it is, with one record per reading, and through MSK.
+"""Capacity and cost of the pipeline for a fleet: on Kinesis, with one record per reading, and through MSK.
 
 Pure arithmetic over the prices of :mod:`planning.prices`: cheap enough to be called for each point of a curve.
 docs/plan.md says how to read it, and which of its numbers are measured and which assumed.
@@ -6,74 +6,18 @@ docs/plan.md says how to read it, and which of its numbers are measured and whic
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Literal
-
 import msgspec
 
-from planning import msk, parameters, prices
-from planning.services import (
-    Detector,
-    Engine,
-    Item,
-    alerting,
-    delivery,
-    detector,
-    functions,
-    item,
-    lake,
-    monitoring,
-    on_demand,
-    provisioned,
-    run,
-    storage,
-    windows,
-)
-from planning.traffic import SHARD_FILLED, Fleet, Flow, batched, one_by_one
-from telemetry.text.durations import format_duration
-
-OURS, SINGLE, MSK = "ours", "one reading a record", "MSK"
-
-#: Executions that a new account may have at once.
-#: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-_NEW_ACCOUNT = 10
-
-#: A hint is given only if it saves so much of the bill.
-_WORTH_A_HINT = 0.05
-
-_LONGER = dt.timedelta(seconds=5)
-
-Mode = Literal["provisioned", "on_demand"]
-
-
-class Variant(msgspec.Struct, frozen=True):
-    """One way to do it: its records, its bill."""
-
-    name: str
-    records_per_second: float
-    bytes_per_record: float
-    shards: int
-    items: list[Item]
-    usd_per_month: float
-
-    def by_service(self) -> dict[str, float]:
-        """US dollars a month by service, in the order of the items."""
-        found: dict[str, float] = {}
-        for line in self.items:
-            found[line.service] = found.get(line.service, 0.0) + line.usd_per_month
-        return found
-
-
-class StreamChoice(msgspec.Struct, frozen=True):
-    """A mode of the Kinesis stream, and its part of the bill."""
-
-    mode: Mode
-    items: list[Item]
-    usd_per_month: float
+from pipeline.names import Ingest
+from planning import advice, msk, parameters, prices
+from planning.msk import Kafka
+from planning.services import Detector, Engine, Item, detector, item, of_shards, run
+from planning.traffic import Fleet, Flow, batched
+from planning.variants import Mode, StreamChoice, Variant, cheaper, streams, variants
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """Capacity that ours needs. Rates are per second; ``concurrency`` is the mean, and the largest possible."""
+    """Capacity on Kinesis. Rates are per second; ``concurrency`` is the mean, and the largest possible."""
 
     gateways: int
     readings: float
@@ -88,11 +32,25 @@ class Needs(msgspec.Struct, frozen=True):
     curation_seconds: float
 
 
+class KafkaNeeds(msgspec.Struct, frozen=True):
+    """Capacity through MSK; the rest is as on Kinesis."""
+
+    cluster: Kafka
+    detector_invocations: float
+    detector_milliseconds: float
+    detector_concurrency: tuple[float, int]
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """Capacity for a fleet, and its variants, ours first. ``streams``: both modes, ``recommended``: the cheaper."""
+    """Capacity for a fleet, and its variants, the one on Kinesis first.
+
+    ``streams``: both modes of Kinesis, ``recommended``: the cheaper. ``notes`` are about ``ingest``.
+    """
 
     fleet: Fleet
+    ingest: Ingest
     needs: Needs
+    kafka: KafkaNeeds
     streams: list[StreamChoice]
     recommended: Mode
     variants: list[Variant]
@@ -104,121 +62,59 @@ class Plan(msgspec.Struct, frozen=True):
         return next(found for found in self.variants if found.name == name)
 
 
-def plan(fleet: Fleet) -> Plan:
+def plan(fleet: Fleet, ingest: Ingest = "kinesis") -> Plan:
     """Plan a fleet."""
     flow = batched(fleet)
-    streams = _streams(flow)
-    found, curation = detector(fleet, flow), run(fleet)
-    needs = Needs(
+    choices, compared = streams(flow), variants(fleet)
+    cluster = msk.kafka(fleet, flow)
+    needs = _needs(fleet, flow)
+    return Plan(
+        fleet=fleet,
+        ingest=ingest,
+        needs=needs,
+        kafka=KafkaNeeds(cluster, *_detecting(detector(fleet, flow, cluster.partitions))),
+        streams=choices,
+        recommended=cheaper(choices).mode,
+        variants=compared,
+        assumptions=advice.assumptions(fleet, needs.readings_per_record, needs.gateways),
+        notes=advice.notes(fleet, flow, ingest, variants=compared, streams=choices, needed=cluster),
+    )
+
+
+def _needs(fleet: Fleet, flow: Flow) -> Needs:
+    curation = run(fleet)
+    invocations, milliseconds, concurrency = _detecting(detector(fleet, flow, of_shards(flow).number))
+    return Needs(
         gateways=sum(count for count, _ in fleet.gateways),
         readings=fleet.readings,
         readings_per_record=fleet.readings / flow.records,
         records=flow.records,
         bytes=flow.payload,
         shards=flow.shards,
-        detector_invocations=found.invocations,
-        detector_milliseconds=found.seconds / found.invocations * 1000,
-        detector_concurrency=(found.seconds, found.most),
+        detector_invocations=invocations,
+        detector_milliseconds=milliseconds,
+        detector_concurrency=concurrency,
         engine=curation.engine,
         curation_seconds=curation.seconds,
     )
-    ours = _on_kinesis(OURS, fleet, flow)
-    variants = [ours, _on_kinesis(SINGLE, fleet, one_by_one(fleet)), _on_msk(fleet, flow)]
-    return Plan(
-        fleet=fleet,
-        needs=needs,
-        streams=streams,
-        recommended=_cheaper(streams).mode,
-        variants=variants,
-        assumptions=_assumptions(fleet, needs, msk.cluster(flow).name),
-        notes=_notes(fleet, flow, ours, streams, found),
-    )
 
 
-def _on_kinesis(name: str, fleet: Fleet, flow: Flow) -> Variant:
-    return _variant(
-        name, flow, [*_cheaper(_streams(flow)).items, *delivery(fleet, flow), *_whatever_streams(fleet, flow)]
-    )
-
-
-def _on_msk(fleet: Fleet, flow: Flow) -> Variant:
-    changes = [line for line in delivery(fleet, flow) if line.what == "changes of alerts"]
-    streamed = [*msk.cluster(flow).items, msk.delivery(flow), *changes]
-    return _variant(MSK, flow, [*streamed, *_whatever_streams(fleet, flow)])
-
-
-def _whatever_streams(fleet: Fleet, flow: Flow) -> list[Item]:
-    rest = (functions(fleet, flow), alerting(fleet, flow), storage(fleet, flow), lake(fleet), monitoring())
-    return [line for lines in rest for line in lines]
-
-
-def _variant(name: str, flow: Flow, items: list[Item]) -> Variant:
-    total = sum(line.usd_per_month for line in items)
-    return Variant(name, flow.records, flow.payload / flow.records, flow.shards, items, total)
-
-
-def _streams(flow: Flow) -> list[StreamChoice]:
-    modes: tuple[tuple[Mode, list[Item]], ...] = (("provisioned", provisioned(flow)), ("on_demand", on_demand(flow)))
-    return [StreamChoice(mode, items, sum(line.usd_per_month for line in items)) for mode, items in modes]
-
-
-def _cheaper(streams: list[StreamChoice]) -> StreamChoice:
-    return min(streams, key=lambda choice: choice.usd_per_month)
-
-
-def _assumptions(fleet: Fleet, needs: Needs, cluster: str) -> list[str]:
-    gateways = f"{needs.gateways:,} gateways of up to {fleet.devices_per_gateway:,} devices"
-    sent = f"send what they collect in {format_duration(fleet.collect)}"
-    return [
-        f"list prices of us-east-1, looked up {prices.READ}, first tier, no free tier, {prices.DAYS_A_MONTH} days",
-        f"{gateways} {sent}: {needs.readings_per_record:,.1f} readings a record",
-        f"load is steady, and shards are planned {SHARD_FILLED:.0%} full",
-        f"{fleet.alerts:,.0f} alerts a day, told when they fire and when they resolve, to one reader by e-mail",
-        f"{fleet.queries_per_day:,} queries a day, each over {parameters.QUERY_SHARE:.0%} of a day's curated readings",
-        f"raw and curated are kept for {format_duration(fleet.retention)}, and as full as they get",
-        (
-            f"raw is compressed {parameters.COMPRESSION:g} times, "
-            f"curated takes {parameters.CURATED_BYTES_A_READING:g} bytes a reading: measured"
-        ),
-        "functions and runs take as long as benchmarks elsewhere suggest; none was timed on AWS",
-        f"MSK: {cluster}; its topic keeps a day, and its network is left out",
-        "data transfer, access logs and support are left out",
-    ]
-
-
-def _notes(fleet: Fleet, flow: Flow, ours: Variant, streams: list[StreamChoice], found: Detector) -> list[str]:
-    shards, fixed = streams[0].items[0], streams[0].usd_per_month
-    factor = 1 + (streams[1].usd_per_month - fixed) / shards.usd_per_month
-    peaks = f"the cheaper one only if peaks make you keep more than {factor:,.1f} times as many shards"
-    notes = [f"deploy with -c stream_mode=provisioned -c shards={flow.shards}; the default, on_demand, is {peaks}"]
-    if found.most > _NEW_ACCOUNT:
-        notes.append(
-            f"a new account may run {_NEW_ACCOUNT} functions at once, and up to {found.most:,} detectors want to: "
-            "have the quota raised"
-        )
-    if fleet.collect < _LONGER:
-        longer = msgspec.structs.replace(fleet, collect=_LONGER)
-        saved = ours.usd_per_month - _on_kinesis(OURS, longer, batched(longer)).usd_per_month
-        if saved > _WORTH_A_HINT * ours.usd_per_month:
-            notes.append(f"gateways that collect for {format_duration(_LONGER)} save {saved:,.0f} USD a month")
-    more = windows(fleet)
-    notes.append(f"the shipped rules look at no windows; the first that looks back adds {more:,.0f} USD a month")
-    devices = min(fleet.devices, fleet.devices_per_gateway)
-    if devices * fleet.reading_bytes / fleet.interval.total_seconds() > prices.SHARD_BYTES:
-        notes.append("a gateway sends more than the shard takes that it is tied to: use more and smaller ones")
-    curation = run(fleet)
-    if curation.engine == "spark":
-        notes.append("curate with -c etl_engine=spark: one machine would take most of the hour or more")
-    if not curation.fits:
-        notes.append("an hour's readings take even ten workers more than an hour: split the fleet")
-    return notes
+def _detecting(found: Detector) -> tuple[float, float, tuple[float, int]]:
+    """Return invocations, their milliseconds and their concurrency."""
+    return found.invocations, found.seconds / found.invocations * 1000, (found.seconds, found.most)
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Usage counted in ``hours``. Without ``shards`` the stream is on demand."""
+    """Usage counted in ``hours``.
+
+    With ``broker_hours``, those of express.m7g.large (:func:`planning.msk.times`), the stream is a topic that keeps
+    ``stored_bytes`` in the mean. Without them it is a Kinesis stream, and without ``shards`` one on demand.
+    """
 
     hours: float
     shards: int = 0
+    broker_hours: float = 0
+    stored_bytes: float = 0
     records: float = 0
     bytes: float = 0
     invocations: float = 0
@@ -234,6 +130,24 @@ def cost_so_far(usage: Usage) -> list[Item]:
     Records are taken to be of one size, and queries to be larger than Athena's ten megabytes: where they are not, the
     bill is a little higher.
     """
+    scanned = usage.scanned_bytes / (prices.ATHENA_BYTES_A_MEGABYTE * prices.ATHENA_MEGABYTES_A_TB)
+    return [
+        *(_topic_so_far(usage) if usage.broker_hours else _stream_so_far(usage)),
+        item("Lambda", "called", prices.LAMBDA_REQUEST, usage.invocations),
+        item("Lambda", "running", prices.LAMBDA_ARM_GB_SECOND, usage.gb_seconds),
+        item("DynamoDB", "written", prices.DYNAMODB_WRITE_UNIT, usage.write_units),
+        item("DynamoDB", "read", prices.DYNAMODB_READ_UNIT, usage.read_units),
+        item("Athena", "queries", prices.ATHENA_TB, scanned),
+    ]
+
+
+def _topic_so_far(usage: Usage) -> list[Item]:
+    a_second = usage.bytes / (usage.hours * 3600) if usage.hours else 0.0
+    units = msk.poller_units(parameters.POLLERS, a_second)
+    return msk.bill(msk.Use(usage.hours, usage.broker_hours, units, usage.bytes, usage.stored_bytes))
+
+
+def _stream_so_far(usage: Usage) -> list[Item]:
     flow = Flow(((usage.records, -(-int(usage.bytes) // max(1, int(usage.records)))),) if usage.records else ())
     gigabytes = flow.blocks(prices.KINESIS_ON_DEMAND_BYTES) * prices.KINESIS_ON_DEMAND_BYTES / prices.GIB
     if usage.shards:
@@ -248,13 +162,4 @@ def cost_so_far(usage: Usage) -> list[Item]:
             item("Kinesis", "read", prices.KINESIS_GB_OUT, parameters.CONSUMERS * gigabytes),
         ]
     delivered = flow.blocks(prices.FIREHOSE_BYTES) * prices.FIREHOSE_BYTES / prices.GIB
-    scanned = usage.scanned_bytes / (prices.ATHENA_BYTES_A_MEGABYTE * prices.ATHENA_MEGABYTES_A_TB)
-    return [
-        *stream,
-        item("Firehose", "readings", prices.FIREHOSE_GB, delivered),
-        item("Lambda", "called", prices.LAMBDA_REQUEST, usage.invocations),
-        item("Lambda", "running", prices.LAMBDA_ARM_GB_SECOND, usage.gb_seconds),
-        item("DynamoDB", "written", prices.DYNAMODB_WRITE_UNIT, usage.write_units),
-        item("DynamoDB", "read", prices.DYNAMODB_READ_UNIT, usage.read_units),
-        item("Athena", "queries", prices.ATHENA_TB, scanned),
-    ]
+    return [*stream, item("Firehose", "readings", prices.FIREHOSE_GB, delivered)]

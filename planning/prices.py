@@ -48,6 +48,7 @@ _SQS = "https://aws.amazon.com/sqs/pricing/"
 _CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
 _KMS = "https://aws.amazon.com/kms/pricing/"
 _MSK = "https://aws.amazon.com/msk/pricing/"
+_PRIVATELINK = "https://aws.amazon.com/privatelink/pricing/"
 
 _MILLION = 1_000_000
 
@@ -61,11 +62,11 @@ LAMBDA_REQUEST = Price(0.20, _MILLION, "invocations", _LAMBDA, "price list, 2026
 LAMBDA_ARM_GB_SECOND = Price(0.0000133334, 1, "GB-seconds", _LAMBDA, "price list, 2026-08")
 #: No function of ours runs on it: AWS' examples do.
 LAMBDA_X86_GB_SECOND = Price(0.0000166667, 1, "GB-seconds", _LAMBDA, "page, undated")
+#: A unit of pollers of a Kafka topic: an event source mapping in provisioned mode.
+LAMBDA_POLLER_UNIT_HOUR = Price(0.185, 1, "EPU-hours", _LAMBDA, "page, undated (2025 or later)")
 
 #: From a Kinesis stream or put directly: each record is rounded up to 5 KB.
 FIREHOSE_GB = Price(0.029, 1, "GB", _FIREHOSE, "quoted, 2026-08")
-#: From MSK: as it is.
-FIREHOSE_MSK_GB = Price(0.055, 1, "GB", _FIREHOSE, "quoted, 2026-08")
 
 S3_STANDARD_GB = Price(0.023, 1, "GB-months", _S3, "quoted, 2026-10")
 S3_PUT = Price(0.005, 1_000, "requests", _S3, "quoted, 2026-10")
@@ -92,12 +93,15 @@ CLOUDWATCH_LOGS_GB = Price(0.50, 1, "GB", _CLOUDWATCH, "quoted, 2026-08")
 
 KMS_KEY = Price(1.00, 1, "keys", _KMS, "quoted, 2026-08")
 
-MSK_BROKER_HOUR = Price(0.204, 1, "broker-hours", _MSK, "quoted second-hand, 2026: kafka.m7g.large")
-MSK_STORAGE_GB = Price(0.10, 1, "GB-months", _MSK, "quoted second-hand, 2026")
-MSK_SERVERLESS_HOUR = Price(0.75, 1, "cluster-hours", _MSK, "quoted second-hand, 2026")
-MSK_SERVERLESS_PARTITION_HOUR = Price(0.0015, 1, "partition-hours", _MSK, "quoted second-hand, 2026")
-MSK_SERVERLESS_GB_IN = Price(0.10, 1, "GB", _MSK, "quoted second-hand, 2026")
-MSK_SERVERLESS_GB_OUT = Price(0.05, 1, "GB", _MSK, "quoted second-hand, 2026")
+#: Of express.m7g.large; a size that takes twice as much costs twice as much. AWS' own sizing script has the price of
+#: each: https://github.com/aws/agent-toolkit-for-aws, ``managing-amazon-msk/scripts/msk_sizing.py``.
+MSK_EXPRESS_HOUR = Price(0.408, 1, "express.m7g.large-hours", _MSK, "AWS' sizing script, 2026-08")
+MSK_EXPRESS_GB_IN = Price(0.01, 1, "GB", _MSK, "AWS' sizing script, 2026-08")
+#: For one copy of the records, as the script counts.
+MSK_STORAGE_GB = Price(0.10, 1, "GB-months", _MSK, "AWS' sizing script, 2026-08")
+#: No text has the price of MSK's own delivery to S3. This is the price of Kinesis' own, which works the same way.
+MSK_DELIVERED_GB = Price(0.0275, 1, "GB", _MSK, "assumed: as Kinesis' own delivery, quoted second-hand, 2026-10")
+VPC_ENDPOINT_HOUR = Price(0.01, 1, "endpoint-hours", _PRIVATELINK, "quoted second-hand, undated: one zone")
 
 #: When the texts were looked up.
 READ = "2026-11"
@@ -126,6 +130,21 @@ GLUE_SECONDS_AT_LEAST = 60
 #: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 SHARD_BYTES = MIB
 SHARD_RECORDS = 1_000
+
+#: What an express.m7g.large broker takes in a second (15.6 MB); its consumers read twice as much.
+#: https://docs.aws.amazon.com/msk/latest/developerguide/bestpractices-express.html
+EXPRESS_BYTES = 15.6 * MIB
+#: The brokers of a cluster, by default, and the clients that connect to one of them by IAM.
+#: https://docs.aws.amazon.com/msk/latest/developerguide/limits.html
+CLUSTER_BROKERS = 60
+BROKER_CONNECTIONS = 3_000
+
+#: What a poller reads in a second and how many invocations it has at once; the pollers of a unit, and what they read.
+#: https://docs.aws.amazon.com/lambda/latest/dg/kafka-scaling-modes.html
+POLLER_BYTES = 5 * MIB
+POLLER_INVOCATIONS = 5
+POLLER_UNIT_POLLERS = 10
+POLLER_UNIT_BYTES = 20 * MIB
 
 
 def blocks(size: float, block: int) -> int:

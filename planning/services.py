@@ -10,7 +10,7 @@ import msgspec
 from pipeline import event_source
 from planning import parameters, prices
 from planning.prices import DAYS_A_MONTH, GIB, HOURS_A_MONTH, SECONDS_A_MONTH, Price
-from planning.traffic import SHARD_FILLED, Fleet, Flow
+from planning.traffic import PART_FILLED, Fleet, Flow
 
 Engine = Literal["pythonshell", "spark"]
 
@@ -49,6 +49,19 @@ def on_demand(flow: Flow) -> list[Item]:
     ]
 
 
+class Parts(NamedTuple):
+    """Parts of a stream, each read by one invocation at a time: their number, and records a second of a full one."""
+
+    number: int
+    records: float
+
+
+def of_shards(flow: Flow) -> Parts:
+    """Return the parts of a Kinesis stream: each shard is several."""
+    records = prices.SHARD_RECORDS * PART_FILLED / parameters.PARALLELIZATION
+    return Parts(flow.shards * parameters.PARALLELIZATION, records)
+
+
 class Detector(NamedTuple):
     """The detector's invocations and how long they take together, both a second; and how many there can be at once."""
 
@@ -57,11 +70,10 @@ class Detector(NamedTuple):
     most: int
 
 
-def detector(fleet: Fleet, flow: Flow) -> Detector:
+def detector(fleet: Fleet, flow: Flow, parts: int) -> Detector:
     """Cut a stream into batches as the event source mapping does: by records, bytes or time, whichever is first."""
-    most = flow.shards * parameters.PARALLELIZATION
     invocations = max(
-        min(flow.records, most / event_source.BATCH_WINDOW_SECONDS),
+        min(flow.records, parts / event_source.BATCH_WINDOW_SECONDS),
         flow.records / event_source.BATCH_RECORDS,
         flow.payload * parameters.BASE64 / event_source.EVENT_BYTES,
     )
@@ -71,12 +83,11 @@ def detector(fleet: Fleet, flow: Flow) -> Detector:
         + fleet.readings * parameters.SECONDS_A_READING
         + sum(rate for rate, _ in _soft_writes(fleet)) * parameters.SECONDS_A_SOFT_WRITE
     )
-    return Detector(invocations, seconds, most)
+    return Detector(invocations, seconds, parts)
 
 
-def functions(fleet: Fleet, flow: Flow) -> list[Item]:
+def functions(fleet: Fleet, found: Detector) -> list[Item]:
     """Return the three functions, their rules and their logs."""
-    found = detector(fleet, flow)
     watchdog = HOURS_A_MONTH * 60
     notifier = _alerts(fleet) * parameters.RUNS_AN_ALERT
     runs = {"detector": (found.invocations * SECONDS_A_MONTH, found.seconds * SECONDS_A_MONTH)}
@@ -96,18 +107,23 @@ def functions(fleet: Fleet, flow: Flow) -> list[Item]:
     return [*items, item("CloudWatch", "logs", prices.CLOUDWATCH_LOGS_GB, logged)]
 
 
-def delivery(fleet: Fleet, flow: Flow) -> list[Item]:
-    """Firehose from the Kinesis stream, and for what happened to alerts."""
+def delivery(flow: Flow) -> Item:
+    """Return Firehose from the Kinesis stream to S3."""
     billed = _a_month(flow.blocks(prices.FIREHOSE_BYTES) * prices.FIREHOSE_BYTES)
-    changes = _alerts(fleet) * parameters.CHANGES_AN_ALERT * prices.FIREHOSE_BYTES / GIB
-    return [
-        item("Firehose", "readings, by 5 KB", prices.FIREHOSE_GB, billed),
-        item("Firehose", "changes of alerts", prices.FIREHOSE_GB, changes),
-    ]
+    return item("Firehose", "readings, by 5 KB", prices.FIREHOSE_GB, billed)
+
+
+def changes(fleet: Fleet) -> Item:
+    """Return Firehose for changes of alerts, which the notifier puts into it."""
+    gigabytes = _alerts(fleet) * parameters.CHANGES_AN_ALERT * prices.FIREHOSE_BYTES / GIB
+    return item("Firehose", "changes of alerts", prices.FIREHOSE_GB, gigabytes)
 
 
 def storage(fleet: Fleet, flow: Flow) -> list[Item]:
-    """S3 once the oldest objects are as old as they get: what is kept then, and the requests that keep it going."""
+    """S3 once the oldest objects are as old as they get: what is kept then, and the requests that keep it going.
+
+    How many objects MSK's delivery makes is not known; they are taken to be as many as Firehose's.
+    """
     objects = max(1 / parameters.BUFFER_SECONDS, flow.payload / parameters.BUFFER_BYTES) * SECONDS_A_MONTH
     raw_a_day = _a_month(flow.payload / parameters.COMPRESSION) / DAYS_A_MONTH
     archived = fleet.retention >= parameters.ARCHIVED_AFTER + parameters.ARCHIVED_FOR
@@ -163,12 +179,11 @@ def lake(fleet: Fleet) -> list[Item]:
     ]
 
 
-def alerting(fleet: Fleet, flow: Flow) -> list[Item]:
-    """States in DynamoDB, the queue and the topic."""
+def alerting(fleet: Fleet, flow: Flow, parts: Parts) -> list[Item]:
+    """Return states in DynamoDB, the queue and the topics."""
     soft = _soft_writes(fleet)
     # A gateway is read once a batch. At most so often a second are there batches that it can be in:
-    a_part = prices.SHARD_RECORDS * SHARD_FILLED / parameters.PARALLELIZATION
-    batches = max(1 / event_source.BATCH_WINDOW_SECONDS, a_part / event_source.BATCH_RECORDS)
+    batches = max(1 / event_source.BATCH_WINDOW_SECONDS, parts.records / event_source.BATCH_RECORDS)
     states = min(flow.records, sum(count for count, _ in fleet.gateways) * batches)
     reads = states + sum(rate * prices.blocks(size, prices.DYNAMODB_READ_BYTES) for rate, size in soft)
     # And two units of the index of what is due.
@@ -180,7 +195,7 @@ def alerting(fleet: Fleet, flow: Flow) -> list[Item]:
         item("DynamoDB", "last heard of, written", prices.DYNAMODB_WRITE_UNIT, writes * SECONDS_A_MONTH),
         item("DynamoDB", "alerts written", prices.DYNAMODB_WRITE_UNIT, alerts * parameters.WRITE_UNITS_AN_ALERT),
         item("SQS", "changes, and polls", prices.SQS_REQUEST, parameters.POLLS + alerts * parameters.REQUESTS_AN_ALERT),
-        item("SNS", "notifications", prices.SNS_PUBLISH, told),
+        item("SNS", "notifications", prices.SNS_PUBLISH, told * parameters.TOPICS),
         item("SNS", "to one reader", prices.SNS_EMAIL, told),
     ]
 

@@ -27,9 +27,9 @@ _LONGEST_COLLECT = dt.timedelta(minutes=15)
 #: A day on which one device in a hundred alerts once.
 _DEVICES_AN_ALERT = 100
 
-#: How full a shard is planned. Gateways do not spread evenly over shards; and its consumers, who read what is written
-#: at most twice as fast as it may be written, catch up after an outage only if it is not.
-SHARD_FILLED = 0.5
+#: How full a part of the stream is planned, a shard or a partition. Gateways do not spread evenly over them. A shard's
+#: consumers read at most twice as fast as it may be written: they catch up after an outage only if it is not full.
+PART_FILLED = 0.5
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +108,7 @@ class Flow(NamedTuple):
     @property
     def shards(self) -> int:
         """Return the number of shards, each as full as planned."""
-        needed = max(self.records / SHARD_RECORDS, self.payload / SHARD_BYTES) / SHARD_FILLED
+        needed = max(self.records / SHARD_RECORDS, self.payload / SHARD_BYTES) / PART_FILLED
         # Rounding errors must not add a shard.
         return max(1, math.ceil(needed - 1e-9))
 

@@ -14,10 +14,12 @@ from rich.console import Console
 from cli.verbs import plan as show_plan
 from lambdas.store import rules_object
 from pipeline.errors import PipelineError
+from pipeline.names import Ingest
 from planning import parameters, prices, services
-from planning.plan import MSK, OURS, SINGLE, Plan, Usage, cost_so_far, plan
+from planning.plan import Plan, Usage, cost_so_far, plan
 from planning.services import Item
 from planning.traffic import Fleet, batched, one_by_one
+from planning.variants import MSK, OURS, SINGLE
 from simulator.sinks.record import MAX_RECORD_BYTES
 
 #: 10,000 readings a second: from each of 1,000 gateways a record of ten a second.
@@ -70,7 +72,16 @@ def test_should_bill_each_record_rounded_up() -> None:
     # 1,000 records of 5 KB a second are AWS' own example: $358.
     assert line(found, "Firehose", "readings, by 5 KB").usd_per_month == pytest.approx(358.43, abs=0.01)
     assert line(found, "Firehose", "readings, by 5 KB", SINGLE).usd_per_month == pytest.approx(3_584.29, abs=0.01)
-    assert line(found, "Firehose", "readings, from MSK", MSK).quantity == pytest.approx(1_800_000 * month / 2**30)
+    # MSK does not round.
+    assert line(found, "MSK", "written", MSK).quantity == pytest.approx(1_800_000 * month / 2**30)
+    assert line(found, "MSK", "delivered to S3", MSK).quantity == pytest.approx(1_800_000 * month / 2**30)
+
+
+def test_should_bill_a_notification_once_per_topic_and_its_email_once() -> None:
+    found = plan(FLEET)
+    # A thousand alerts a day, each notified twice.
+    assert line(found, "SNS", "notifications").quantity == pytest.approx(2 * 60_000)
+    assert line(found, "SNS", "to one reader").quantity == pytest.approx(60_000)
 
 
 def test_should_call_the_detector_each_second_for_every_part_of_a_shard_at_least() -> None:
@@ -208,8 +219,35 @@ def test_should_add_up(fleet: Fleet) -> None:
 # What it looks like
 
 
-@pytest.mark.parametrize("devices", [1, 1_000, 100_000, 20_000_000])
-def test_should_fit_a_hundred_columns(devices: int) -> None:
+def _printed(fleet: Fleet, ingest: Ingest) -> str:
     text = io.StringIO()
-    show_plan.print_plan(plan(Fleet(devices=devices)), Console(file=text, width=200, highlight=False))
-    assert max(len(line.rstrip()) for line in text.getvalue().splitlines()) <= 100
+    show_plan.print_plan(plan(fleet, ingest), Console(file=text, width=200, highlight=False))
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("ingest", ["kinesis", "msk"])
+@pytest.mark.parametrize("devices", [1, 1_000, 100_000, 20_000_000])
+def test_should_fit_a_hundred_columns(devices: int, ingest: Ingest) -> None:
+    assert max(len(line.rstrip()) for line in _printed(Fleet(devices=devices), ingest).splitlines()) <= 100
+
+
+def test_should_show_the_totals_of_both_streams_and_the_lines_of_one() -> None:
+    on_kinesis, on_msk = _printed(FLEET, "kinesis"), _printed(FLEET, "msk")
+    for text in (on_kinesis, on_msk):
+        assert all(f"{variant.usd_per_month:,.2f}" in text for variant in plan(FLEET).variants)
+    assert "Kinesis, line by line" in on_kinesis
+    assert "MSK, line by line" in on_msk
+    assert "recommended" in on_kinesis
+    assert "recommended" not in on_msk
+    assert "pollers" not in on_kinesis
+    assert {"brokers", "partitions", "pollers"} <= set(on_msk.split())
+
+
+def test_should_keep_what_programs_read_and_add_the_topic() -> None:
+    found = show_plan.plan_json(plan(FLEET, "msk"))
+    assert list(found["usd"]) == ["ours", "one reading a record", "MSK"]
+    assert found["needs"]["shards"] == 4
+    assert found["ingest"] == "msk"
+    assert found["kafka"]["cluster"] == {
+        "brokers": 3, "broker_type": "express.m7g.large", "partitions": 6, "pollers": 1, "poller_units": 1,
+    }  # fmt: skip
