@@ -10,7 +10,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.aws_cloudwatch import ComparisonOperator
 from constructs import Construct
 
-from dashboards.alarms import AlarmSpec, Severity
+from dashboards.alarm_spec import AlarmSpec, Severity
 
 #: The alarm that is on while any critical one is.
 COMPOSITE = "pipeline-unhealthy"

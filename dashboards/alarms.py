@@ -6,17 +6,13 @@ They are about symptoms and end-to-end freshness rather than every cause. Each n
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-from aws_cdk import aws_kinesis as kinesis
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk.aws_cloudwatch import IMetric, TreatMissingData
+from aws_cdk.aws_cloudwatch import TreatMissingData
 
 from dashboards import metrics
+from dashboards.alarm_spec import AlarmSpec
+from dashboards.alarms_by_stream import raw_zone_alarms, stream_alarms
 from dashboards.catalogue import LATE_DELIVERY_SECONDS
-from dashboards.metrics import FIVE_MINUTES, MINUTE, KafkaTopic, Watched
-
-Severity = Literal["warning", "critical"]
+from dashboards.metrics import FIVE_MINUTES, MINUTE, Watched
 
 #: Percent of all lines; an occasional invalid line of a device stays below it.
 _REJECTED_PERCENT = 1.0
@@ -29,23 +25,6 @@ _STALE_SECONDS = 2 * 3600
 _LATE_NOTIFICATION_SECONDS = 300
 
 
-class AlarmSpec(NamedTuple):
-    """An alarm: breached when ``datapoints`` of the last ``periods`` values reach ``threshold``.
-
-    With ``below``, when they are less than it.
-    """
-
-    name: str
-    severity: Severity
-    meaning: str
-    metric: IMetric
-    threshold: float
-    datapoints: int = 1
-    periods: int = 1
-    missing: TreatMissingData = TreatMissingData.NOT_BREACHING
-    below: bool = False
-
-
 def alarm_specs(watched: Watched) -> list[AlarmSpec]:
     """Return the alarms, in the order of a reading's way to an alert, a notification and the tables."""
     return [*_detection(watched), *_clock(watched), *_notification(watched), *_lake(watched)]
@@ -54,9 +33,8 @@ def alarm_specs(watched: Watched) -> list[AlarmSpec]:
 def _detection(watched: Watched) -> list[AlarmSpec]:
     """Return the alarms from the stream to the evaluation of readings."""
     detector = watched.detector
-    stream = [] if isinstance(watched.stream, KafkaTopic) else _stream(watched.stream, detector)
     return [
-        *stream,
+        *stream_alarms(watched),
         AlarmSpec(
             "detector-errors",
             "critical",
@@ -108,30 +86,6 @@ def _detection(watched: Watched) -> list[AlarmSpec]:
             threshold=_REJECTED_PERCENT,
             datapoints=3,
             periods=3,
-        ),
-    ]
-
-
-def _stream(stream: kinesis.IStream, detector: lambda_.IFunction) -> list[AlarmSpec]:
-    """Return the alarms on a Kinesis stream and on how far its reader is behind."""
-    return [
-        AlarmSpec(
-            "stream-throttled",
-            "warning",
-            "The stream refuses records; gateways retry, and lose readings when they give up",
-            metrics.of_stream(stream, "WriteProvisionedThroughputExceeded"),
-            threshold=1,
-            datapoints=3,
-            periods=5,
-        ),
-        AlarmSpec(
-            "detector-behind",
-            "critical",
-            "The detector reads the stream a minute late or more, so alerts are late",
-            detector.metric("IteratorAge", statistic="Maximum", period=MINUTE),
-            threshold=60_000,
-            datapoints=5,
-            periods=5,
         ),
     ]
 
@@ -233,15 +187,7 @@ def _lake(watched: Watched) -> list[AlarmSpec]:
             datapoints=3,
             periods=3,
         ),
-        AlarmSpec(
-            "raw-delivery-late",
-            "critical",
-            "Readings reach the raw zone half an hour late or more",
-            metrics.of_delivery(watched.raw_delivery),
-            threshold=LATE_DELIVERY_SECONDS,
-            datapoints=3,
-            periods=3,
-        ),
+        *raw_zone_alarms(watched),
         AlarmSpec(
             "curate-failed",
             "warning",

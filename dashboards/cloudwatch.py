@@ -19,7 +19,7 @@ from aws_cdk.aws_cloudwatch import (
 )
 from constructs import Construct
 
-from dashboards import costs
+from dashboards import costs, topic
 from dashboards.catalogue import DURATION_STATISTICS, GRAPHED
 from dashboards.metrics import (
     FIVE_MINUTES,
@@ -77,7 +77,7 @@ def _by_severity(watched: Watched, name: str) -> dict[str, Metric]:
 def _ingest(watched: Watched) -> list[IWidget]:
     stream = watched.stream
     if isinstance(stream, KafkaTopic):
-        return []
+        return _topic_ingest(stream)
     return [
         _graph("Records", incoming=of_stream(stream, "IncomingRecords")),
         _graph("Bytes", incoming=of_stream(stream, "IncomingBytes")),
@@ -93,6 +93,49 @@ def _ingest(watched: Watched) -> list[IWidget]:
     ]
 
 
+def _topic_ingest(stream: KafkaTopic) -> list[IWidget]:
+    return [
+        _searched(
+            "Bytes per second into the topic, per broker", topic.by_broker(stream, "BytesInPerSec", Topic=stream.topic)
+        ),
+        _searched("Messages per second, per broker", topic.by_broker(stream, "MessagesInPerSec")),
+        _graph(
+            "Records in the delivery to the raw zone",
+            read=topic.of_channel(stream, "RecordCount"),
+            delivered=topic.of_channel(stream, "SuccessfulRecordCount"),
+            failed=topic.of_channel(stream, "FailedRecordCount"),
+            dead_letters=topic.of_channel(stream, "DLQDeliverySuccess"),
+        ),
+        _graph(
+            "Oldest record not in the raw zone yet (s)",
+            age=topic.of_channel(stream, "DataFreshness", statistic="Maximum"),
+        ),
+        _searched("Idle processor, per broker (%)", topic.by_broker(stream, "CpuIdle", statistic="Minimum")),
+        _searched("Free memory, per broker (bytes)", topic.by_broker(stream, "MemoryFree", statistic="Minimum")),
+        _searched(
+            "Connections of clients, per broker",
+            topic.by_broker(stream, "ClientConnectionCount", "Client Authentication", statistic="Sum"),
+        ),
+        _searched("Leaders of partitions, per broker", topic.by_broker(stream, "LeaderCount")),
+    ]
+
+
+def _behind(watched: Watched) -> list[IWidget]:
+    stream = watched.stream
+    if isinstance(stream, KafkaTopic):
+        return [
+            _graph("Behind the topic (s)", time=topic.of_group(stream, "EstimatedMaxTimeLag")),
+            _graph(
+                "Behind the topic (records)",
+                of_all_partitions=topic.of_group(stream, "SumOffsetLag"),
+                of_one_partition_at_most=topic.of_group(stream, "MaxOffsetLag"),
+            ),
+        ]
+    return [
+        _graph("Behind the stream (ms)", age=watched.detector.metric("IteratorAge", statistic="Maximum", period=MINUTE))
+    ]
+
+
 def _detection(watched: Watched) -> list[IWidget]:
     detector = watched.detector
     return [
@@ -100,7 +143,7 @@ def _detection(watched: Watched) -> list[IWidget]:
             "From a reading to its evaluation (ms)",
             **{s: ours(watched, "DetectionDelay", statistic=s) for s in DURATION_STATISTICS},
         ),
-        _graph("Behind the stream (ms)", age=detector.metric("IteratorAge", statistic="Maximum", period=MINUTE)),
+        *_behind(watched),
         _graph(
             "Failed invocations",
             errors=detector.metric_errors(period=MINUTE),
@@ -211,7 +254,15 @@ def _costs(watched: Watched) -> list[IWidget]:
 def _stream_costs(watched: Watched) -> list[IWidget]:
     stream = watched.stream
     if isinstance(stream, KafkaTopic):
-        return []
+        return [
+            _graph(
+                "Bytes through the topic, its channel and Firehose",
+                into_the_topic=topic.bytes_in_per_hour(stream),
+                to_the_raw_zone=topic.of_channel(stream, "BytesIn", period=HOUR),
+                to_the_table_of_alerts=costs.bytes_of_alerts(watched),
+            ),
+            _graph("Bytes that the cluster stores", bytes=topic.stored_bytes(stream)),
+        ]
     return [
         _graph(
             "Bytes through the stream and Firehose",

@@ -44,7 +44,8 @@ class Watched(NamedTuple):
     The deliveries are names of Firehose delivery streams; a topic has its channel in place of ``raw_delivery``.
     ``curate_failures_rule`` is the name of the EventBridge rule that matches failed runs of the job.
     ``stale_after_hours`` is how long the curated tables may get no new readings, 0 for any time. ``tables`` and
-    ``buckets`` are keyed by their names on the dashboard; ``workgroup`` is the name of Athena's.
+    ``buckets`` are keyed by their names on the dashboard; ``workgroup`` is the name of Athena's. ``broker_bytes`` is
+    how many bytes a second a broker of our own Kafka cluster accepts; 0 where there is none.
     """
 
     stage: str
@@ -65,6 +66,7 @@ class Watched(NamedTuple):
     tables: dict[str, dynamodb.ITable]
     buckets: dict[str, s3.IBucket]
     workgroup: str
+    broker_bytes: float = 0
 
 
 def of_stream(stream: kinesis.IStream, name: str) -> Metric:
@@ -111,14 +113,19 @@ def search(
     For dashboards only: alarms accept no search.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html
     """
-    schema = ",".join((namespace, *sorted((*variable, *fixed))))
-    exactly = " ".join(f'{dimension}="{value}"' for dimension, value in fixed.items())
+    schema = ",".join((namespace, *map(_quote, sorted((*variable, *fixed)))))
+    exactly = " ".join(f'{_quote(dimension)}="{value}"' for dimension, value in fixed.items())
     return MathExpression(
         expression=f"SEARCH('{{{schema}}} MetricName=\"{name}\" {exactly}', '{statistic}', {period.to_seconds():.0f})",
         using_metrics={},
         period=period,
         label="",
     )
+
+
+def _quote(dimension: str) -> str:
+    """Return a dimension's name as a search wants it: names with spaces are quoted."""
+    return f'"{dimension}"' if " " in dimension else dimension
 
 
 def rejected_percent(watched: Watched) -> IMetric:

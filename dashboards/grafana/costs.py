@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dashboards.grafana.frame import Panels
 from dashboards.grafana.panels import graph
-from dashboards.grafana.queries import FUNCTIONS, HOUR, NAMES, Metric, of_delivery, of_function, of_stream
+from dashboards.grafana.queries import FUNCTIONS, HOUR, NAMES, Metric, of_channel, of_delivery, of_function, of_stream
 
 
 def costs() -> Panels:
     """Return graphs of use that AWS charges for; prices differ by region."""
     return (
         graph(
-            "Bytes through the stream and Firehose",
-            "By the hour: into the stream, and through each delivery stream. Firehose counts a record as 5 KB or more",
+            "Bytes through the stream and its deliveries",
+            "By the hour: into the stream, and through each delivery. Firehose counts a record as 5 KB or more",
             [
                 of_stream("IncomingBytes", "stream", period=HOUR),
                 of_delivery(NAMES.delivery_stream, "DataReadFromKinesisStream.Bytes", "to the raw zone", period=HOUR),
+                of_channel("BytesIn", "topic to the raw zone", period=HOUR),
                 of_delivery(NAMES.alerts_delivery_stream, "IncomingBytes", "to the table of alerts", period=HOUR),
             ],
             unit="decbytes",

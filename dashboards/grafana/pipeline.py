@@ -9,6 +9,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards.catalogue import DURATION_STATISTICS, GRAPHED, LATE_DELIVERY_SECONDS, Unit
 from dashboards.grafana.costs import costs
 from dashboards.grafana.frame import Panels, Rows, frame
+from dashboards.grafana.kafka import kafka
 from dashboards.grafana.panels import Limits, graph, listing, number
 from dashboards.grafana.queries import (
     FUNCTIONS,
@@ -35,7 +36,8 @@ _UNITS: dict[Unit, str] = {"Count": "short", "Milliseconds": "ms", "Seconds": "s
 def pipeline(runbooks: str) -> Dashboard:
     """Return the dashboard. It queries CloudWatch every five minutes, and Athena once."""
     rows: Rows = (
-        ("Ingest: from the gateways to the stream and the raw zone", _ingest()),
+        ("Ingest: from the gateways to the stream and the raw zone; with Kafka, see the next row", _ingest()),
+        ("Ingest with Kafka: no data where the stage has a Kinesis stream", kafka()),
         ("Delays: from a reading to its evaluation and notification", _delays()),
         ("Errors: failures and given-up messages", _errors()),
         ("Freshness: age of the newest data", _freshness()),

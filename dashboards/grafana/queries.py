@@ -93,6 +93,24 @@ def of_stream(name: str, label: str, *, statistic: str = "Sum", period: int = MI
     return Metric(label, "AWS/Kinesis", name, {"StreamName": NAMES.stream}, statistic, period)
 
 
+def of_group(name: str, label: str, *, statistic: str = "Maximum") -> Metric:
+    """Return a metric of MSK about the detector's consumer group, in whichever cluster it is."""
+    dimensions = {"Cluster Name": "*", "Consumer Group": NAMES.consumer_group, "Topic": "*"}
+    return Metric(label, "AWS/Kafka", name, dimensions, statistic, MINUTE)
+
+
+def of_channel(name: str, label: str, *, statistic: str = "Sum", period: int = FIVE_MINUTES) -> Metric:
+    """Return a metric of MSK about the channel to the raw zone, in whichever cluster it is."""
+    dimensions = {"ChannelName": NAMES.channel, "ClusterName": "*", "Topic": "*"}
+    return Metric(label, "AWS/Kafka", f"DeliveryToS3.{name}", dimensions, statistic, period)
+
+
+def of_brokers(name: str, *, statistic: str, **more: str) -> Metric:
+    """Return a metric of MSK per broker of the stage's own cluster."""
+    dimensions = {"Broker ID": "*", "Cluster Name": NAMES.kafka_cluster, **more}
+    return Metric("broker ${PROP('Dim.Broker ID')}", "AWS/Kafka", name, dimensions, statistic, MINUTE)
+
+
 def ask_cloudwatch(series: Metric | Formula, ref_id: str) -> cloudwatch.MetricsQuery:
     """Return the query for a series."""
     query = (

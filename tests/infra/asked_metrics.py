@@ -43,6 +43,29 @@ PUBLISHED = {
         "ConsumedReadCapacityUnits",
         "ConsumedWriteCapacityUnits",
     },
+    # Express brokers, at the level DEFAULT. The page leaves the cluster out of the lag's dimensions; AWS' own guide to
+    # alarms has it: https://docs.aws.amazon.com/msk/latest/developerguide/metrics-details-express.html
+    # https://github.com/aws/agent-toolkit-for-aws/tree/main/skills/specialized-skills/analytics-skills/managing-amazon-msk
+    ("AWS/Kafka", "Cluster Name"): {"StorageUsed"},
+    ("AWS/Kafka", "Broker ID", "Cluster Name"): {
+        "BytesInPerSec",
+        "CpuIdle",
+        "LeaderCount",
+        "MemoryFree",
+        "MessagesInPerSec",
+    },
+    ("AWS/Kafka", "Broker ID", "Cluster Name", "Topic"): {"BytesInPerSec"},
+    ("AWS/Kafka", "Broker ID", "Client Authentication", "Cluster Name"): {"ClientConnectionCount"},
+    ("AWS/Kafka", "Cluster Name", "Consumer Group", "Topic"): {"EstimatedMaxTimeLag", "MaxOffsetLag", "SumOffsetLag"},
+    # https://docs.aws.amazon.com/msk/latest/developerguide/msk-data-delivery-s3-metrics.html
+    ("AWS/Kafka", "ChannelName", "ClusterName", "Topic"): {
+        "DeliveryToS3.BytesIn",
+        "DeliveryToS3.DLQDeliverySuccess",
+        "DeliveryToS3.DataFreshness",
+        "DeliveryToS3.FailedRecordCount",
+        "DeliveryToS3.RecordCount",
+        "DeliveryToS3.SuccessfulRecordCount",
+    },
     # https://docs.aws.amazon.com/athena/latest/ug/query-metrics-viewing.html
     ("AWS/Athena", "QueryState", "QueryType", "WorkGroup"): {"ProcessedBytes"},
 }

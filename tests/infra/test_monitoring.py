@@ -10,15 +10,26 @@ from aws_cdk.assertions import Template
 
 from lambdas.notifier.dispatcher import LONGEST_WAKE_SECONDS
 from tests.infra.conftest import ROOT, app_for, only, resources, templates_for
+from tests.infra.watched_topic import watched_topic
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
 
 
+def alarms_in(monitoring: Template) -> dict[str, dict[str, Any]]:
+    """The properties of the alarms, by their names without the stage."""
+    found = resources(monitoring, "AWS::CloudWatch::Alarm").values()
+    return {alarm["Properties"]["AlarmName"].removeprefix("iot-dev-"): alarm["Properties"] for alarm in found}
+
+
 @pytest.fixture(scope="module")
 def alarms(templates: dict[str, Template]) -> dict[str, dict[str, Any]]:
-    found = resources(templates["monitoring"], "AWS::CloudWatch::Alarm").values()
-    return {alarm["Properties"]["AlarmName"].removeprefix("iot-dev-"): alarm["Properties"] for alarm in found}
+    return alarms_in(templates["monitoring"])
+
+
+@pytest.fixture(scope="module")
+def kafka_alarms() -> dict[str, dict[str, Any]]:
+    return alarms_in(watched_topic())
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +60,87 @@ def test_should_alarm_on_every_part_of_a_readings_way(alarms: dict[str, dict[str
         "raw-delivery-late",
         "curate-failed",
         "curated-data-stale",
+    }
+
+
+def test_should_alarm_on_what_a_kafka_topic_has_in_place_of_a_kinesis_stream(
+    alarms: dict[str, dict[str, Any]], kafka_alarms: dict[str, dict[str, Any]]
+) -> None:
+    assert set(alarms) - set(kafka_alarms) == {"stream-throttled"}
+    assert set(kafka_alarms) - set(alarms) == {
+        "brokers-near-quota",
+        "brokers-busy",
+        "detector-stopped",
+        "raw-delivery-failed",
+    }
+    changed = {name for name in alarms.keys() & kafka_alarms.keys() if "Kafka" in json.dumps(kafka_alarms[name])}
+    assert changed == {"detector-behind", "raw-delivery-late"}
+    assert "Kinesis" not in json.dumps(kafka_alarms)
+
+
+def test_should_alarm_on_a_minute_of_backlog_of_the_detectors_consumer_group(
+    kafka_alarms: dict[str, dict[str, Any]],
+) -> None:
+    behind = kafka_alarms["detector-behind"]
+
+    assert (behind["Namespace"], behind["MetricName"], behind["Statistic"]) == (
+        "AWS/Kafka",
+        "EstimatedMaxTimeLag",
+        "Maximum",
+    )
+    assert {one["Name"]: one["Value"] for one in behind["Dimensions"]} == {
+        "Cluster Name": "iot-dev",
+        "Consumer Group": "iot-dev-detector",
+        "Topic": "iot-dev-readings",
+    }
+    assert (behind["Threshold"], behind["Period"], behind["DatapointsToAlarm"]) == (60, 60, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "expression", "threshold", "comparison"),
+    [
+        ("brokers-busy", "SELECT MIN(CpuIdle)", 40, "LessThanThreshold"),
+        ("brokers-near-quota", "SELECT MAX(BytesInPerSec)", 8_000_000, "GreaterThanOrEqualToThreshold"),
+    ],
+)
+def test_should_alarm_on_the_worst_of_any_number_of_brokers(
+    name: str, expression: str, threshold: float, comparison: str, kafka_alarms: dict[str, dict[str, Any]]
+) -> None:
+    alarm = kafka_alarms[name]
+    (query,) = alarm["Metrics"]
+
+    schema = 'FROM SCHEMA("AWS/Kafka", "Broker ID", "Cluster Name") WHERE "Cluster Name" = \'iot-dev\''
+    assert query["Expression"] == f"{expression} {schema}"
+    assert query["Period"] == 60
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (threshold, comparison)
+
+
+def test_should_alarm_on_waiting_records_when_the_detector_does_not_run(
+    kafka_alarms: dict[str, dict[str, Any]],
+) -> None:
+    queries = {query["Id"]: query for query in kafka_alarms["detector-stopped"]["Metrics"]}
+    expression = queries.pop("expr_1")["Expression"]
+
+    assert {id_: query["MetricStat"]["Metric"]["MetricName"] for id_, query in queries.items()} == {
+        "waiting": "SumOffsetLag",
+        "invocations": "Invocations",
+    }
+    assert expression == "IF(FILL(waiting, 0) > 0 AND FILL(invocations, 0) < 1, 1, 0)"
+
+
+def test_should_alarm_on_records_that_the_channel_does_not_deliver(kafka_alarms: dict[str, dict[str, Any]]) -> None:
+    late, failed = kafka_alarms["raw-delivery-late"], kafka_alarms["raw-delivery-failed"]
+
+    assert (late["MetricName"], late["Threshold"]) == ("DeliveryToS3.DataFreshness", 1800)
+    assert {one["Name"]: one["Value"] for one in late["Dimensions"]} == {
+        "ClusterName": "iot-dev",
+        "ChannelName": "iot-dev-raw",
+        "Topic": "iot-dev-readings",
+    }
+    assert failed["AlarmDescription"].startswith("[critical]")
+    assert {query["MetricStat"]["Metric"]["MetricName"] for query in failed["Metrics"] if "MetricStat" in query} == {
+        "DeliveryToS3.FailedRecordCount",
+        "DeliveryToS3.DLQDeliverySuccess",
     }
 
 
@@ -116,9 +208,9 @@ def test_should_let_alarms_and_failed_runs_reach_the_encrypted_topic(templates: 
 
 
 def test_should_have_a_runbook_for_every_alarm_and_an_alarm_for_every_runbook(
-    alarms: dict[str, dict[str, Any]], composite: dict[str, Any]
+    alarms: dict[str, dict[str, Any]], kafka_alarms: dict[str, dict[str, Any]], composite: dict[str, Any]
 ) -> None:
-    every = {**alarms, composite["AlarmName"].removeprefix("iot-dev-"): composite}
+    every = {**alarms, **kafka_alarms, composite["AlarmName"].removeprefix("iot-dev-"): composite}
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(every)
     for name, alarm in every.items():
         assert alarm["AlarmDescription"].endswith(f"Runbook: docs/runbooks/{name}.md")
