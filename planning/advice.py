@@ -112,5 +112,7 @@ def _on_msk(fleet: Fleet, needed: Kafka, a_gateway: float) -> list[str]:
             "allowed (listener.name.client_iam.max.connections)"
         )
     if needed.brokers > prices.CLUSTER_BROKERS:
-        found.append(f"a cluster has {prices.CLUSTER_BROKERS} brokers unless AWS raises the quota: split the fleet")
+        found.append(f"a cluster has at most {prices.CLUSTER_BROKERS} brokers: split the fleet")
+    if needed.partitions > prices.MAPPING_POLLERS:
+        found.append(f"the detector has at most {prices.MAPPING_POLLERS:,} pollers, one per partition: split the fleet")
     return found

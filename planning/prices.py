@@ -134,15 +134,17 @@ SHARD_RECORDS = 1_000
 #: What an express.m7g.large broker takes in a second (15.6 MB); its consumers read twice as much.
 #: https://docs.aws.amazon.com/msk/latest/developerguide/bestpractices-express.html
 EXPRESS_BYTES = 15.6 * MIB
-#: The brokers of a cluster, by default, and the clients that connect to one of them by IAM.
+#: The brokers of a cluster with ZooKeeper, by default, and the clients that connect to one of them by IAM.
 #: https://docs.aws.amazon.com/msk/latest/developerguide/limits.html
-CLUSTER_BROKERS = 60
+CLUSTER_BROKERS = 30
 BROKER_CONNECTIONS = 3_000
 
-#: What a poller reads in a second and how many invocations it has at once; the pollers of a unit, and what they read.
+#: What a poller reads in a second, and its invocations at once. The most pollers of a mapping. A unit's pollers, and
+#: what they read.
 #: https://docs.aws.amazon.com/lambda/latest/dg/kafka-scaling-modes.html
 POLLER_BYTES = 5 * MIB
 POLLER_INVOCATIONS = 5
+MAPPING_POLLERS = 2_000
 POLLER_UNIT_POLLERS = 10
 POLLER_UNIT_BYTES = 20 * MIB
 

@@ -50,3 +50,7 @@ def test_should_plan_what_watches_as_it_is_deployed(templates: dict[str, Templat
     assert count("AWS::CloudWatch::Dashboard") == planned.DASHBOARDS
     # "Some": an alarm on an expression is billed for each of its metrics.
     assert count("AWS::CloudWatch::Alarm") <= planned.ALARM_METRICS <= count("AWS::CloudWatch::Alarm") + 10
+
+
+def test_should_plan_the_topics_that_notifications_are_published_to(templates: dict[str, Template]) -> None:
+    assert len(resources(templates["alerts"], "AWS::SNS::Topic")) == planned.TOPICS

@@ -133,7 +133,8 @@ def test_should_compare_both_streams_in_each_others_notes() -> None:
     [
         (Fleet(devices=1_000_000), "a broker takes 3,000 clients by IAM"),
         (Fleet(devices=1_000_000, devices_per_gateway=1_000_000), "the poller of its partition"),
-        (Fleet(devices=1_000_000_000, reading_bytes=400), "a cluster has 60 brokers"),
+        (Fleet(devices=1_000_000_000), "at most 30 brokers"),
+        (Fleet(devices=1_000_000_000), "at most 2,000 pollers"),
         (Fleet(devices=1_000_000), "up to 12 detectors"),
     ],
 )
