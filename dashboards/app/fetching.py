@@ -10,7 +10,7 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboards.app import measures
+from dashboards.app import aws_measures, measures
 from dashboards.app.measures import Alarm, Measure
 from dashboards.app.pipeline_in_use import Source, deployed, session
 from pipeline import alerts, athena, holds
@@ -61,12 +61,12 @@ def spent(chosen: Source) -> list[Item]:
     now = dt.datetime.now(dt.UTC)
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     found = deployed(chosen)
-    counted = measures.fetch(session(), measures.spent(found), first, now, _HOUR)
-    if counted.empty:
+    counted = measures.fetch(session(), aws_measures.spent(found), first, now, _HOUR)
+    if counted.empty or found.kafka_bootstrap:
         return []
-    shards, created = measures.stream(session(), found)
-    hours = (now - max(first, created)).total_seconds() / 3600
-    return cost_so_far(measures.usage(counted, hours, shards))
+    capacity = aws_measures.capacity(session(), found)
+    hours = (now - max(first, capacity.created)).total_seconds() / 3600
+    return cost_so_far(aws_measures.usage(counted, hours, capacity))
 
 
 @st.cache_data(ttl=10 * _MINUTE, max_entries=1, show_spinner=False)

@@ -9,16 +9,10 @@ import pandas as pd
 
 from dashboards.catalogue import METRICS, Unit
 from glue_jobs.curate.metrics import NAMESPACE
-from lambdas.store.items import DUE_INDEX
 from pipeline.names import Names
-from planning.parameters import MEMORY_GB
-from planning.plan import Usage
-from planning.prices import ATHENA_BYTES_A_MEGABYTE, ATHENA_MEGABYTES_AT_LEAST
 
 if TYPE_CHECKING:
     import boto3
-
-    from pipeline.deployment import Deployment
 
 #: Factors to the units of the pages: seconds for milliseconds, minutes for seconds.
 _SCALES: dict[Unit, float] = {"Count": 1.0, "Milliseconds": 0.001, "Seconds": 1 / 60, "Percent": 1.0}
@@ -71,84 +65,6 @@ def curation(stage: str) -> tuple[Measure, ...]:
         ours("completeness", "Completeness", stage, statistic="Average"),
         ours("newest", "NewestReadingAge", stage),
     )
-
-
-def service(deployed: Deployment) -> tuple[Measure, ...]:
-    """Return metrics of AWS itself, which the local AWS does not have: lags in seconds, errors, throttled writes."""
-    stream = (("StreamName", deployed.stream_name),)
-    detector = (("FunctionName", deployed.detector_function_name),)
-    delivery = (("DeliveryStreamName", deployed.delivery_stream_name),)
-    return (
-        Measure("behind", "AWS/Lambda", "IteratorAge", "Maximum", detector, 0.001),
-        Measure("errors", "AWS/Lambda", "Errors", "Sum", detector),
-        Measure("throttled", "AWS/Kinesis", "WriteProvisionedThroughputExceeded", "Sum", stream),
-        Measure("undelivered", "AWS/Firehose", "DeliveryToS3.DataFreshness", "Maximum", delivery),
-    )
-
-
-#: States in which Athena bills a query that returns rows: https://aws.amazon.com/athena/pricing/
-_BILLED = ("SUCCEEDED", "CANCELLED")
-
-
-def spent(deployed: Deployment) -> tuple[Measure, ...]:
-    """Return billed use: records and bytes of the stream, functions, tables, and bytes read by queries.
-
-    The first word of a key is a field of :class:`~planning.plan.Usage`, except ``queries``.
-    """
-    stream = (("StreamName", deployed.stream_name),)
-    functions = (deployed.detector_function_name, deployed.watchdog_function_name, deployed.notifier_function_name)
-    tables = [(("TableName", name),) for name in (deployed.state_table_name, deployed.group_table_name)]
-    # An index has metrics of its own, of what is written to it.
-    indexes = [(("GlobalSecondaryIndexName", DUE_INDEX), *table) for table in tables]
-    return (
-        Measure("records", "AWS/Kinesis", "IncomingRecords", "Sum", stream),
-        Measure("bytes", "AWS/Kinesis", "IncomingBytes", "Sum", stream),
-        *(
-            Measure(f"{key} {state}", "AWS/Athena", "ProcessedBytes", statistic, _queries(deployed, state))
-            for state in _BILLED
-            for key, statistic in (("scanned_bytes", "Sum"), ("queries", "SampleCount"))
-        ),
-        *(
-            Measure(f"{key} {name}", "AWS/Lambda", metric, "Sum", (("FunctionName", name),), scale)
-            for name in functions
-            for key, metric, scale in (
-                ("invocations", "Invocations", 1.0),
-                ("gb_seconds", "Duration", MEMORY_GB / 1000),
-            )
-        ),
-        *(
-            Measure(f"{key} {number}", "AWS/DynamoDB", metric, "Sum", dimensions)
-            for number, dimensions in enumerate((*tables, *indexes))
-            for key, metric in (
-                ("write_units", "ConsumedWriteCapacityUnits"),
-                ("read_units", "ConsumedReadCapacityUnits"),
-            )
-        ),
-    )
-
-
-def _queries(deployed: Deployment, state: str) -> tuple[tuple[str, str], ...]:
-    return (("QueryState", state), ("QueryType", "DML"), ("WorkGroup", deployed.work_group_name))
-
-
-def usage(counted: pd.DataFrame, hours: float, shards: int) -> Usage:
-    """Return the sums of :func:`spent`; ``shards`` is 0 for a stream on demand.
-
-    Athena bills at least ten megabytes per query: the sum is that many per query, or the bytes read if more.
-    """
-    sums = counted.drop(columns="at").sum()
-    by_kind = sums.groupby([str(name).split(" ")[0] for name in sums.index]).sum()
-    at_least = by_kind.pop("queries") * ATHENA_MEGABYTES_AT_LEAST * ATHENA_BYTES_A_MEGABYTE
-    by_kind["scanned_bytes"] = max(by_kind["scanned_bytes"], at_least)
-    return Usage(hours=hours, shards=shards, **{str(kind): float(value) for kind, value in by_kind.items()})
-
-
-def stream(session: boto3.Session, deployed: Deployment) -> tuple[int, dt.datetime]:
-    """Return the number of billed shards, 0 for a stream on demand, and the stream's creation time (UTC)."""
-    found = session.client("kinesis").describe_stream_summary(StreamName=deployed.stream_name)
-    summary = found["StreamDescriptionSummary"]
-    on_demand = summary.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND"
-    return 0 if on_demand else int(summary["OpenShardCount"]), summary["StreamCreationTimestamp"].astimezone(dt.UTC)
 
 
 def fetch(

@@ -61,3 +61,8 @@ def _credentials() -> Credentials | None:
 def deployed(chosen: Source) -> Deployment:
     """Return the chosen deployment; raises :class:`PipelineError` where there is none."""
     return deployment.find(session(), chosen.stage)
+
+
+def sink(chosen: Source) -> str:
+    """Return the name of the simulator's sink for the stream of readings."""
+    return "kafka" if deployed(chosen).ingest == "msk" else "kinesis"

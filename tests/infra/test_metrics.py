@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 import pytest
 from aws_cdk.assertions import Template
 
-from dashboards.app import measures
+from dashboards.app import aws_measures, measures
 from dashboards.catalogue import METRICS, Metric
 from glue_jobs.curate.metrics import NAMESPACE, publish
 from glue_jobs.curate.summary import Summary
@@ -201,8 +201,8 @@ def asked(templates: dict[str, Template], deployed: Deployment) -> dict[str, lis
         "grafana": list(of_grafana()),
         "streamlit": [
             *(one for page in pages for one in of_streamlit(page("dev"))),
-            *of_streamlit(measures.service(deployed)),
-            *of_streamlit(measures.spent(deployed)),
+            *of_streamlit(aws_measures.service(deployed)),
+            *of_streamlit(aws_measures.spent(deployed)),
         ],
     }
 
@@ -279,7 +279,7 @@ def test_should_ask_for_resources_that_there_are(asked: dict[str, list[Asked]], 
 
 
 def test_should_give_each_measure_of_a_page_its_own_key(deployed: Deployment) -> None:
-    for wanted in (measures.flow("dev"), measures.service(deployed), measures.spent(deployed)):
+    for wanted in (measures.flow("dev"), aws_measures.service(deployed), aws_measures.spent(deployed)):
         assert len({one.key for one in wanted}) == len(wanted)
 
 

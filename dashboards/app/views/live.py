@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboards.app import charts, fetching, measures, sql
 from dashboards.app.page import CURATE, Figure, ago, clock, figures, guarded, nothing_yet, shown, times, today, wall
-from dashboards.app.pipeline_in_use import Source
+from dashboards.app.pipeline_in_use import Source, sink
 from dashboards.app.views import alerts
 from pipeline.alerts import Standing
 from telemetry.rules.rule_set import SEVERITIES
@@ -52,7 +52,7 @@ def _now(chosen: Source) -> None:
         if flow["readings"].sum() == 0:
             nothing_yet(
                 "No reading was seen in the last hour.",
-                "Send some: **iot simulate --scenario demo --speed 60 --sink kinesis**",
+                f"Send some: **iot simulate --scenario demo --speed 60 --sink {sink(chosen)}**",
             )
         else:
             rate = pd.DataFrame({"at": flow["at"], "readings a second": flow["readings"] / _MINUTE})

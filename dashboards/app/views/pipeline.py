@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 import pandas as pd
 import streamlit as st
 
-from dashboards.app import charts, fetching, measures, sql
+from dashboards.app import aws_measures, charts, fetching, measures, sql
 from dashboards.app.page import (
     CURATE,
     Figure,
@@ -22,7 +23,7 @@ from dashboards.app.page import (
     today,
     wall,
 )
-from dashboards.app.pipeline_in_use import Source, deployed
+from dashboards.app.pipeline_in_use import Source, deployed, sink
 
 _REFRESH = "30s"
 _FIVE_MINUTES = 300
@@ -47,38 +48,50 @@ def _now(chosen: Source) -> None:
     delays = fetching.metrics(measures.detection(chosen.stage), _HOURS, _FIVE_MINUTES)
     notified = fetching.metrics(measures.notification(chosen.stage), _HOURS, _FIVE_MINUTES)
     runs = fetching.metrics(measures.curation(chosen.stage), 24, _HOUR)
-    service = fetching.metrics(measures.service(deployed(chosen)), _HOURS, _FIVE_MINUTES)
     alarms = fetching.alarms(chosen)
     off = [alarm for alarm in alarms if alarm.state == "ALARM"]
-    not_here = "The local AWS does not measure it."
     figures(
         Figure("Alarms", f"{len(off)} of {len(alarms)}", "Alarms that are on."),
         Figure("From reading to evaluation", _newest(delays, "p95", "{:,.1f} s"), "95th percentile of five minutes."),
         Figure("Newest reading curated", _newest(runs, "newest", "{:,.0f} min old"), "At the curation's last run."),
         Figure("Complete", _newest(runs, "completeness", "{:.2f} %"), "Readings received, of those expected."),
     )
-    figures(
-        Figure("Behind the stream", _newest(service, "behind", "{:,.1f} s"), f"The detector's IteratorAge. {not_here}"),
-        Figure("Raw zone behind", _newest(service, "undelivered", "{:,.0f} s"), f"Firehose's oldest. {not_here}"),
-        Figure("Writes throttled", _total(service, "throttled"), f"By the stream, in three hours. {not_here}"),
-        Figure("Detector errors", _total(service, "errors"), f"In three hours. {not_here}"),
-    )
+    figures(*_service(chosen))
     _alarms(alarms)
     left, right = st.columns(2)
     with left:
         st.subheader("From a reading to its evaluation")
-        _lines(delays, "seconds", "Send some readings: **iot simulate --sink kinesis**")
+        _lines(delays, "seconds", f"Send some readings: **iot simulate --sink {sink(chosen)}**")
     with right:
         st.subheader("From a change to its notification")
         _lines(notified, "seconds, group_wait included", "It takes an alert: **iot simulate --scenario demo**")
 
 
+def _service(chosen: Source) -> Iterator[Figure]:
+    """Yield what AWS itself measures, of a stream or of a topic."""
+    found = deployed(chosen)
+    service = fetching.metrics(aws_measures.service(found), _HOURS, _FIVE_MINUTES)
+    not_here = "The local AWS does not measure it."
+    behind, undelivered = _newest(service, "behind", "{:,.1f} s"), _newest(service, "undelivered", "{:,.0f} s")
+    if found.ingest == "msk":
+        yield Figure("Behind the topic", behind, f"Time to read the longest backlog of a partition. {not_here}")
+        yield Figure("Raw zone behind", undelivered, f"The oldest record of MSK's channel. {not_here}")
+        yield Figure(
+            "Records not delivered", _total(service, "refused"), f"To the raw zone, in three hours. {not_here}"
+        )
+    else:
+        yield Figure("Behind the stream", behind, f"The detector's IteratorAge. {not_here}")
+        yield Figure("Raw zone behind", undelivered, f"Firehose's oldest. {not_here}")
+        yield Figure("Writes throttled", _total(service, "refused"), f"By the stream, in three hours. {not_here}")
+    yield Figure("Detector errors", _total(service, "errors"), f"In three hours. {not_here}")
+
+
 def _total(frame: pd.DataFrame, column: str) -> str:
-    return f"{frame[column].sum():,.0f}" if frame[column].notna().any() else "not measured"
+    return f"{frame[column].sum():,.0f}" if column in frame and frame[column].notna().any() else "not measured"
 
 
 def _newest(frame: pd.DataFrame, column: str, form: str) -> str:
-    values = frame[column].dropna()
+    values = frame[column].dropna() if column in frame else frame["at"][:0]
     return form.format(values.iloc[-1]) if len(values) else "not measured"
 
 
@@ -154,6 +167,6 @@ def _costs(chosen: Source) -> None:
     )
     st.caption(
         "By CloudWatch's counts and list prices of us-east-1, since the first of the month or the stream's creation. "
-        "Left out are storage, Glue, logs, metrics and alarms, keys, queues and notifications, and taxes: the trend is "
-        "right, the bill is in Cost Explorer."
+        "Left out are the lake's storage, Glue, logs, metrics and alarms, keys, queues and notifications, and taxes: "
+        "the trend is right, the bill is in Cost Explorer. A Kafka cluster counts in full, even if other teams use it."
     )

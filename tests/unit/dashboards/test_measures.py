@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import boto3
 import pandas as pd
-import pytest
 from moto import mock_aws
 
 from dashboards.app import measures
@@ -68,46 +67,3 @@ def test_should_give_an_empty_table_where_nothing_was_measured() -> None:
         frame = fetched(boto3.Session(region_name="us-east-1"), measures.flow("dev"))
     assert frame.empty
     assert str(frame["at"].dtype).startswith("datetime64[ns, UTC")
-
-
-def test_should_add_up_what_functions_and_tables_took() -> None:
-    counted = pd.DataFrame(
-        {
-            "at": [START, END],
-            "records": [100.0, 50.0],
-            "bytes": [1e6, None],
-            "scanned_bytes SUCCEEDED": [None, 5e6],
-            "queries SUCCEEDED": [None, 2.0],
-            "scanned_bytes CANCELLED": [None, 30e6],
-            "queries CANCELLED": [None, 1.0],
-            "invocations a": [10.0, 1.0],
-            "invocations b": [5.0, None],
-            "gb_seconds a": [0.5, 0.5],
-            "write_units t": [3.0, 4.0],
-            "read_units t": [1.0, 1.0],
-        }
-    )
-    used = measures.usage(counted, 24.0, 2)
-    assert (used.hours, used.shards, used.records, used.bytes, used.scanned_bytes) == (24, 2, 150, 1e6, 35e6)
-    assert (used.invocations, used.gb_seconds, used.write_units, used.read_units) == (16, 1, 7, 2)
-
-
-def test_should_bill_a_query_for_ten_megabytes_at_least() -> None:
-    counted = pd.DataFrame({"at": [START], "scanned_bytes S": [5e6], "queries S": [3.0]})
-    assert measures.usage(counted, 1.0, 0).scanned_bytes == 30e6
-
-
-@pytest.mark.parametrize(("mode", "billed"), [("PROVISIONED", 3), ("ON_DEMAND", 0)])
-def test_should_know_the_shards_that_are_billed_and_since_when(mode: str, billed: int) -> None:
-    class Kinesis:
-        def client(self, _name: str) -> Kinesis:
-            return self
-
-        def describe_stream_summary(self, **_: str) -> dict[str, Any]:
-            summary = {"StreamModeDetails": {"StreamMode": mode}, "OpenShardCount": 3}
-            return {"StreamDescriptionSummary": summary | {"StreamCreationTimestamp": START}}
-
-    class Deployed:
-        stream_name = "stream"
-
-    assert measures.stream(cast("Any", Kinesis()), cast("Any", Deployed())) == (billed, START)
