@@ -189,14 +189,14 @@ def alerting(fleet: Fleet, flow: Flow, parts: Parts) -> list[Item]:
     # And two units of the index of what is due.
     writes = sum(rate * (prices.blocks(size, prices.DYNAMODB_WRITE_BYTES) + 2) for rate, size in soft)
     alerts = _alerts(fleet)
-    told = alerts * parameters.NOTIFICATIONS_AN_ALERT
+    notified = alerts * parameters.NOTIFICATIONS_AN_ALERT
     return [
         item("DynamoDB", "states read", prices.DYNAMODB_READ_UNIT, reads * SECONDS_A_MONTH),
         item("DynamoDB", "last heard of, written", prices.DYNAMODB_WRITE_UNIT, writes * SECONDS_A_MONTH),
         item("DynamoDB", "alerts written", prices.DYNAMODB_WRITE_UNIT, alerts * parameters.WRITE_UNITS_AN_ALERT),
         item("SQS", "changes, and polls", prices.SQS_REQUEST, parameters.POLLS + alerts * parameters.REQUESTS_AN_ALERT),
-        item("SNS", "notifications", prices.SNS_PUBLISH, told * parameters.TOPICS),
-        item("SNS", "to one reader", prices.SNS_EMAIL, told),
+        item("SNS", "notifications", prices.SNS_PUBLISH, notified * parameters.TOPICS),
+        item("SNS", "to one reader", prices.SNS_EMAIL, notified),
     ]
 
 

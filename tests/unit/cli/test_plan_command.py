@@ -37,6 +37,18 @@ def test_should_print_json_with_the_totals_first() -> None:
     assert sum(line["usd_per_month"] for line in ours["items"]) == pytest.approx(found["usd"]["ours"])
 
 
+def test_should_say_what_to_deploy_for_the_stream_asked_for() -> None:
+    on_kinesis, on_msk = iot_plan("--devices", "1000000"), iot_plan("--devices", "1000000", "--ingest", "msk")
+    assert "deploy with -c stream_mode=provisioned -c shards=35" in on_kinesis.output
+    assert "deploy with -c ingest=msk -c kafka_partitions=12;" in on_msk.output
+
+
+def test_should_refuse_a_stream_that_there_is_not() -> None:
+    result = iot_plan("--ingest", "kafka")
+    assert result.exit_code == 2
+    assert "'kafka' is not one of 'kinesis', 'msk'" in " ".join(result.output.replace("│", " ").split())
+
+
 def test_should_take_how_many_alerts_there_are() -> None:
     few, many = (
         json.loads(iot_plan("--alerts-per-day", number, "--json").output)["usd"]["ours"] for number in ("0", "100000")
