@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import importlib.util
 import os
@@ -24,6 +25,8 @@ from pipeline import deployment
 from simulator.run.manifest import Manifest
 from simulator.run.sender import Counts
 from simulator.sinks.destination import Destination
+from simulator.sinks.kafka import KafkaTopic
+from simulator.sinks.kafka_access import parse_properties
 from simulator.sinks.lines import StandardOutput
 from simulator.sinks.raw_zone import RawZone
 from simulator.sinks.schemes import KINDS, parse_sink
@@ -34,6 +37,25 @@ TIME_PANEL, SINK_PANEL, OUTPUT_PANEL = "Time", "Sink", "Output"
 _KINDS = "\n\n".join(f"[bold]{kind.usage}[/]: {kind.help}" for kind in KINDS)
 
 Sink = Annotated[str, typer.Option(metavar="URL", help=f"Where the lines go:\n\n{_KINDS}", rich_help_panel=SINK_PANEL)]
+MskIam = Annotated[
+    bool,
+    typer.Option(
+        "--msk-iam",
+        help="kafka: log in to Amazon MSK with the AWS credentials of the environment. For the deployment's own "
+        "cluster there it goes without saying.",
+        rich_help_panel=SINK_PANEL,
+    ),
+]
+KafkaProperty = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kafka-property",
+        metavar="NAME=VALUE",
+        help="kafka: a property of librdkafka, such as security.protocol=SASL_SSL or ssl.ca.location=ca.pem. "
+        "Several times; those that the sink's promises rest on (acks, partitioner, …) are refused.",
+        rich_help_panel=SINK_PANEL,
+    ),
+]
 Batch = Annotated[int, typer.Option(min=1, help="The most lines in a record.", rich_help_panel=SINK_PANEL)]
 NoPace = Annotated[bool, typer.Option("--no-pace", help="As fast as possible.", rich_help_panel=TIME_PANEL)]
 RegistryFile = Annotated[
@@ -67,9 +89,20 @@ def stop_signals() -> Iterator[list[int]]:
         restore()
 
 
-def destination(context: typer.Context, url: str) -> Destination:
-    """Return where ``--sink`` sends; what the URL leaves out is the deployment's. Raises ValueError for a wrong URL."""
+def read_sink(url: str, *, msk_iam: bool = False, kafka_property: Sequence[str] | None = None) -> Destination:
+    """Return what ``--sink``, ``--msk-iam`` and ``--kafka-property`` say. Raises ValueError, without any secret."""
     found = parse_sink(url)
+    options = [*(["--msk-iam"] if msk_iam else []), *(["--kafka-property"] if kafka_property else [])]
+    if not options:
+        return found
+    if isinstance(found, KafkaTopic):
+        properties = parse_properties(kafka_property or ())
+        return dataclasses.replace(found, msk_iam=found.msk_iam or msk_iam, properties=properties)
+    raise ValueError(f"{' and '.join(options)}: this is for Kafka only; write --sink {KafkaTopic.usage}")
+
+
+def destination(context: typer.Context, found: Destination) -> Destination:
+    """Return the same, completed with the deployment's names. Raises ValueError if it does not fit the deployment."""
     if found.package and not importlib.util.find_spec(found.package):
         raise ModuleNotFoundError(name=found.package)  # here, for a worker could not say it in one line
     if not found.in_aws:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,19 +12,17 @@ from rich.console import Console
 
 from cli import sending
 from cli.options import parse_moment
+from cli.replay_preview import findings, show, untimely
 from cli.sending import OUTPUT_PANEL, TIME_PANEL
-from simulator.models.epoch import moment
 from simulator.replay.columns import TARGETS, Wanted
-from simulator.replay.dataset import DEFAULT_SITE, Dataset, counted, described, open_dataset
+from simulator.replay.dataset import Dataset, open_dataset
 from simulator.replay.files import WHITESPACE, Format, Source
-from simulator.replay.send import ReplayPlan, first_lines, plan
+from simulator.replay.send import ReplayPlan, plan
 from simulator.replay.send import replay as send
 from simulator.run import simulation
 from simulator.run.manifest import encode_manifest
 from simulator.sinks.destination import Destination
 from simulator.sinks.raw_zone import RawZone
-from simulator.sinks.schemes import parse_sink
-from telemetry.reading.model import MAX_CLOCK_SKEW, MAX_LATENESS
 
 _FILES_PANEL, _MAPPING_PANEL = "Files", "Mapping"
 
@@ -129,6 +126,8 @@ def replay(
     speed: _Speed = 1.0,
     no_pace: sending.NoPace = False,
     sink: sending.Sink = "stdout",
+    msk_iam: sending.MskIam = False,
+    kafka_property: sending.KafkaProperty = None,
     batch: sending.Batch = simulation.DEFAULT_BATCH,
     manifest: _Manifest = None,
     registry: sending.RegistryFile = None,
@@ -163,7 +162,9 @@ def replay(
     with sending.one_line_errors("replay"):
         if no_pace and speed != 1:
             raise ValueError("--speed and --no-pace both say how fast; give one of them")
-        to = parse_sink(sink) if dry_run else sending.destination(context, sink)
+        to = sending.read_sink(sink, msk_iam=msk_iam, kafka_property=kafka_property)
+        if not dry_run:
+            to = sending.destination(context, to)
         sending.check_folders({"--manifest": manifest, "--registry": registry})
         source = Source(
             files=tuple(files), format=file_format, columns=_names(columns), delimiter=delimiter.replace("\\t", "\t"),
@@ -235,70 +236,3 @@ def _send(dataset: Dataset, planned: ReplayPlan, to: Destination, manifest: Path
         manifest.write_bytes(encode_manifest(sent))
     sending.report("replay", sent, time.monotonic() - began, "that the contract refuses;")
     sending.end(caught, sent)
-
-
-#: Readings that a dry run shows.
-_SHOWN = 5
-
-
-def findings(dataset: Dataset) -> list[str]:
-    """Return what is wrong with the data, a line each."""
-    return [
-        *(f"{described(finding)}: left out" for finding in dataset.skipped),
-        *(f"{described(finding)}: sent as they are, to be quarantined" for finding in dataset.refused),
-        *(described(finding) for finding in dataset.noted),
-    ]
-
-
-def untimely(planned: ReplayPlan) -> list[str]:
-    """Return what the pipeline will refuse because of when it arrives, a line each."""
-    now = dt.datetime.now(dt.UTC)
-    length = planned.until - planned.since
-    ends = now + (length / planned.speed if planned.speed else dt.timedelta())
-    warnings = []
-    if planned.since < now - MAX_LATENESS:
-        warnings.append(
-            f"the first readings are of {planned.since:%Y-%m-%d}: those that arrive more than {MAX_LATENESS.days} days "
-            "after their time will be quarantined; give --start or --speed, a part with --where, or --sink raw-zone"
-        )
-    if planned.since > now + MAX_CLOCK_SKEW or planned.until > ends + MAX_CLOCK_SKEW:
-        warnings.append(
-            f"the readings go up to {planned.until:%Y-%m-%d %H:%M}, and are sent before: those that are more than "
-            f"{MAX_CLOCK_SKEW.seconds // 60} minutes early will be quarantined; give an earlier --start"
-        )
-    return warnings
-
-
-def show(dataset: Dataset, planned: ReplayPlan, devices_per_gateway: int | None) -> None:
-    """Print what a replay would do."""
-    unmapped = {
-        "device": "the name of the file",
-        "site": repr(DEFAULT_SITE),
-        "gateway": f"one for {devices_per_gateway} devices" if devices_per_gateway else "one a site",
-        "seq": "counted",
-        "status": "ok",
-    }
-    lines = [f"columns     {', '.join(dataset.columns)}", ""]
-    for field in TARGETS:
-        value = dataset.values.get(field)
-        from_where = value.shown if value else unmapped.get(field, "nothing")
-        lines.append(f"{field:<12}{from_where}{'   (guessed)' if value and value.guessed else ''}")
-    first, last = moment(dataset.first), moment(dataset.last)
-    lines += [
-        "",
-        (
-            f"{counted(dataset.rows, 'row')}: {counted(dataset.readings, 'reading')} of "
-            f"{counted(len(dataset.devices), 'device')} behind {counted(len(dataset.gateways), 'gateway')}"
-        ),
-        f"from {_time(first)} to {_time(last)}, sent as from {_time(planned.since)} to {_time(planned.until)}",
-        *findings(dataset),
-        *untimely(planned),
-        "",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.write(b"".join(first_lines(dataset, planned, _SHOWN)).decode())
-    sys.stdout.flush()
-
-
-def _time(time: dt.datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S}Z"

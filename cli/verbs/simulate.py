@@ -125,6 +125,8 @@ def simulate(
     backfill: _Backfill = None,
     processes: _Processes = 1,
     sink: sending.Sink = "stdout",
+    msk_iam: sending.MskIam = False,
+    kafka_property: sending.KafkaProperty = None,
     batch: sending.Batch = simulation.DEFAULT_BATCH,
     manifest: _Manifest = None,
     truth_to_lake: _TruthToLake = False,
@@ -155,7 +157,8 @@ def simulate(
         if length is None and count is None and backfill is None and scenario:
             length = chosen.duration
         _check_times(backfill=backfill, start=start, length=length, count=count, speed=speed, no_pace=no_pace)
-        to = sending.destination(context, sink if backfill is None else _raw_zone(sink))
+        url = sink if backfill is None else _raw_zone(sink)
+        to = sending.destination(context, sending.read_sink(url, msk_iam=msk_iam, kafka_property=kafka_property))
         lake = target.deployed(context) if truth_to_lake else None
         _check_processes(processes, to, chosen)
         sending.check_folders({"--manifest": manifest, "--registry": registry})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from simulator.sinks.destination import Deployed, Destination, Part, SinkUrl
+from simulator.sinks.kafka_access import Access, Properties, check_login
 from simulator.sinks.msk import find_brokers, region_of
 from simulator.sinks.sink import Sink
 
@@ -22,21 +23,27 @@ class KafkaTopic(Destination):
 
     Without a topic it is the deployment's, which is completed with either its ``brokers`` or the ARN of its cluster in
     Amazon MSK: whoever opens the sink asks that one for its brokers. With ``msk_iam`` the client logs in to Amazon MSK
-    with the AWS credentials of the environment, over TLS; without, it does neither.
+    with the AWS credentials of the environment, over TLS. Without, it does neither, unless the ``properties`` of
+    librdkafka say so; these may be secret.
     """
 
     brokers: str = ""
     topic: str = ""
     msk_iam: bool = False
     cluster_arn: str = ""
+    properties: Properties = dataclasses.field(default=(), repr=False)
 
     schemes: ClassVar = ("kafka",)
     package: ClassVar = "confluent_kafka"
     usage: ClassVar = "kafka or kafka://HOST:PORT/TOPIC"
     help: ClassVar = (
-        "A Kafka topic, without a name the deployment's; several HOST:PORT with commas; "
-        "'?auth=msk-iam' logs in to Amazon MSK with IAM."
+        "A Kafka topic, without a name the deployment's; several HOST:PORT with commas. "
+        "'?auth=msk-iam' is --msk-iam; --kafka-property has other ways to log in."
     )
+
+    def __post_init__(self) -> None:
+        if self.msk_iam:
+            check_login(self.properties)
 
     @property
     def in_aws(self) -> bool:
@@ -79,7 +86,14 @@ class KafkaTopic(Destination):
         """Connect to the cluster."""
         from simulator.sinks.kafka_producer import open_kafka  # noqa: PLC0415 - loads librdkafka
 
-        brokers, region = self.brokers, None
+        return open_kafka(self.access(), self.topic)
+
+    def access(self) -> Access:
+        """Return how to reach the cluster, which is asked for its brokers if it is the deployment's in Amazon MSK.
+
+        Raises :class:`~simulator.sinks.sink.SinkError` if it names none.
+        """
         if self.cluster_arn:
             brokers, region = find_brokers(self.cluster_arn), region_of(self.cluster_arn)
-        return open_kafka(brokers, self.topic, msk_iam=self.msk_iam, region=region)
+            return Access(brokers, self.msk_iam, region, self.properties)
+        return Access(self.brokers, self.msk_iam, None, self.properties)

@@ -10,49 +10,35 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from simulator.sinks.msk import iam_settings
+from simulator.sinks.kafka_access import Access
+from simulator.sinks.kafka_client import (
+    GLANCE_SECONDS,
+    LOGIN_ERRORS,
+    Trouble,
+    client_settings,
+    explain,
+    explain_settings,
+    find_partitions,
+    one_line,
+)
 from simulator.sinks.record import Record
 from simulator.sinks.sink import Delivery, SinkError
 
-#: How long the cluster has to say that the topic is there, and to take a record with all retries: seconds.
-CONNECT_SECONDS = 15.0
+#: How long the cluster has to take a record, with all retries: seconds.
 DELIVERY_SECONDS = 30.0
-_SETTLE_SECONDS = 1.0  # a topic that has just been created is not known to every broker at once
 
 #: The most bytes of a message. Librdkafka's default is less than our largest record; this is the brokers'.
 MAX_MESSAGE_BYTES = 1_048_588
 
-#: Seconds that a call into librdkafka lasts at most: Python cannot handle a Ctrl-C meanwhile.
-_GLANCE = 0.2
-
 #: Errors that affect every further record, not only the one that met them.
-_HOPELESS = frozenset(
-    {
-        KafkaError._FATAL,  # noqa: SLF001  # the library's public names begin with an underscore
-        KafkaError._AUTHENTICATION,  # noqa: SLF001
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    }
-)
+_HOPELESS = LOGIN_ERRORS | {
+    KafkaError._FATAL,  # noqa: SLF001  # the library's public names begin with an underscore
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 _TIMED_OUT = KafkaError._MSG_TIMED_OUT  # noqa: SLF001
-
-
-class Trouble:
-    """The last error that librdkafka reported about its connections."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def __call__(self, error: KafkaError) -> None:
-        """Keep an error; as ``error_cb``. That all brokers are down says less than why the last one is."""
-        if error.code() != KafkaError._ALL_BROKERS_DOWN or not self._last:  # noqa: SLF001
-            self._last = _one_line(error)
-
-    def __str__(self) -> str:
-        return f" ({self._last})" if self._last else ""
 
 
 class KafkaSink:
@@ -67,8 +53,8 @@ class KafkaSink:
     refuse what is more than an hour ahead (``message.timestamp.after.max.ms``).
     """
 
-    def __init__(self, producer: Producer, topic: str, *, brokers: str, trouble: object = "") -> None:
-        self._producer, self._topic, self._brokers, self._trouble = producer, topic, brokers, trouble
+    def __init__(self, producer: Producer, topic: str, access: Access, trouble: object = "") -> None:
+        self._producer, self._topic, self._access, self._trouble = producer, topic, access, trouble
 
     def __enter__(self) -> KafkaSink:
         return self
@@ -94,8 +80,11 @@ class KafkaSink:
             if reports.hopeless:
                 break
         deadline = time.monotonic() + 2 * DELIVERY_SECONDS  # librdkafka reports all of them long before
-        while not reports.hopeless and self._producer.flush(_GLANCE) and time.monotonic() < deadline:
-            pass
+        try:
+            while not reports.hopeless and self._producer.flush(GLANCE_SECONDS) and time.monotonic() < deadline:
+                pass
+        except KafkaException as error:  # a fatal one, which ends the producer
+            reports.hopeless = error.args[0]
         return self._delivery(reports)
 
     def _produce(self, record: Record, report: Callable[[KafkaError | None, Message], None]) -> None:
@@ -109,21 +98,21 @@ class KafkaSink:
                     timestamp=round(record.at * 1000) if record.at > 0 else 0,
                 )
             except BufferError:
-                self._producer.poll(_GLANCE)  # until the queue has room: reports are served meanwhile
+                self._producer.poll(GLANCE_SECONDS)  # until the queue has room: reports are served meanwhile
             else:
                 return
 
     def _delivery(self, reports: _Reports) -> Delivery:
         unsent = reports.undelivered()
-        where = f"topic {self._topic!r} at {self._brokers}"
         if reports.hopeless:
-            error = SinkError(f"the Kafka {where} accepts no more records: {_one_line(reports.hopeless)}")
+            error = SinkError(explain(reports.hopeless, self._topic, self._access))
             error.unsent = unsent
             self._producer.purge()
             raise error
         if unsent and len(unsent) == len(reports.records) and reports.codes() <= {None, _TIMED_OUT}:
             error = SinkError(
-                f"the Kafka {where} has accepted nothing for {DELIVERY_SECONDS:.0f} s{self._trouble}; "
+                f"the Kafka topic {self._topic!r} at {self._access.brokers} has accepted nothing for "
+                f"{DELIVERY_SECONDS:.0f} s{self._trouble}; "
                 "check that the brokers run and that the topic has enough replicas in sync"
             )
             error.unsent = unsent
@@ -164,25 +153,17 @@ class _Reports:
         """Return why the last one was refused."""
         if self._waiting:
             return "no delivery report"
-        return _one_line(self._failed[max(self._failed)]) if self._failed else ""
+        return one_line(self._failed[max(self._failed)]) if self._failed else ""
 
 
-def open_kafka(brokers: str, topic: str, *, msk_iam: bool, region: str | None = None) -> KafkaSink:
-    """Return a sink to an existing topic, as :class:`~simulator.sinks.kafka.KafkaTopic` describes it.
+def open_kafka(access: Access, topic: str) -> KafkaSink:
+    """Return a sink to an existing topic; it is never created.
 
-    Args:
-        brokers: where to find the cluster.
-        topic: the topic; it is never created.
-        msk_iam: whether to log in to Amazon MSK with IAM.
-        region: the cluster's, for ``msk_iam``; that of the environment if it is None.
-
-    Raises:
-        ValueError: the settings do not fit together.
-        SinkError: the cluster cannot be reached or has no such topic.
+    Raises ValueError for settings that do not fit together, and SinkError if the cluster cannot be reached, does not
+    let this client in, or has no such topic.
     """
-    trouble = Trouble()
+    trouble = Trouble(access.properties)
     settings: dict[str, Any] = {
-        "bootstrap.servers": brokers,
         "client.id": "iot-simulate",
         "enable.idempotence": True,
         "acks": "all",
@@ -191,47 +172,10 @@ def open_kafka(brokers: str, topic: str, *, msk_iam: bool, region: str | None = 
         "compression.type": "zstd",
         "linger.ms": 5,
         "partitioner": "murmur2_random",  # a gateway's partition is the one that Java's producers choose
-        "allow.auto.create.topics": False,  # a misspelt topic is an error, not a new topic
-        "error_cb": trouble,
-        "log_level": 0,  # it would write to standard error what the sink says in its errors
     }
-    if msk_iam:
-        settings |= iam_settings(region)
     try:
-        producer = Producer(settings)
+        producer = Producer(settings | client_settings(access, trouble))
     except KafkaException as error:
-        raise ValueError(f"the Kafka client does not accept these settings: {_one_line(error.args[0])}") from error
-    _require_topic(producer, brokers, topic, trouble, msk_iam=msk_iam)
-    return KafkaSink(producer, topic, brokers=brokers, trouble=trouble)
-
-
-def _require_topic(producer: Producer, brokers: str, topic: str, trouble: Trouble, *, msk_iam: bool) -> None:
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    while (problem := _topic_problem(producer, brokers, topic, trouble, msk_iam=msk_iam)) is not None:
-        if problem.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise SinkError(f"the Kafka topic {topic!r} at {brokers} cannot be used: {_one_line(problem)}")
-        if time.monotonic() > deadline:
-            raise SinkError(
-                f"there is no Kafka topic {topic!r} at {brokers}; check the topic in --sink, or create it first"
-            )
-        producer.poll(_GLANCE)
-
-
-def _topic_problem(
-    producer: Producer, brokers: str, topic: str, trouble: Trouble, *, msk_iam: bool
-) -> KafkaError | None:
-    """Return what the cluster says is wrong with the topic, if anything."""
-    try:
-        problem: KafkaError | None = producer.list_topics(topic, timeout=CONNECT_SECONDS).topics[topic].error
-    except KafkaException as error:
-        producer.poll(0)  # serves error_cb
-        hint = ", the port (9098 for IAM), the policy (kafka-cluster:Connect)" if msk_iam else ""
-        raise SinkError(
-            f"no Kafka broker answers at {brokers}{str(trouble) or f' ({_one_line(error.args[0])})'}; "
-            f"check the brokers in --sink{hint} and that they can be reached from here"
-        ) from error
-    return problem
-
-
-def _one_line(error: KafkaError) -> str:
-    return " ".join(f"{error.name()}: {error.str()}".split())
+        raise ValueError(explain_settings(error, access)) from error
+    find_partitions(producer, topic, access, trouble)
+    return KafkaSink(producer, topic, access, trouble)

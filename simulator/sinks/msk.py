@@ -41,8 +41,8 @@ def find_brokers(cluster_arn: str) -> str:
 def iam_settings(region: str | None) -> dict[str, Any]:
     """Return the settings of librdkafka for the log-in with the AWS credentials of the environment, over TLS.
 
-    ``region`` is the cluster's; that of the environment if it is None. Raises ValueError or
-    :class:`~simulator.sinks.sink.SinkError` where the environment has no region or no credentials.
+    ``region`` is the cluster's; that of the environment if it is None. Raises ValueError,
+    :class:`~simulator.sinks.sink.SinkError` or BotoCoreError where the environment has no region or no credentials.
     https://docs.aws.amazon.com/msk/latest/developerguide/iam-access-control.html
     """
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415  # most runs never need it
@@ -59,6 +59,7 @@ def iam_settings(region: str | None) -> dict[str, Any]:
         signed, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
         return signed, expires_ms / 1000
 
+    token("")  # whatever is wrong with the credentials is raised here, and librdkafka would only say that time is up
     return {"security.protocol": "SASL_SSL", "sasl.mechanisms": "OAUTHBEARER", "oauth_cb": token}
 
 

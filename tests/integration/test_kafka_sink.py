@@ -9,7 +9,8 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 
 from local.emulator import free_port
-from simulator.sinks import kafka_producer
+from simulator.sinks import kafka_client, kafka_producer
+from simulator.sinks.kafka_access import Access
 from simulator.sinks.kafka_producer import open_kafka
 from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.sink import SinkError
@@ -55,7 +56,7 @@ def sent_by_gateway(sent: list[Record]) -> dict[str, list[bytes]]:
 def test_should_produce_every_record_once_in_its_gateways_order(broker: KafkaBroker) -> None:
     broker.create_topic("readings", 3)
     sent = records(gateways=20, each=100)
-    with open_kafka(broker.address, "readings", msk_iam=False) as sink:
+    with open_kafka(Access(broker.address), "readings") as sink:
         assert sink.send(sent[:1_000]) == (0, (), "")
         assert sink.send(sent[1_000:]) == (0, (), "")
 
@@ -70,7 +71,7 @@ def test_should_produce_every_record_once_in_its_gateways_order(broker: KafkaBro
 
 def test_should_stamp_a_message_with_its_records_time(broker: KafkaBroker) -> None:
     broker.create_topic("simulated", 1, **{"retention.ms": "-1"})
-    with open_kafka(broker.address, "simulated", msk_iam=False) as sink:
+    with open_kafka(Access(broker.address), "simulated") as sink:
         sink.send([Record("gw-1", b"1\n", 1, at=1_700_000_000.1234)])
     (message,) = broker.messages("simulated")
     assert message.timestamp() == (TIMESTAMP_CREATE_TIME, 1_700_000_000_123)
@@ -79,7 +80,7 @@ def test_should_stamp_a_message_with_its_records_time(broker: KafkaBroker) -> No
 def test_should_produce_the_largest_record_there_is(broker: KafkaBroker) -> None:
     broker.create_topic("large", 1)
     large = Record("gw-1", bytes(range(256)) * (MAX_RECORD_BYTES // 256), 1)
-    with open_kafka(broker.address, "large", msk_iam=False) as sink:
+    with open_kafka(Access(broker.address), "large") as sink:
         assert sink.send([large]) == (0, (), "")
     assert [message.value() for message in broker.messages("large")] == [large.payload]
 
@@ -87,7 +88,7 @@ def test_should_produce_the_largest_record_there_is(broker: KafkaBroker) -> None
 def test_should_refuse_what_the_broker_refuses_and_say_why(broker: KafkaBroker) -> None:
     broker.create_topic("small", 1, **{"max.message.bytes": "1000", "compression.type": "uncompressed"})
     small = Record("gw-1", b"1\n", 1)
-    with open_kafka(broker.address, "small", msk_iam=False) as sink:
+    with open_kafka(Access(broker.address), "small") as sink:
         large = Record("gw-1", bytes((number * number) % 251 for number in range(20_000)), 1)
         delivery = sink.send([large])
         assert delivery.refused == (large,)
@@ -99,7 +100,7 @@ def test_should_refuse_what_the_broker_refuses_and_say_why(broker: KafkaBroker) 
 def test_should_wait_for_a_broker_that_pauses_and_repeat_nothing(broker: KafkaBroker) -> None:
     broker.create_topic("pausing", 2)
     sent = records(gateways=5, each=40)
-    with open_kafka(broker.address, "pausing", msk_iam=False) as sink:
+    with open_kafka(Access(broker.address), "pausing") as sink:
         assert sink.send(sent[:100]).refused == ()
         broker.pause()
         try:
@@ -115,7 +116,7 @@ def test_should_wait_for_a_broker_that_pauses_and_repeat_nothing(broker: KafkaBr
 def test_should_go_on_after_a_crash_of_the_broker_and_repeat_nothing(broker: KafkaBroker) -> None:
     broker.create_topic("crashing", 2)
     sent = records(gateways=5, each=40)
-    with open_kafka(broker.address, "crashing", msk_iam=False) as sink:
+    with open_kafka(Access(broker.address), "crashing") as sink:
         assert sink.send(sent[:100]).refused == ()
         broker.pause()  # the crash comes in the middle: requests lie in its sockets, unanswered
         sending = Sending(sink, sent[100:])
@@ -129,7 +130,7 @@ def test_should_go_on_after_a_crash_of_the_broker_and_repeat_nothing(broker: Kaf
 def test_should_repeat_nothing_when_the_brokers_answers_are_lost(broker: KafkaBroker) -> None:
     broker.create_topic("lossy", 1)
     sent = records(gateways=5, each=20)
-    with open_kafka(broker.relayed_address, "lossy", msk_iam=False) as sink:
+    with open_kafka(Access(broker.relayed_address), "lossy") as sink:
         assert sink.send(sent[:50]).refused == ()
         broker.relay.lose_answers()
         sending = Sending(sink, sent[50:])
@@ -146,7 +147,7 @@ def test_should_end_with_what_is_unsent_when_the_broker_stays_away(
     monkeypatch.setattr(kafka_producer, "DELIVERY_SECONDS", 2.0)
     broker.create_topic("left", 1)
     sent = records(gateways=2, each=3)
-    with open_kafka(broker.address, "left", msk_iam=False) as sink:
+    with open_kafka(Access(broker.address), "left") as sink:
         sink.send(sent[:2])
         broker.pause()
         try:
@@ -160,16 +161,16 @@ def test_should_end_with_what_is_unsent_when_the_broker_stays_away(
 
 def test_should_name_a_topic_that_is_not_there(broker: KafkaBroker) -> None:
     with pytest.raises(
-        SinkError, match=r"there is no Kafka topic 'nowhere' at 127\.0\.0\.1:\d+; check the topic in --sink"
+        SinkError, match=r"there is no Kafka topic 'nowhere' at 127\.0\.0\.1:\d+; check its name, or create it first"
     ):
-        open_kafka(broker.address, "nowhere", msk_iam=False)
+        open_kafka(Access(broker.address), "nowhere")
 
 
 def test_should_say_that_no_broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_producer, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(kafka_client, "CONNECT_SECONDS", 2.0)
     nobody = f"127.0.0.1:{free_port()}"
     with pytest.raises(
-        SinkError, match=f"no Kafka broker answers at {nobody} .*refused.*; check the brokers in --sink"
+        SinkError, match=f"no Kafka broker answers at {nobody} .*refused.*; check that they run"
     ) as caught:
-        open_kafka(nobody, "readings", msk_iam=False)
+        open_kafka(Access(nobody), "readings")
     assert "\n" not in str(caught.value)

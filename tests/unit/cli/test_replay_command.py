@@ -153,6 +153,11 @@ def test_should_warn_of_times_that_the_pipeline_refuses(arguments: Sequence[str]
         (("--no-shift", "--start", "2026-01-01"), "give one of them"),
         (("--sink", "file"), "--sink file: the path is missing; write file:PATH"),
         (("--dry-run", "--sink", "pigeon"), "unknown sink 'pigeon'"),
+        (
+            ("--dry-run", "--msk-iam"),
+            "--msk-iam: this is for Kafka only; write --sink kafka or kafka://HOST:PORT/TOPIC",
+        ),
+        (("--sink", "kafka", "--kafka-property", "retries=0"), "--kafka-property retries: the sink sets it"),
         (("--manifest", "/nowhere/run.json"), "no folder /nowhere"),
         (("/nowhere/*.parquet",), "there is no file /nowhere/*.parquet"),
     ],
@@ -172,6 +177,16 @@ def test_should_put_records_on_the_deployments_stream(rows: Path, monkeypatch: p
     result = iot_replay(rows, "--no-pace", "--sink", "kinesis")
     assert result.exit_code == 0, result.stderr
     assert "sent 10 lines" in result.stderr
+
+
+def test_should_say_what_to_write_for_the_stream_that_there_is(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "find", lambda *_: named_deployment(ingest="msk", topic_name="the-usual"))
+    result = iot_replay(rows, "--no-pace", "--sink", "kinesis")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.endswith(
+        "readings come into this deployment by Kafka; write --sink kafka, which is its topic the-usual"
+    )
 
 
 @mock_aws

@@ -215,6 +215,12 @@ def test_should_backfill_the_raw_zone_so_that_the_curation_takes_every_reading(t
         ("--sink file", "--sink file: the path is missing; write file:PATH"),
         ("--sink pigeon", "unknown sink 'pigeon'; write stdout, "),
         ("--sink kafka://b:1", "--sink kafka: the topic is missing; write kafka or kafka://HOST:PORT/TOPIC"),
+        (
+            "--sink kinesis://s --msk-iam",
+            "--msk-iam: this is for Kafka only; write --sink kafka or kafka://HOST:PORT/T",
+        ),
+        ("--kafka-property a=b", "--kafka-property: this is for Kafka only; write --sink kafka or kafka://"),
+        ("--sink kafka --kafka-property acks=1", "--kafka-property acks: the sink sets it"),
         ("--backfill 1h --no-pace", "leave --start, --duration, --count, --speed and --no-pace out"),
         ("--backfill 1h --start 2026-03-01", "--backfill says when, how long and how fast"),
         (

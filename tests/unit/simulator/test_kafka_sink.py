@@ -9,7 +9,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from simulator.sinks import kafka_producer
-from simulator.sinks.kafka_producer import KafkaSink, Trouble
+from simulator.sinks.kafka_access import Access
+from simulator.sinks.kafka_client import Trouble, explain
+from simulator.sinks.kafka_producer import KafkaSink
 from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
 
@@ -68,7 +70,7 @@ class FakeProducer:
 
 
 def sink_to(fake: FakeProducer) -> KafkaSink:
-    return KafkaSink(cast("Producer", fake), "readings", brokers="b-1:9092")
+    return KafkaSink(cast("Producer", fake), "readings", Access("b-1:9092"))
 
 
 def records(*payloads: bytes) -> list[Record]:
@@ -110,22 +112,36 @@ def test_should_wait_for_room_in_the_queue() -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "words"),
     [
-        KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "gap", fatal=True),
-        KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not yours"),
-        KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "deleted"),
+        (
+            KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "gap", fatal=True),
+            "the Kafka topic 'readings' at b-1:9092 cannot be used: OUT_OF_ORDER_SEQUENCE_NUMBER: gap",
+        ),
+        (
+            KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not yours"),
+            "not allowed to use the Kafka topic 'readings' at b-1:9092 (TOPIC_AUTHORIZATION_FAILED: not yours); allow",
+        ),
+        (
+            KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "deleted"),
+            "there is no Kafka topic 'readings' at b-1:9092; check its name, or create it first",
+        ),
+        (
+            KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "Access denied"),
+            "the Kafka brokers at b-1:9092 refuse the log-in (SASL_AUTHENTICATION_FAILED: Access denied); check",
+        ),
     ],
 )
-def test_should_end_with_what_is_unsent_when_nothing_more_can_be_delivered(error: KafkaError) -> None:
+def test_should_end_with_what_is_unsent_when_nothing_more_can_be_delivered(error: KafkaError, words: str) -> None:
     fake = FakeProducer()
     fake.room, fake.fails = 2, {b"2": error}
     sent = records(b"1", b"2", b"3", b"4")
-    with pytest.raises(SinkError, match=f"'readings' at b-1:9092 accepts no more records: {error.name()}") as caught:
+    with pytest.raises(SinkError) as caught:
         sink_to(fake).send(sent)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert list(caught.value.unsent) == sent[1:]
     assert fake.purged
-    assert "\n" not in str(caught.value)
 
 
 def test_should_end_when_all_of_it_timed_out() -> None:
@@ -167,3 +183,16 @@ def test_should_remember_why_the_last_broker_is_down() -> None:
     trouble(KafkaError(KafkaError._TRANSPORT, "Connection\nrefused"))
     trouble(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
     assert str(trouble) == " (_TRANSPORT: Connection refused)"
+
+
+def test_should_notice_that_a_log_in_failed_and_hide_what_it_was_done_with() -> None:
+    trouble = Trouble((("sasl.username", "me"), ("sasl.password", "hunter2")))
+    trouble(KafkaError(KafkaError._AUTHENTICATION, "hunter2 is not the password of me"))
+    assert trouble.denied
+    assert str(trouble) == " (_AUTHENTICATION: *** is not the password of me)"
+
+
+def test_should_say_which_permissions_are_missing_with_iam() -> None:
+    error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "denied")
+    assert "DescribeTopic and WriteData on the topic" in explain(error, "readings", Access("b-1:9098", msk_iam=True))
+    assert "by ACLs Describe and Write on the topic" in explain(error, "readings", Access("b-1:9096"))

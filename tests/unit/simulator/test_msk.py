@@ -6,11 +6,12 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
+from botocore.exceptions import BotoCoreError, TokenRetrievalError
 from botocore.stub import Stubber
 
-from simulator.sinks import kafka_producer
 from simulator.sinks.kafka import KafkaTopic
-from simulator.sinks.kafka_producer import open_kafka
+from simulator.sinks.kafka_access import Access
 from simulator.sinks.msk import find_brokers, iam_settings
 from simulator.sinks.sink import SinkError
 
@@ -67,24 +68,31 @@ def test_should_say_in_one_line_why_it_cannot_find_them(kafka: Stubber, code: st
     assert "\n" not in str(caught.value)
 
 
-def test_should_find_them_when_the_sink_is_opened(kafka: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(kafka_producer, "open_kafka", lambda *args, **options: opened.append((args, options)))
+def test_should_find_them_when_the_sink_is_opened(kafka: Stubber) -> None:
     answer(kafka, {"BootstrapBrokerStringSaslIam": BROKERS})
-    KafkaTopic(topic="readings", msk_iam=True, cluster_arn=CLUSTER).open((1, 2))
-    assert opened == [((BROKERS, "readings"), {"msk_iam": True, "region": "eu-west-1"})]
+    topic = KafkaTopic(topic="readings", msk_iam=True, cluster_arn=CLUSTER)
+    assert topic.access() == Access(BROKERS, msk_iam=True, region="eu-west-1")
 
 
 def test_should_say_that_there_is_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(ValueError, match="--msk-iam needs the cluster's AWS region"):
-        open_kafka("b-1:9092", "readings", msk_iam=True)
+        iam_settings(None)
 
 
 def test_should_say_that_there_are_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(SinkError, match="--msk-iam found no AWS credentials"):
-        open_kafka("b-1:9098", "readings", msk_iam=True, region="eu-west-1")
+        iam_settings("eu-west-1")
+
+
+def test_should_say_at_once_that_credentials_are_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    def expired(_region: str) -> tuple[str, int]:
+        raise TokenRetrievalError(provider="sso", error_msg="Token has expired and refresh failed")
+
+    monkeypatch.setattr(MSKAuthTokenProvider, "generate_auth_token", expired)
+    with pytest.raises(BotoCoreError, match="Token has expired"):
+        iam_settings("eu-west-1")
 
 
 def test_should_sign_tokens_for_the_clusters_region() -> None:

@@ -13,6 +13,7 @@ from pipeline.deployment import Deployment
 from simulator.sinks.destination import Destination
 from simulator.sinks.firehose import DeliveryStream
 from simulator.sinks.kafka import KafkaTopic
+from simulator.sinks.kafka_access import parse_properties
 from simulator.sinks.kinesis import KinesisStream
 from simulator.sinks.lines import LinesFile, StandardOutput
 from simulator.sinks.mqtt import MqttBroker
@@ -112,6 +113,39 @@ def test_should_say_in_one_line_what_is_wrong_and_what_to_write(url: str, words:
 def test_should_not_print_a_secret(url: str) -> None:
     with pytest.raises(ValueError, match="--sink") as caught:
         parse_sink(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("sasl.password hunter2", "a name or '=' is missing; write NAME=VALUE"),
+        ("=hunter2", "a name or '=' is missing; write NAME=VALUE"),
+        ("acks=hunter2", "--kafka-property acks: the sink sets it, as it loses, repeats and reorders no records"),
+        ("partitioner=hunter2", "leave it out"),
+        ("bootstrap.servers=hunter2", "brokers are in --sink kafka://HOST:PORT/TOPIC"),
+        ("error_cb=hunter2", "--kafka-property error_cb: its value cannot be given as text"),
+        ("client.id=hunter2", "--kafka-property client.id=… is there twice"),
+    ],
+)
+def test_should_refuse_properties_that_the_sink_rests_on_and_print_no_value(given: str, words: str) -> None:
+    with pytest.raises(ValueError, match="--kafka-property") as caught:
+        parse_properties(["client.id=me", given])
+    assert words in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_should_keep_properties_and_out_of_sight() -> None:
+    properties = parse_properties(["sasl.password = hunter2=3 ", "security.protocol=SASL_SSL"])
+    assert properties == (("sasl.password", "hunter2=3"), ("security.protocol", "SASL_SSL"))
+    topic = KafkaTopic("b-1:9096", "readings", properties=properties)
+    assert "hunter2" not in repr(topic)
+    assert pickle.loads(pickle.dumps(topic)) == topic
+
+
+def test_should_refuse_a_second_log_in() -> None:
+    with pytest.raises(ValueError, match=r"--kafka-property sasl\.username: the log-in with IAM sets it") as caught:
+        KafkaTopic("b-1:9098", "readings", msk_iam=True, properties=(("sasl.username", "hunter2"),))
     assert "hunter2" not in str(caught.value)
 
 
