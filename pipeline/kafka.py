@@ -26,7 +26,7 @@ TO_WATCH = Needs(
 )
 
 
-class PartitionLag(msgspec.Struct, frozen=True, kw_only=True):
+class PartitionLag(msgspec.Struct, frozen=True, rename="pascal", kw_only=True):
     """The offset after a partition's newest record, and the group's: None before it has committed one."""
 
     partition: int
@@ -35,7 +35,7 @@ class PartitionLag(msgspec.Struct, frozen=True, kw_only=True):
     behind: int
 
 
-class ConsumerLag(msgspec.Struct, frozen=True, kw_only=True):
+class ConsumerLag(msgspec.Struct, frozen=True, rename="pascal", kw_only=True):
     """The records of a topic that a consumer group has not committed yet, in all and by partition."""
 
     group: str
