@@ -1,4 +1,4 @@
-"""Resources that MiniStack's CloudFormation refuses, left out with a note at synth, and settings that it ignores."""
+"""Resources that emulators lack, left out with a note at synth, and settings that a target ignores or lacks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,43 @@ def supports(scope: Construct, target: Target, feature: str) -> bool:
     return False
 
 
+def has_msk(scope: Construct, target: Target) -> bool:
+    """Return whether ``target`` has Amazon MSK; if not, a note at synth says what is left out."""
+    if target == "aws":
+        return True
+    Annotations.of(scope).add_info(
+        "left out, because no emulator has Amazon MSK: there are no cluster, topic, channel and event source mapping; "
+        "'iot up --ingest msk' has a broker on this machine and a bridge in their place"
+    )
+    return False
+
+
 def refuse_pretence(settings: Settings, target: Target) -> None:
-    """Raise :class:`SettingsError` for a setting that ``target`` would accept and ignore."""
+    """Raise :class:`SettingsError` for a setting that ``target`` would accept and ignore, or cannot do without."""
     if target == "ministack" and settings.etl_engine == "spark":
         raise SettingsError(
             "settings: etl_engine=spark does not run on the embedded AWS, which reports success for Spark jobs without "
             "running them; leave it out there, and set it for AWS (with AWS_ENDPOINT_URL unset)"
+        )
+    if settings.ingest == "msk":
+        _check_broker(settings, target)
+
+
+def _check_broker(settings: Settings, target: Target) -> None:
+    if target == "aws":
+        if settings.kafka_bootstrap is not None:
+            raise SettingsError(
+                "settings: kafka_bootstrap is for emulators; leave it out on AWS, which has Amazon MSK, or name a "
+                "cluster of yours with kafka_cluster_arn and kafka_topic"
+            )
+        return
+    if settings.kafka_cluster_arn is not None:
+        raise SettingsError(
+            "settings: kafka_cluster_arn is for AWS; an emulator has no Amazon MSK: leave it and kafka_topic out, and "
+            "set kafka_bootstrap to a broker on this machine"
+        )
+    if settings.kafka_bootstrap is None:
+        raise SettingsError(
+            "settings: ingest=msk needs kafka_bootstrap on an emulator, which has no Amazon MSK: set it to a broker on "
+            "this machine, such as 127.0.0.1:9092 ('iot up --ingest msk' starts one and sets it)"
         )

@@ -13,7 +13,16 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from aws_cdk import RemovalPolicy
 
-from pipeline.names import Stage
+from cdk.kafka_settings import (
+    CHANNEL_MINIMUM_SECONDS,
+    Brokers,
+    BrokerType,
+    Partitions,
+    check_bootstrap,
+    check_existing,
+    check_partitions,
+)
+from pipeline.names import Ingest, Stage
 from telemetry.reading.model import MAX_LATENESS
 
 Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]
@@ -52,6 +61,11 @@ _HOW = f"(set with -c key=value or {_ENVIRONMENT_PREFIX}KEY=value)"
 _COMMAND_LINES_OWN = ("acknowledged-issue-numbers", "cli-telemetry")
 _LISTS = ("alert_emails", "operations_emails")
 
+#: Settings of one kind of stream, and those of a cluster that the app creates.
+_KINESIS_ONLY = ("stream_mode", "shards")
+_CLUSTER_ONLY = ("kafka_broker_type", "kafka_brokers")
+_MSK_ONLY = (*_CLUSTER_ONLY, "kafka_partitions", "kafka_cluster_arn", "kafka_topic", "kafka_bootstrap")
+
 #: Defaults by stage.
 STAGE_DEFAULTS: dict[str, dict[str, int]] = {
     "dev": {
@@ -89,13 +103,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``curated_retention_days`` unset keeps the curated tables for ever. ``raw_archive_after_days`` and
     ``curated_archive_after_days`` are when objects move to a cheaper storage class, see ``cdk.constructs.storage``;
     0 is never. ``curated_stale_after_hours`` must be set with any ``curate_schedule`` but the default.
+    ``kafka_cluster_arn`` and ``kafka_topic`` name a topic that exists and has ``kafka_partitions`` partitions; without
+    them the app creates a cluster and a topic. ``kafka_bootstrap`` is the broker next to an emulator, which has no MSK.
     ``delete_data_on_destroy`` is the second, explicit word without which ``cdk destroy`` leaves every bucket and table
     with data in place.
     """
 
     stage: Stage = "dev"
+    ingest: Ingest = "kinesis"
     stream_mode: Literal["on_demand", "provisioned"] = "on_demand"
     shards: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    kafka_partitions: Partitions = 6
+    kafka_broker_type: BrokerType = "express.m7g.large"
+    kafka_brokers: Brokers = 3
+    kafka_cluster_arn: str | None = None
+    kafka_topic: str | None = None
+    kafka_bootstrap: str | None = None
     stream_retention_hours: Annotated[int, msgspec.Meta(ge=24, le=8760)] = 24
     alert_emails: tuple[Email, ...] = ()
     operations_emails: tuple[Email, ...] = ()
@@ -119,8 +142,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("shards goes with stream_mode=provisioned; an on-demand stream scales by itself")
         if self.stage == "prod" and self.delete_data_on_destroy:
             raise ValueError("delete_data_on_destroy is refused for stage=prod; empty and delete its buckets by hand")
+        self._check_kafka()
         self._check_schedule()
         self._check_archives()
+
+    def _check_kafka(self) -> None:
+        if self.ingest == "msk" and self.raw_buffer_seconds < CHANNEL_MINIMUM_SECONDS:
+            raise ValueError(
+                f"raw_buffer_seconds={self.raw_buffer_seconds} is too short with ingest=msk: MSK delivers a topic to "
+                f"S3 every {CHANNEL_MINIMUM_SECONDS} to 900 seconds"
+            )
+        check_existing(self.kafka_cluster_arn, self.kafka_topic)
+        if self.kafka_bootstrap is not None:
+            check_bootstrap(self.kafka_bootstrap)
+        if self.kafka_cluster_arn is None:
+            check_partitions(self.kafka_partitions, brokers=self.kafka_brokers, broker_type=self.kafka_broker_type)
 
     def _check_schedule(self) -> None:
         schedule = self.curate_schedule
@@ -189,11 +225,30 @@ def load(context: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     for key, choices in _CHOICES.items():
         if key in given and str(given[key]) not in choices:
             raise SettingsError(f"settings: {key}={given[key]} is none of {', '.join(choices)} {_HOW}")
-    defaults = STAGE_DEFAULTS[str(given.get("stage", "dev"))]
+    _refuse_misplaced(given)
     try:
-        return msgspec.convert({**defaults, **given}, Settings, strict=False)
+        return msgspec.convert({**_defaults(given), **given}, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"settings: {error} {_HOW}") from None
+
+
+def _refuse_misplaced(given: Mapping[str, Any]) -> None:
+    """Raise :class:`SettingsError` for settings that the others leave without effect."""
+    ingest = str(given.get("ingest", "kinesis"))
+    other, misplaced = ("msk", _MSK_ONLY) if ingest == "kinesis" else ("kinesis", _KINESIS_ONLY)
+    for key in (key for key in misplaced if key in given):
+        raise SettingsError(f"settings: {key} goes with ingest={other}, not with ingest={ingest} {_HOW}")
+    if "kafka_cluster_arn" in given:
+        for key in (key for key in _CLUSTER_ONLY if key in given):
+            raise SettingsError(f"settings: {key} is of a cluster to create, but kafka_cluster_arn names one {_HOW}")
+
+
+def _defaults(given: Mapping[str, Any]) -> dict[str, int]:
+    """Return the stage's defaults, with a buffer of the raw zone that the kind of stream can have."""
+    defaults = STAGE_DEFAULTS[str(given.get("stage", "dev"))]
+    if str(given.get("ingest")) == "msk":
+        return {**defaults, "raw_buffer_seconds": max(defaults["raw_buffer_seconds"], CHANNEL_MINIMUM_SECONDS)}
+    return defaults
 
 
 def _is_cdks(key: str) -> bool:

@@ -8,9 +8,25 @@ from typing import get_args
 import pytest
 from aws_cdk import RemovalPolicy
 
+from cdk.limits import refuse_pretence
 from cdk.settings import STAGE_DEFAULTS, Settings, SettingsError, load
+from cdk.target import Target
 from pipeline.names import Stage
 from telemetry.reading.model import MAX_LATENESS
+
+EMULATORS: tuple[Target, ...] = ("ministack", "localstack")
+CLUSTER = "arn:aws:kafka:eu-west-1:111122223333:cluster/theirs/abcd1234-abcd-cafe-abab-9876543210ab-4"
+THEIRS = {"ingest": "msk", "kafka_cluster_arn": CLUSTER, "kafka_topic": "readings"}
+#: Settings of one kind of stream, with values that are valid there.
+KINESIS = [("stream_mode", "on_demand"), ("shards", "2")]
+KAFKA = [
+    ("kafka_partitions", "6"),
+    ("kafka_broker_type", "express.m7g.large"),
+    ("kafka_brokers", "3"),
+    ("kafka_cluster_arn", CLUSTER),
+    ("kafka_topic", "readings"),
+    ("kafka_bootstrap", "127.0.0.1:9092"),
+]
 
 
 def test_should_deploy_to_dev_where_nothing_is_set() -> None:
@@ -104,6 +120,51 @@ def test_should_refuse_a_variable_that_is_no_setting() -> None:
         ({"athena_scan_limit_gb": "0.001"}, r">= 0.01.*athena_scan_limit_gb"),
         ({"delete_data_on_destroy": "yes please"}, r"delete_data_on_destroy"),
         ({"stage": "prod", "delete_data_on_destroy": "true"}, r"refused for stage=prod"),
+        ({"ingest": "kafka"}, r"ingest=kafka is none of kinesis, msk"),
+        *(
+            ({"ingest": "msk", key: value}, rf"{key} goes with ingest=kinesis, not with ingest=msk")
+            for key, value in KINESIS
+        ),
+        *(({key: value}, rf"{key} goes with ingest=msk, not with ingest=kinesis") for key, value in KAFKA),
+        (
+            {"ingest": "msk", "raw_buffer_seconds": "60"},
+            r"raw_buffer_seconds=60 is too short .* every 300 to 900 seconds",
+        ),
+        ({"ingest": "msk", "kafka_partitions": "0"}, r">= 1.*kafka_partitions"),
+        ({"ingest": "msk", "kafka_partitions": "2001"}, r"<= 2000.*kafka_partitions"),
+        (
+            {"ingest": "msk", "kafka_partitions": "1501"},
+            r"more than 3 brokers of express.m7g.large have, which is 1500: set",
+        ),
+        ({"ingest": "msk", "kafka_brokers": "4"}, r"multiple of 3.*kafka_brokers"),
+        ({"ingest": "msk", "kafka_brokers": "0"}, r">= 3.*kafka_brokers"),
+        ({"ingest": "msk", "kafka_brokers": "33"}, r"<= 30.*kafka_brokers"),
+        (
+            {"ingest": "msk", "kafka_broker_type": "kafka.m7g.large"},
+            r"kafka_broker_type=kafka.m7g.large is none of express",
+        ),
+        ({"ingest": "msk", "kafka_cluster_arn": CLUSTER}, r"kafka_cluster_arn and kafka_topic go together"),
+        ({"ingest": "msk", "kafka_topic": "readings"}, r"kafka_cluster_arn and kafka_topic go together"),
+        *(
+            ({"ingest": "msk", "kafka_cluster_arn": arn, "kafka_topic": "readings"}, r"invalid kafka_cluster_arn=")
+            for arn in ("theirs", CLUSTER.replace(":kafka:", ":kinesis:"), CLUSTER.replace(":cluster/", ":topic/"))
+        ),
+        (
+            {"ingest": "msk", "kafka_cluster_arn": CLUSTER[:-1] + "s1", "kafka_topic": "readings"},
+            r"is a cluster of MSK Serverless, which delivers no topic to S3; name a provisioned cluster",
+        ),
+        ({**THEIRS, "kafka_topic": "our readings"}, r"invalid kafka_topic=our readings: write 1 to 249 letters"),
+        ({**THEIRS, "kafka_topic": ".."}, r"invalid kafka_topic="),
+        ({**THEIRS, "kafka_brokers": "6"}, r"kafka_brokers is of a cluster to create, but kafka_cluster_arn names one"),
+        *(
+            ({"ingest": "msk", "kafka_bootstrap": address}, r"invalid kafka_bootstrap=.*such as 127.0.0.1:9092")
+            for address in (
+                "b-1.theirs.kafka.eu-west-1.amazonaws.com:9098",
+                "10.0.0.7:9092",
+                "127.0.0.1",
+                "127.0.0.1:0",
+            )
+        ),
     ],
 )
 def test_should_say_what_is_wrong_with_a_setting(context: dict[str, str], message: str) -> None:
@@ -144,3 +205,63 @@ def test_should_take_raw_objects_that_stay_ninety_days_in_the_archive_and_those_
 def test_should_delete_data_with_its_stack_only_on_the_second_word() -> None:
     assert load({}, {}).data_removal == RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
     assert load({"delete_data_on_destroy": "true"}, {}).data_removal == RemovalPolicy.DESTROY
+
+
+def test_should_create_a_small_cluster_where_only_the_kind_of_stream_is_set() -> None:
+    settings = load({"ingest": "msk"}, {})
+
+    assert (settings.kafka_partitions, settings.kafka_brokers, settings.kafka_broker_type) == (
+        6,
+        3,
+        "express.m7g.large",
+    )
+    assert settings.kafka_cluster_arn is None
+
+
+@pytest.mark.parametrize("stage", get_args(Stage))
+def test_should_deliver_a_topic_to_the_raw_zone_as_soon_as_msk_does(stage: str) -> None:
+    assert load({"stage": stage, "ingest": "msk"}, {}).raw_buffer_seconds == 300
+    assert load({"stage": stage, "ingest": "msk", "raw_buffer_seconds": "900"}, {}).raw_buffer_seconds == 900
+
+
+def test_should_take_more_partitions_on_more_or_larger_brokers() -> None:
+    assert load({"ingest": "msk", "kafka_partitions": "2000", "kafka_brokers": "6"}, {}).kafka_partitions == 2000
+    assert load({"ingest": "msk", "kafka_partitions": "2000", "kafka_broker_type": "express.m7g.xlarge"}, {})
+    # A cluster that exists has the topic's partitions already, however many its brokers have.
+    assert load({**THEIRS, "kafka_partitions": "2000"}, {}).kafka_topic == "readings"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9092", "localhost:19092", "[::1]:9092"])
+def test_should_take_a_broker_on_this_machine(address: str) -> None:
+    assert load({"ingest": "msk", "kafka_bootstrap": address}, {}).kafka_bootstrap == address
+
+
+@pytest.mark.parametrize(
+    ("target", "context", "message"),
+    [
+        (
+            "aws",
+            {"ingest": "msk", "kafka_bootstrap": "127.0.0.1:9092"},
+            r"kafka_bootstrap is for emulators; leave it out",
+        ),
+        *((target, {"ingest": "msk"}, r"ingest=msk needs kafka_bootstrap on an emulator") for target in EMULATORS),
+        *((target, THEIRS, r"kafka_cluster_arn is for AWS") for target in EMULATORS),
+    ],
+)
+def test_should_refuse_a_broker_that_the_target_has_not(target: Target, context: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as error:
+        refuse_pretence(load(context, {}), target)
+
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "context"),
+    [
+        ("aws", {"ingest": "msk"}),
+        ("aws", THEIRS),
+        *((target, {"ingest": "msk", "kafka_bootstrap": "127.0.0.1:9092"}) for target in EMULATORS),
+    ],
+)
+def test_should_take_the_broker_that_the_target_has(target: Target, context: dict[str, str]) -> None:
+    refuse_pretence(load(context, {}), target)
