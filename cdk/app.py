@@ -38,7 +38,7 @@ def build(app: App, settings: Settings, target: Target) -> None:
         settings=settings,
         names=names,
         target=target,
-        stream=ingest.stream,
+        source=ingest.source,
         lake_bucket=lake.bucket,
         access_logs=ingest.access_logs,
     )
@@ -56,7 +56,7 @@ def build(app: App, settings: Settings, target: Target) -> None:
         settings=settings,
         names=names,
         target=target,
-        stream=ingest.stream,
+        stream=ingest.watched,
         raw_bucket=ingest.raw_bucket,
         lake_bucket=lake.bucket,
         alerts=alerts,

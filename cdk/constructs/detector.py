@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cdk.constructs import kafka_mapping, kinesis_mapping
 from cdk.constructs.alert_table import AlertTable
 from cdk.constructs.function import Function, Shared
+from cdk.constructs.kafka_source import KafkaSource
 from cdk.constructs.roles import allow
-from pipeline import event_source
 
 #: A batch takes tens of milliseconds; this leaves room for a throttled DynamoDB or SQS to be tried again.
 TIMEOUT = Duration.seconds(60)
 
 
 class Detector(Function):
-    """The function and its event source mapping on the stream.
+    """The function and its event source mapping on the stream or topic; without a ``source`` others invoke it.
 
-    No concurrency is reserved: shards times the parallelization factor bound it already, and a new account
-    has none to reserve.
+    No concurrency is reserved: shards times the parallelization factor, or partitions, bound it already, and a new
+    account has none to reserve.
     """
 
     def __init__(
@@ -31,10 +31,11 @@ class Detector(Function):
         construct_id: str,
         *,
         shared: Shared,
-        stream: kinesis.IStream,
+        source: kinesis.IStream | KafkaSource | None,
         state_table: AlertTable,
         failure_queue: sqs.IQueue,
     ) -> None:
+        reading, wildcards = _reading(scope, source)
         super().__init__(
             scope,
             construct_id,
@@ -43,16 +44,7 @@ class Detector(Function):
             does="reads the stream, keeps alert states, tells what changed",
             timeout=TIMEOUT,
             statements={
-                "ReadStream": [
-                    allow(
-                        "kinesis:DescribeStream",
-                        "kinesis:DescribeStreamSummary",
-                        "kinesis:GetRecords",
-                        "kinesis:GetShardIterator",
-                        "kinesis:ListShards",
-                        on=[stream.stream_arn],
-                    )
-                ],
+                **({"ReadStream": reading} if reading else {}),
                 "KeepStates": [
                     allow(
                         "dynamodb:BatchGetItem",
@@ -64,26 +56,20 @@ class Detector(Function):
                 "ReportFailures": [allow("sqs:SendMessage", on=[failure_queue.queue_arn])],
             },
             environment={"STATE_TABLE": state_table.table_name},
+            wildcards=wildcards,
         )
-        self.function.add_event_source_mapping(
-            "Readings",
-            event_source_arn=stream.stream_arn,
-            # The stream and the mapping are made together: from its beginning, nothing sent in between is
-            # missed. Where the mapping is made anew, all that the stream still keeps is read again, and readings
-            # seen before change no alert (event time decides).
-            starting_position=lambda_.StartingPosition.TRIM_HORIZON,
-            batch_size=event_source.BATCH_RECORDS,
-            max_batching_window=Duration.seconds(event_source.BATCH_WINDOW_SECONDS),
-            # Order holds per gateway at any factor; a batch that is tried again holds up half a shard. Four
-            # shards, where an on-demand stream starts, then stay below the ten executions of a new account.
-            parallelization_factor=2,
-            bisect_batch_on_error=True,
-            report_batch_item_failures=True,
-            # A batch that goes on failing is given up in the end. One that only waits, because Lambda is throttled,
-            # is not: that costs no retry, and no record is too old before the stream itself drops it.
-            retry_attempts=event_source.RETRIES,
-            max_record_age=Duration.hours(
-                min(shared.settings.stream_retention_hours, event_source.MAX_RECORD_AGE_HOURS)
-            ),
-            on_failure=sources.SqsDlq(failure_queue),
-        )
+        retention_hours = shared.settings.stream_retention_hours
+        if isinstance(source, KafkaSource):
+            kafka_mapping.map_topic(self.function, source, retention_hours=retention_hours, failure_queue=failure_queue)
+        elif source is not None:
+            kinesis_mapping.map_stream(
+                self.function, source, retention_hours=retention_hours, failure_queue=failure_queue
+            )
+
+
+def _reading(
+    scope: Construct, source: kinesis.IStream | KafkaSource | None
+) -> tuple[list[iam.PolicyStatement], dict[str, str]]:
+    if isinstance(source, KafkaSource):
+        return kafka_mapping.reading(scope, source)
+    return ([], {}) if source is None else (kinesis_mapping.reading(source), {})

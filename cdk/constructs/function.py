@@ -41,8 +41,9 @@ class Function(Construct):
     """A function of ``lambdas/<service>``.
 
     ``statements`` is what its role may do in addition to reading the rules and the registry, sending to the transitions
-    queue and writing its own log; ``environment`` are variables in addition to those. Tracing is off: each function
-    emits the delay that a trace would show, for every batch.
+    queue and writing its own log, ``wildcards`` why its resources with an asterisk cannot be narrower; ``environment``
+    are variables in addition to those. Tracing is off: each function emits the delay that a trace would show, for every
+    batch.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Function(Construct):
         timeout: Duration,
         statements: Mapping[str, Sequence[iam.PolicyStatement]],
         environment: Mapping[str, str],
+        wildcards: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         name = shared.names.function(service)
@@ -82,7 +84,7 @@ class Function(Construct):
                 # On AWS a log group's ARN ends in ":*" by itself: the group and all its streams.
                 "WriteLog": [allow("logs:CreateLogStream", "logs:PutLogEvents", on=[log.log_group_arn])],
             },
-            wildcards={},
+            wildcards=wildcards or {},
         )
         self.function = lambda_.Function(
             self,

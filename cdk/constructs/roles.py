@@ -22,7 +22,8 @@ class ServiceRole(iam.Role):
 
     The statements are part of the role itself and not a policy attached later: a resource that gets the
     role can use it at once, with no dependency to forget. Constructs that would widen it by themselves do not
-    get to: see :attr:`fixed`. ``wildcards`` says for each resource with an asterisk why nothing narrower does.
+    get to: see :attr:`fixed`. ``wildcards`` says for each resource with an asterisk why nothing narrower does;
+    ``conditions`` narrow on whose behalf the service assumes it.
     """
 
     def __init__(
@@ -34,11 +35,12 @@ class ServiceRole(iam.Role):
         description: str,
         statements: Mapping[str, Sequence[iam.PolicyStatement]],
         wildcards: Mapping[str, str],
+        conditions: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__(
             scope,
             construct_id,
-            assumed_by=iam.ServicePrincipal(service),
+            assumed_by=iam.ServicePrincipal(service, conditions=conditions),
             description=description,
             inline_policies={name: iam.PolicyDocument(statements=list(of)) for name, of in statements.items()},
         )

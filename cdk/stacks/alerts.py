@@ -14,6 +14,7 @@ from cdk.constructs.delivery import Delivery
 from cdk.constructs.detector import Detector
 from cdk.constructs.failure_queue import FailureQueue
 from cdk.constructs.function import Shared
+from cdk.constructs.kafka_source import KafkaSource
 from cdk.constructs.notifications import NotificationsKey, NotificationTopic
 from cdk.constructs.notifier import Notifier
 from cdk.constructs.storage import AccessLogs, Bucket
@@ -37,7 +38,7 @@ class AlertsStack(Stack):
         settings: Settings,
         names: Names,
         target: Target,
-        stream: kinesis.IStream,
+        source: kinesis.IStream | KafkaSource | None,
         lake_bucket: s3.IBucket,
         access_logs: AccessLogs,
     ) -> None:
@@ -97,7 +98,7 @@ class AlertsStack(Stack):
             self,
             "Detector",
             shared=shared,
-            stream=stream,
+            source=source,
             state_table=self.state_table,
             failure_queue=self.failure_queue,
         )

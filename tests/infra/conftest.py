@@ -21,13 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 def new_app(target: Target = "aws", **settings: str) -> App:
     """Return an app of its own with the context of ``cdk.json``, nothing bundled.
 
-    CloudFormation's rules check it at synth where no settings are given: that takes seconds.
+    CloudFormation's rules check it at synth where no settings but the kind of stream are given: that takes seconds.
     """
     context: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(
         context={**context, "aws:cdk:bundling-stacks": []},
         analytics_reporting=False,
-        builtin_cloud_formation_validation=target == "aws" and not settings,
+        builtin_cloud_formation_validation=target == "aws" and settings in ({}, {"ingest": "msk"}),
     )
     build(app, load(settings, {}), target)
     return app
@@ -71,3 +71,8 @@ def templates(app: App) -> dict[str, Template]:
 @pytest.fixture(scope="session")
 def ministack_templates() -> dict[str, Template]:
     return templates_for(app_for("ministack"))
+
+
+@pytest.fixture(scope="session")
+def kafka_templates() -> dict[str, Template]:
+    return templates_for(app_for(ingest="msk"))

@@ -10,6 +10,9 @@ from aws_cdk.assertions import Template
 
 REGION, ACCOUNT = "us-east-1", "000000000000"
 
+#: The part of a Kafka cluster's ARN that MSK makes up.
+CLUSTER_UUID = "abcd1234-abcd-cafe-abab-9876543210ab-4"
+
 _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::URLSuffix": "amazonaws.com"}
 
 #: The ARN of a named resource, without ``arn:aws:``. A log group's really ends like that.
@@ -18,12 +21,13 @@ _ARNS = {
     "AWS::KMS::Key": f"kms:{REGION}:{ACCOUNT}:key/{{}}",
     "AWS::KinesisFirehose::DeliveryStream": f"firehose:{REGION}:{ACCOUNT}:deliverystream/{{}}",
     "AWS::Kinesis::Stream": f"kinesis:{REGION}:{ACCOUNT}:stream/{{}}",
+    "AWS::MSK::Cluster": f"kafka:{REGION}:{ACCOUNT}:cluster/{{}}/{CLUSTER_UUID}",
     "AWS::Logs::LogGroup": f"logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
     "AWS::S3::Bucket": "s3:::{}",
     "AWS::SNS::Topic": f"sns:{REGION}:{ACCOUNT}:{{}}",
     "AWS::SQS::Queue": f"sqs:{REGION}:{ACCOUNT}:{{}}",
 }
-_NAMES = ("Name", "DeliveryStreamName", "LogGroupName", "QueueName", "TopicName")
+_NAMES = ("ClusterName", "Name", "DeliveryStreamName", "LogGroupName", "QueueName", "TopicName")
 
 
 class Permissions:
@@ -79,10 +83,8 @@ class Permissions:
             return value
         ((function, argument),) = value.items()
         match function:
-            case "Fn::Join":
-                return str(argument[0]).join(self.resolved(part, piece) for piece in argument[1])
-            case "Fn::Sub":
-                return re.sub(r"\$\{([\w:]+)\}", lambda found: _PSEUDO[found[1]], argument)
+            case "Fn::Join" | "Fn::Select" | "Fn::Sub":
+                return self._text(part, function, argument)
             case "Fn::ImportValue":
                 return self.resolved(*self._exports[argument])
             case "Ref":
@@ -90,6 +92,15 @@ class Permissions:
             case "Fn::GetAtt" if argument[1] == "Arn":
                 return _arn(*self._resource(part, argument[0]))
         raise NotImplementedError(value)
+
+    def _text(self, part: str, function: str, argument: Any) -> str:
+        if function == "Fn::Sub":
+            return re.sub(r"\$\{([\w:]+)\}", lambda found: _PSEUDO[found[1]], argument)
+        if function == "Fn::Join":
+            return str(argument[0]).join(self.resolved(part, piece) for piece in argument[1])
+        separator, text = argument[1]["Fn::Split"]
+        pieces: list[str] = self.resolved(part, text).split(str(separator))
+        return pieces[int(argument[0])]
 
     def _reference(self, part: str, logical_id: str) -> str:
         kind, name = self._resource(part, logical_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aws_cdk import App, Stack
+from aws_cdk import aws_msk as msk
 from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
@@ -27,6 +28,22 @@ def test_should_leave_no_finding_unexplained_where_data_goes_with_its_stack() ->
 
 def test_should_leave_no_finding_unexplained_where_spark_curates() -> None:
     assert _findings(new_app(stage="prod", etl_engine="spark")) == []
+
+
+def test_should_leave_no_finding_unexplained_with_a_topic() -> None:
+    assert _findings(new_app(ingest="msk")) == []
+
+
+def test_should_find_a_cluster_that_breaks_the_rules() -> None:
+    app = new_app(ingest="msk")
+    cluster = app.node.find_child("iot-dev-ingest").node.find_child("Kafka").node.find_child("Cluster")
+    assert isinstance(cluster, msk.CfnCluster)
+    cluster.encryption_info = msk.CfnCluster.EncryptionInfoProperty(
+        encryption_in_transit=msk.CfnCluster.EncryptionInTransitProperty(client_broker="PLAINTEXT", in_cluster=False)
+    )
+    cluster.logging_info = None
+
+    assert [finding.split()[0] for finding in _findings(app)] == [f"AwsSolutions-MSK{number}" for number in (2, 3, 6)]
 
 
 def test_should_find_a_bucket_that_breaks_the_rules() -> None:

@@ -319,7 +319,7 @@ def test_should_hand_out_what_programs_look_for(templates: dict[str, Template]) 
     }
 
     assert outputs == {
-        "ingest": {"StreamName", "RawBucketName", "DeliveryStreamName"},
+        "ingest": {"Ingest", "StreamName", "RawBucketName", "DeliveryStreamName"},
         "alerts": {
             "AlertsTextTopicArn",
             "AlertsTopicArn",
