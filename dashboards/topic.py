@@ -23,7 +23,8 @@ def of_group(topic: KafkaTopic, name: str, *, statistic: str = "Maximum") -> Met
     """Return a metric of how far the detector's consumer group is behind.
 
     ``EstimatedMaxTimeLag`` is in seconds: how long the longest backlog of a partition takes to read. ``SumOffsetLag``
-    and ``MaxOffsetLag`` are in records. There is none while the group rebalances, or before it has committed an offset.
+    and ``MaxOffsetLag`` are in records, as is Lambda's own ``OffsetLag``: records say nothing about time. There is no
+    lag while the group rebalances, or before it has committed an offset.
     https://docs.aws.amazon.com/msk/latest/developerguide/consumer-lag.html
     """
     return Metric(

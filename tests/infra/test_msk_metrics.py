@@ -1,4 +1,4 @@
-"""Alarms and the CloudWatch dashboard ask MSK for metrics that it publishes, with just these dimensions."""
+"""Alarms, the dashboard and the page ask MSK for metrics that it publishes, with just these dimensions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from tests.infra.asked_metrics import PUBLISHED, Asked
+from dashboards.app import aws_measures
+from tests.deployments import named_deployment
+from tests.infra.asked_metrics import PUBLISHED, Asked, of_streamlit
 from tests.infra.conftest import only, resources
 from tests.infra.watched_topic import watched_topic
 
@@ -51,6 +53,17 @@ def test_should_ask_msk_for_metrics_that_it_publishes(where: Any, at_least: int)
     found = list(where(watched_topic()))
 
     assert len(found) >= at_least
+    for one in found:
+        assert one.name in PUBLISHED[one.namespace, *sorted(one.dimensions)], one
+
+
+def test_should_ask_for_published_metrics_on_the_page_of_a_topic() -> None:
+    arn = "arn:aws:kafka:eu-west-1:123456789012:cluster/iot-dev/0a1b2c3d-4e5f-6789-abcd-ef0123456789-5"
+    deployed = named_deployment(ingest="msk", kafka_cluster_arn=arn, kafka_bootstrap="")
+
+    found = list(of_streamlit((*aws_measures.service(deployed), *aws_measures.spent(deployed))))
+
+    assert sum(one.namespace == "AWS/Kafka" for one in found) == 6
     for one in found:
         assert one.name in PUBLISHED[one.namespace, *sorted(one.dimensions)], one
 
