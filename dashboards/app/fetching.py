@@ -6,6 +6,7 @@ Data that changes by the second (DynamoDB, CloudWatch) is cached for seconds; da
 from __future__ import annotations
 
 import datetime as dt
+import importlib.util
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +16,7 @@ from dashboards.app.measures import Alarm, Measure
 from dashboards.app.pipeline_in_use import Source, deployed, session
 from pipeline import alerts, athena, holds
 from pipeline.alerts import Standing
+from pipeline.errors import PipelineError
 from planning.plan import cost_so_far
 from planning.services import Item
 from telemetry.rules.rule_set import RuleSet
@@ -53,6 +55,19 @@ def metrics(wanted: tuple[Measure, ...], hours: float, period: int) -> pd.DataFr
     """Return metrics of the last ``hours``, by periods of ``period`` seconds."""
     end = dt.datetime.now(dt.UTC)
     return measures.fetch(session(), wanted, end - dt.timedelta(hours=hours), end, period)
+
+
+@st.cache_data(ttl=_SECONDS, max_entries=_ENTRIES, show_spinner=False)
+def waiting_records(chosen: Source) -> str:
+    """Return how many records of the topic the detector has not read, as its broker says; or why that is unknown."""
+    if not importlib.util.find_spec("confluent_kafka"):
+        return "unknown: install confluent-kafka"
+    from pipeline.kafka import consumer_lag  # noqa: PLC0415  # needs the optional package
+
+    try:
+        return f"{consumer_lag(deployed(chosen)).behind:,} records"
+    except PipelineError as error:
+        return f"unknown: {error}"
 
 
 @st.cache_data(ttl=10 * _MINUTE, max_entries=_ENTRIES, show_spinner=False)

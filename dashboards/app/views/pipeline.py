@@ -74,7 +74,7 @@ def _service(chosen: Source) -> Iterator[Figure]:
     not_here = "The local AWS does not measure it."
     behind, undelivered = _newest(service, "behind", "{:,.1f} s"), _newest(service, "undelivered", "{:,.0f} s")
     if found.ingest == "msk":
-        yield Figure("Behind the topic", behind, f"Time to read the longest backlog of a partition. {not_here}")
+        yield _behind_topic(chosen, behind)
         yield Figure("Raw zone behind", undelivered, f"The oldest record of MSK's channel. {not_here}")
         yield Figure(
             "Records not delivered", _total(service, "refused"), f"To the raw zone, in three hours. {not_here}"
@@ -84,6 +84,14 @@ def _service(chosen: Source) -> Iterator[Figure]:
         yield Figure("Raw zone behind", undelivered, f"Firehose's oldest. {not_here}")
         yield Figure("Writes throttled", _total(service, "refused"), f"By the stream, in three hours. {not_here}")
     yield Figure("Detector errors", _total(service, "errors"), f"In three hours. {not_here}")
+
+
+def _behind_topic(chosen: Source, seconds: str) -> Figure:
+    """Return the detector's backlog: in time by MSK, and next to an emulator in records by the broker."""
+    if deployed(chosen).kafka_cluster_arn:
+        return Figure("Behind the topic", seconds, "Time to read the longest backlog of a partition, by MSK.")
+    value, _, why = fetching.waiting_records(chosen).partition(": ")
+    return Figure("Behind the topic", value, plain(why) or "Records that the detector has not read, by the broker.")
 
 
 def _total(frame: pd.DataFrame, column: str) -> str:

@@ -12,8 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboards.app import fetching, pipeline_in_use
 from dashboards.app.measures import Measure
+from dashboards.app.pipeline_in_use import Source
 from dashboards.app.views import pipeline
+from pipeline import kafka
 from pipeline.deployment import Deployment
+from pipeline.errors import PipelineError
 from tests.deployments import named_deployment
 
 START = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -57,6 +60,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         monkeypatch.setattr(fetching, "metrics", metrics)
         monkeypatch.setattr(fetching, "alarms", lambda _: [])
         monkeypatch.setattr(fetching, "standings", lambda _: [])
+        monkeypatch.setattr(fetching, "waiting_records", lambda _: "1,234 records")
         page = AppTest.from_function(draw).run()
         assert not page.exception
         return page
@@ -112,8 +116,22 @@ def test_should_name_the_sink_that_fills_the_stream(
     assert f"--sink {sink}**" in words
 
 
+def test_should_say_why_the_backlog_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Deployment) -> None:
+        raise PipelineError("no broker answers at 127.0.0.1:9092")
+
+    monkeypatch.setattr(fetching, "deployed", lambda _: LOCAL)
+    monkeypatch.setattr(kafka, "consumer_lag", refuse)
+    fetching.waiting_records.clear()
+
+    words = fetching.waiting_records(Source(aws=False, stage="dev"))
+
+    assert words == "unknown: no broker answers at 127.0.0.1:9092"
+
+
 def test_should_say_that_nobody_measures_the_delivery_next_to_an_emulator(open_page: Callable[..., AppTest]) -> None:
     page = figures(open_page(draw_pipeline, LOCAL))
 
+    assert page["Behind the topic"] == "1,234 records"  # the broker knows
     assert page["Raw zone behind"] == "not measured"
     assert page["Records not delivered"] == "not measured"
