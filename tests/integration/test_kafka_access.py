@@ -57,6 +57,24 @@ def test_should_say_at_once_that_the_log_in_fails(broker: SecuredBroker, monkeyp
     assert said.endswith("; check sasl.mechanisms, sasl.username and sasl.password in --kafka-property, or --msk-iam")
 
 
+def test_should_say_that_the_broker_does_not_accept_credentials_of_aws(broker: SecuredBroker) -> None:
+    trusted = (("ssl.ca.location", str(broker.authority)),)
+    said = refusal(Access(broker.relayed_address, msk_iam=True, properties=trusted))
+    assert said.startswith(f"the Kafka brokers at {broker.relayed_address} refuse the log-in (")
+    assert said.endswith(
+        "; check the AWS credentials and that their policy allows kafka-cluster:Connect on the cluster"
+    )
+
+
+def test_should_say_that_the_brokers_certificate_is_not_trusted(
+    broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_client, "CONNECT_SECONDS", 2.0)
+    said = refusal(Access(broker.relayed_address, msk_iam=True))
+    assert said.startswith(f"no Kafka broker answers at {broker.relayed_address} (_SSL: ")
+    assert "certificate verify failed" in said
+
+
 def test_should_say_that_the_topic_may_not_be_seen(broker: SecuredBroker) -> None:
     said = refusal(broker.access("stranger"))
     assert said.startswith(f"this client is not allowed to use the Kafka topic 'guarded' at {broker.relayed_address} (")
