@@ -85,6 +85,16 @@ def test_should_say_so_in_one_line_where_nothing_answers(capsys: pytest.CaptureF
     assert "\n" not in error
 
 
+@pytest.mark.parametrize("endpoint", [_MiniStack, _LocalStack], indirect=True)
+def test_should_ask_for_a_broker_where_there_is_no_msk(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main({"AWS_ENDPOINT_URL": endpoint, "IOT_PIPELINE_INGEST": "msk"})
+
+    error = capsys.readouterr().err.strip()
+    assert code == 1
+    assert error.startswith("cdk: settings: ingest=msk needs kafka_bootstrap on an emulator")
+    assert "\n" not in error
+
+
 @pytest.mark.parametrize("endpoint", [_MiniStack], indirect=True)
 def test_should_refuse_spark_where_it_is_only_pretended(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = main({"AWS_ENDPOINT_URL": endpoint, "IOT_PIPELINE_ETL_ENGINE": "spark"})
