@@ -50,7 +50,7 @@ class DetectorFunction:
 
         https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html
         """
-        records = decode_event(event)
+        records = decode_event(event, self._wiring.clock)
         detection = Detection(
             rules=self._wiring.rules.current(),
             states=self._states,

@@ -118,7 +118,7 @@ def at(shard: str = "shardId-000000000000") -> Position:
 
 
 def record(gateway: str, data: bytes, position: Position) -> Record:
-    return Record(gateway, position, data, position.sequence)
+    return Record(gateway, position, position.arrived, data, position.sequence)
 
 
 def batch(*readings: tuple[int, float], device: str = "d") -> bytes:

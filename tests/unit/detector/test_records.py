@@ -1,4 +1,4 @@
-"""Events of each kind of stream, as documented, and the records in them."""
+"""Records of an event, whatever producers put into a topic."""
 
 from __future__ import annotations
 
@@ -7,90 +7,95 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lambdas.detector.records import Record, decode_event
+from lambdas.detector.records import MAX_GATEWAY_LENGTH, Record, UnknownSourceError, decode_event
 from telemetry.alerting.state import Position
 
-#: https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html
-KINESIS: dict[str, Any] = {
-    "Records": [
-        {
-            "kinesis": {
-                "kinesisSchemaVersion": "1.0",
-                "partitionKey": "1",
-                "sequenceNumber": "49590338271490256608559692538361571095921575989136588898",
-                "data": "SGVsbG8sIHRoaXMgaXMgYSB0ZXN0Lg==",
-                "approximateArrivalTimestamp": 1545084650.987,
-            },
-            "eventSource": "aws:kinesis",
-            "eventVersion": "1.0",
-            "eventID": "shardId-000000000006:49590338271490256608559692538361571095921575989136588898",
-            "eventName": "aws:kinesis:record",
-            "invokeIdentityArn": "arn:aws:iam::123456789012:role/lambda-role",
-            "awsRegion": "us-east-2",
-            "eventSourceARN": "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream",
-        }
-    ]
-}
-
-#: https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html
-MSK: dict[str, Any] = {
-    "eventSource": "aws:kafka",
-    "eventSourceArn": "arn:aws:kafka:us-east-1:123456789012:cluster/vpc-2priv-2pub/751d2973-a626-431c-9d4e-d7975eb4-2",
-    "bootstrapServers": "b-2.demo-cluster-1.a1bcde.c1.kafka.us-east-1.amazonaws.com:9092",
-    "records": {
-        "mytopic-0": [
-            {
-                "topic": "mytopic",
-                "partition": 0,
-                "offset": 15,
-                "timestamp": 1545084650987,
-                "timestampType": "CREATE_TIME",
-                "key": "cmVjb3JkS2V5",
-                "value": "SGVsbG8sIHRoaXMgaXMgYSB0ZXN0Lg==",
-                "headers": [{"headerKey": [104, 101, 97, 100, 101, 114, 86, 97, 108, 117, 101]}],
-            }
-        ]
-    },
-}
-
-ARRIVED = dt.datetime(2018, 12, 17, 22, 10, 50, 987000, tzinfo=dt.UTC)
+NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
+SECOND = dt.timedelta(seconds=1)
 
 
-def test_should_decode_a_kinesis_event() -> None:
-    sequence = "49590338271490256608559692538361571095921575989136588898"
-    position = Position(sequence, ARRIVED, "shardId-000000000006")
-    assert decode_event(KINESIS) == [Record("1", position, b"Hello, this is a test.", sequence)]
-
-
-@pytest.mark.parametrize("source", ["aws:kafka", "SelfManagedKafka"])
-def test_should_decode_a_kafka_event(source: str) -> None:
-    (record,) = decode_event({**MSK, "eventSource": source})
-    assert record == Record(
-        "recordKey",
-        Position("15", ARRIVED, "mytopic-0"),
-        b"Hello, this is a test.",
-        {"partition": "mytopic-0", "offset": 15},
-    )
-    assert record.arrived == ARRIVED
-
-
-def kafka(offset: int, key: bytes | None, value: bytes | None) -> dict[str, Any]:
+def kafka(offset: int, key: bytes | None, value: bytes | None, **more: Any) -> dict[str, Any]:
     texts = {name: text and base64.b64encode(text).decode() for name, text in (("key", key), ("value", value))}
-    return {"topic": "t", "partition": 0, "offset": offset, "timestamp": 1545084650987, **texts}
+    stamp = {"timestamp": int(NOW.timestamp() * 1000), "timestampType": "LOG_APPEND_TIME"}
+    return {"topic": "t", "partition": 0, "offset": offset, **stamp, **texts, "headers": [], **more}
+
+
+def decoded(records: dict[str, list[dict[str, Any]]], now: dt.datetime = NOW) -> list[Record]:
+    return decode_event({"eventSource": "aws:kafka", "records": records}, lambda: now)
 
 
 def test_should_keep_the_order_of_each_partition() -> None:
-    records = {"t-1": [kafka(7, b"a", b"1"), kafka(8, b"b", b"2")], "t-0": [kafka(3, b"c", b"3")]}
-    decoded = [(record.gateway, record.identifier) for record in decode_event({**MSK, "records": records})]
-    assert decoded == [
-        ("a", {"partition": "t-1", "offset": 7}),
-        ("b", {"partition": "t-1", "offset": 8}),
-        ("c", {"partition": "t-0", "offset": 3}),
+    records = decoded({"t-1": [kafka(7, b"a", b"1"), kafka(8, b"b", b"2")], "u-0": [kafka(3, b"c", b"3")]})
+    assert [(record.gateway, record.position.shard, record.identifier) for record in records] == [
+        ("a", "t-1", {"partition": "t-1", "offset": 7}),
+        ("b", "t-1", {"partition": "t-1", "offset": 8}),
+        ("c", "u-0", {"partition": "u-0", "offset": 3}),
     ]
 
 
-def test_should_have_a_gateway_for_every_key_and_data_for_every_value_of_kafka() -> None:
-    records = {"t-0": [kafka(0, None, b"no key"), kafka(1, b"\xff\x00", None)]}
-    decoded = [(record.gateway, record.data) for record in decode_event({**MSK, "records": records})]
-    assert decoded == [("t-0", b"no key"), ("\\xff\x00", b"")]
+@pytest.mark.parametrize(
+    ("key", "gateway"),
+    [(None, "t-0"), (b"", "t-0"), (b"gw-1", "gw-1"), ("wärme".encode(), "wärme"), (b"\xff\x00", "\\xff\x00")],
+)
+def test_should_have_a_gateway_for_every_key(key: bytes | None, gateway: str) -> None:
+    assert [record.gateway for record in decoded({"t-0": [kafka(0, key, b"1")]})] == [gateway]
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_should_name_gateways_by_keys_of_any_bytes_and_length(key: bytes, other: bytes) -> None:
+    first, second = decoded({"t-0": [kafka(0, b"k" + key, b""), kafka(1, b"k" + other, b"")]})
+    assert 1 <= len(first.gateway) <= MAX_GATEWAY_LENGTH
+    assert len(first.gateway.encode()) <= 2_048, "the most that a key of DynamoDB may have"
+    if len(key) != len(other) or key.isascii():
+        assert (first.gateway == second.gateway) == (key == other)
+
+
+def test_should_tell_long_keys_apart() -> None:
+    records = decoded({"t-0": [kafka(0, b"k" * 5_000 + end, b"") for end in (b"a", b"b", b"a")]})
+    assert len({record.gateway for record in records}) == 2
+    assert all(record.gateway.startswith("kkk") for record in records)
+
+
+@pytest.mark.parametrize("record", [kafka(0, b"gw", None), kafka(0, b"gw", b""), {"offset": 0}])
+def test_should_read_a_tombstone_as_a_record_without_lines(record: dict[str, Any]) -> None:
+    assert [each.data for each in decoded({"t-0": [record]})] == [b""]
+
+
+def test_should_believe_the_brokers_clock() -> None:
+    (record,) = decoded({"t-0": [kafka(0, b"gw", b"")]}, NOW - dt.timedelta(hours=2))
+    assert (record.arrived, record.position.arrived) == (NOW, NOW)
+
+
+def test_should_not_believe_a_producers_clock_that_is_ahead() -> None:
+    past, future = (int((NOW + ahead).timestamp() * 1000) for ahead in (-SECOND, dt.timedelta(days=1)))
+    records = decoded(
+        {"t-0": [kafka(0, b"gw", b"", timestamp=at, timestampType="CREATE_TIME") for at in (past, future)]}
+    )
+    assert [record.arrived for record in records] == [NOW - SECOND, NOW]
+    assert [record.position.arrived for record in records] == [NOW - SECOND, NOW + dt.timedelta(days=1)]
+
+
+@pytest.mark.parametrize("stamp", [-1, None, 1_795_435_200 * 10**9, 2**63 - 1])
+def test_should_know_a_record_without_a_time_by_its_offset(stamp: int | None) -> None:
+    (first,), (again,) = (
+        decoded({"t-0": [kafka(5, b"gw", b"", timestamp=stamp)]}, at) for at in (NOW, NOW + dt.timedelta(hours=1))
+    )
+    assert (first.arrived, again.arrived) == (NOW, NOW + dt.timedelta(hours=1))
+    assert again.position.is_behind(first.position)
+
+
+def test_should_not_compare_offsets_of_partitions() -> None:
+    """After an increase of partitions, a key may be in another one, whose offsets begin from below."""
+    before, after = decoded({"t-0": [kafka(1_000, b"gw", b"")], "t-6": [kafka(0, b"gw", b"")]})
+    assert not after.position.is_behind(before.position)
+    assert not before.position.is_behind(after.position)
+    assert before.position.is_behind(before.position)
+    assert not before.position.is_behind(Position("1001", NOW)), "a state of Kinesis without a shard"
+
+
+def test_should_say_which_sources_can_be_read() -> None:
+    with pytest.raises(UnknownSourceError, match="'aws:sqs' cannot be read: map aws:kinesis, aws:kafka, SelfManaged"):
+        decode_event({"Records": [{"eventSource": "aws:sqs"}]}, lambda: NOW)
