@@ -21,6 +21,7 @@ from dashboards.alarms import alarm_specs
 from dashboards.cloudwatch import create_dashboard
 from dashboards.metrics import KafkaTopic, Watched
 from pipeline.names import Names
+from planning.msk import sustained_bytes
 
 
 class MonitoringStack(Stack):
@@ -75,6 +76,7 @@ class MonitoringStack(Stack):
             tables={"alerts": alerts.state_table, "groups": alerts.group_table},
             buckets={"the raw zone": raw_bucket, "the lake": lake_bucket},
             workgroup=names.workgroup,
+            broker_bytes=_broker_bytes(settings, stream),
         )
         specs = alarm_specs(watched)
         if not supports(self, target, "alarms on metric math"):
@@ -85,3 +87,10 @@ class MonitoringStack(Stack):
             every.insert(0, create_composite(self, specs, alarms, topic=operations, name=names.alarm))
         create_dashboard(self, watched, every, name=names.dashboard)
         CfnOutput(self, "DashboardName", value=names.dashboard)
+
+
+def _broker_bytes(settings: Settings, stream: kinesis.IStream | KafkaTopic) -> float:
+    """Return the bytes a second that a broker of our own cluster accepts for long; 0 where there is no such cluster."""
+    if isinstance(stream, KafkaTopic) and settings.kafka_cluster_arn is None:
+        return sustained_bytes(settings.kafka_broker_type)
+    return 0

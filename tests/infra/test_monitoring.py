@@ -9,8 +9,8 @@ import pytest
 from aws_cdk.assertions import Template
 
 from lambdas.notifier.dispatcher import LONGEST_WAKE_SECONDS
+from planning.msk import sustained_bytes
 from tests.infra.conftest import ROOT, app_for, only, resources, templates_for
-from tests.infra.watched_topic import watched_topic
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
@@ -28,8 +28,8 @@ def alarms(templates: dict[str, Template]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def kafka_alarms() -> dict[str, dict[str, Any]]:
-    return alarms_in(watched_topic())
+def kafka_alarms(kafka_templates: dict[str, Template]) -> dict[str, dict[str, Any]]:
+    return alarms_in(kafka_templates["monitoring"])
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,12 @@ def test_should_alarm_on_a_minute_of_backlog_of_the_detectors_consumer_group(
     ("name", "expression", "threshold", "comparison"),
     [
         ("brokers-busy", "SELECT MIN(CpuIdle)", 40, "LessThanThreshold"),
-        ("brokers-near-quota", "SELECT MAX(BytesInPerSec)", 8_000_000, "GreaterThanOrEqualToThreshold"),
+        (
+            "brokers-near-quota",
+            "SELECT MAX(BytesInPerSec)",
+            0.8 * sustained_bytes("express.m7g.large"),
+            "GreaterThanOrEqualToThreshold",
+        ),
     ],
 )
 def test_should_alarm_on_the_worst_of_any_number_of_brokers(
@@ -113,6 +118,21 @@ def test_should_alarm_on_the_worst_of_any_number_of_brokers(
     assert query["Expression"] == f"{expression} {schema}"
     assert query["Period"] == 60
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (threshold, comparison)
+
+
+def test_should_leave_the_quota_of_brokers_to_the_owner_of_a_cluster() -> None:
+    cluster = "arn:aws:kafka:eu-west-1:123456789012:cluster/ours/0a1b2c3d-4e5f-6789-abcd-ef0123456789-5"
+    app = app_for(ingest="msk", kafka_cluster_arn=cluster, kafka_topic="readings")
+
+    alarms = alarms_in(templates_for(app)["monitoring"])
+
+    assert "brokers-near-quota" not in alarms
+    assert alarms["brokers-busy"]["Metrics"][0]["Expression"].endswith("WHERE \"Cluster Name\" = 'ours'")
+    assert {one["Name"]: one["Value"] for one in alarms["detector-behind"]["Dimensions"]} == {
+        "Cluster Name": "ours",
+        "Consumer Group": "iot-dev-detector",
+        "Topic": "readings",
+    }
 
 
 def test_should_alarm_on_waiting_records_when_the_detector_does_not_run(

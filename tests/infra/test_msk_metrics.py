@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +12,8 @@ from aws_cdk.assertions import Template
 
 from dashboards.app import aws_measures
 from tests.deployments import named_deployment
-from tests.infra.asked_metrics import PUBLISHED, Asked, of_streamlit
+from tests.infra.asked_metrics import PUBLISHED, Asked, of_grafana, of_streamlit
 from tests.infra.conftest import only, resources
-from tests.infra.watched_topic import watched_topic
 
 #: A search for metrics of MSK, and a query of them by SQL.
 _SEARCH = re.compile(r"SEARCH\('{AWS/Kafka,([^}]*)} MetricName=\"(\w+)\"")
@@ -49,8 +48,10 @@ def of_dashboard(template: Template) -> Iterator[Asked]:
 
 
 @pytest.mark.parametrize(("where", "at_least"), [(of_alarms, 7), (of_dashboard, 15)])
-def test_should_ask_msk_for_metrics_that_it_publishes(where: Any, at_least: int) -> None:
-    found = list(where(watched_topic()))
+def test_should_ask_msk_for_metrics_that_it_publishes(
+    where: Callable[[Template], Iterator[Asked]], at_least: int, kafka_templates: dict[str, Template]
+) -> None:
+    found = list(where(kafka_templates["monitoring"]))
 
     assert len(found) >= at_least
     for one in found:
@@ -68,8 +69,44 @@ def test_should_ask_for_published_metrics_on_the_page_of_a_topic() -> None:
         assert one.name in PUBLISHED[one.namespace, *sorted(one.dimensions)], one
 
 
-def test_should_graph_no_metric_of_a_kinesis_stream_for_a_topic() -> None:
-    body = json.dumps(only(watched_topic(), "AWS::CloudWatch::Dashboard"))
+def test_should_name_the_cluster_topic_channel_and_group_that_there_are(kafka_templates: dict[str, Template]) -> None:
+    ingest, alerts = kafka_templates["ingest"], kafka_templates["alerts"]
+    (source,) = (
+        mapping["Properties"]["AmazonManagedKafkaEventSourceConfig"]
+        for mapping in resources(alerts, "AWS::Lambda::EventSourceMapping").values()
+        if "AmazonManagedKafkaEventSourceConfig" in mapping["Properties"]
+    )
+    cluster = only(ingest, "AWS::MSK::Cluster")["ClusterName"]
+    there = {
+        "Cluster Name": cluster,
+        "ClusterName": cluster,
+        "Topic": only(ingest, "AWS::MSK::Topic")["TopicName"],
+        "ChannelName": only(ingest, "AWS::MSK::Channel")["ChannelName"],
+        "Consumer Group": source["ConsumerGroupId"],
+    }
+
+    asked_for = [one for one in of_grafana() if one.namespace == "AWS/Kafka"]
+
+    assert len(asked_for) > 8
+    for one in asked_for:
+        assert {key: value for key, value in one.dimensions.items() if value != "*"}.items() <= there.items(), one
+    dimensions = [
+        dimension
+        for alarm in resources(kafka_templates["monitoring"], "AWS::CloudWatch::Alarm").values()
+        for metric in (alarm["Properties"], *_metrics_of(alarm["Properties"]))
+        if metric.get("Namespace") == "AWS/Kafka"
+        for dimension in metric["Dimensions"]
+    ]
+    assert {dimension["Name"]: dimension["Value"] for dimension in dimensions} == there
+
+
+def _metrics_of(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for query in alarm.get("Metrics", []):
+        yield query.get("MetricStat", {}).get("Metric", {})
+
+
+def test_should_graph_no_metric_of_a_kinesis_stream_for_a_topic(kafka_templates: dict[str, Template]) -> None:
+    body = json.dumps(only(kafka_templates["monitoring"], "AWS::CloudWatch::Dashboard"))
 
     assert "AWS/Kinesis" not in body
     assert "IteratorAge" not in body
