@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 # The emulator's dummy credentials and endpoint are set by "iot" itself; nothing here talks to AWS.
 
-.PHONY: help setup demo test test-all bench report check lock down format clean
+.PHONY: help setup demo kafka test test-all bench report check lock down format clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,27 +37,38 @@ help: ## List the targets
 	@$(UV) pip install --python $(BIN)/python --requirement requirements-dev.txt
 	@touch $@
 
+.venv/.kafka: requirements-dev.txt .venv/.installed
+	@echo "• Kafka client (.venv)"
+	@$(UV) pip install --python $(BIN)/python --constraint requirements-dev.txt --no-build-isolation --editable '.[kafka]'
+	@touch $@
+
 node_modules/.installed: package-lock.json .venv/.installed
 	@echo "• CDK command line (node_modules)"
 	@npm ci --silent --no-audit --no-fund --no-update-notifier
 	@touch $@
 
-# A Kafka broker to test the simulator's sink with, where there are Java and Maven to fetch it; else the tests are skipped.
+# A Kafka broker, where there are Java and Maven to fetch it; else "iot" says what to do, and its tests are skipped.
 # Maven's repository lies in the folder too, so that "make clean" removes all of it.
-build/kafka/.installed: tests/integration/kafka-broker.xml
+build/kafka/.installed: local/kafka/broker.xml
 	@echo "• Kafka broker (build/kafka)"
 	@rm -rf build/kafka/jars
-	@mvn --quiet --batch-mode --file tests/integration/kafka-broker.xml -Dmaven.repo.local=$(CURDIR)/build/kafka/maven \
+	@mvn --quiet --batch-mode --file local/kafka/broker.xml -Dmaven.repo.local=$(CURDIR)/build/kafka/maven \
 		org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
 		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/kafka/jars \
-		&& touch $@ || { rm -rf build/kafka/jars; echo "  cannot be fetched: its tests will be skipped"; }
+		&& touch $@ || { rm -rf build/kafka/jars; echo "  cannot be fetched from Maven Central"; }
 
 KAFKA := $(if $(and $(shell command -v java),$(shell command -v mvn)),build/kafka/.installed)
 
 setup: .venv/.installed .venv-emulator/.installed node_modules/.installed ## Install everything into this folder
 
-demo: setup ## The whole way of a reading on this machine: alerts, tables, audit
-	@iot demo --started-at "$(STARTED)"
+# make demo INGEST=msk goes through a Kafka topic, make demo INGEST=msk BROKER=localhost:9092 through one of a broker that runs.
+INGEST ?= kinesis
+BROKER ?=
+
+demo: setup $(if $(filter msk,$(INGEST)),$(if $(BROKER),.venv/.kafka,kafka)) ## The whole way of a reading on this machine; INGEST=msk: by Kafka
+	@iot demo --started-at "$(STARTED)" --ingest "$(INGEST)" $(if $(BROKER),--kafka "$(BROKER)")
+
+kafka: setup .venv/.kafka $(KAFKA) ## Install what "iot up --ingest msk" needs
 
 down: setup ## Stop the local AWS
 	@iot down

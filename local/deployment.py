@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,12 +39,13 @@ def deploy(
     stage: str,
     on_progress: Callable[[Progress], None],
     *,
+    context: Mapping[str, str] | None = None,
     app: Path = ROOT,
     home: Path = HOME,
 ) -> None:
     """Bootstrap the emulator behind ``cloudformation`` unless it is, then deploy every stack of ``stage``.
 
-    ``app`` is the folder with the app's cdk.json. The first progress comes once the app is synthesised, which
+    ``context`` has settings of the app. ``app`` is the folder with the app's cdk.json. The first progress comes once the app is synthesised, which
     takes some seconds. The command line's whole output is in ``home``/deploy.log. Raises :class:`LocalError`
     with the reason if it fails, or if the endpoint is not on the loopback interface. Interrupted, it leaves
     no process.
@@ -64,6 +65,7 @@ def deploy(
         _run(["bootstrap", f"aws://{ACCOUNT}/{REGION}"], home, environment, log, on_progress)
         on_progress(Progress(_BOOTSTRAP_STACK, 0, 0, finished=True))
     arguments = ["deploy", "--all", "--context", f"stage={stage}", "--output", str(home / "cdk.out")]
+    arguments += [f"--context={name}={value}" for name, value in (context or {}).items()]
     arguments += ["--require-approval", "never", "--concurrency", "4", "--progress", "events"]
     _run(arguments, app, environment, log, on_progress)
 

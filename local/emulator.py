@@ -4,14 +4,9 @@ Everything an instance has lies in one folder, its home, so that each clone of t
 Data lives in memory and only as long as the instance runs. With it runs an agent that makes metrics of the functions'
 logs: see :mod:`local.metrics_agent`.
 
-``instance.json`` in the home names the process and the port. The instance holds a lock on that file for as
-long as it lives: the kernel releases it with the process, so that a file left over from a crash or a reboot
-is never mistaken for a running instance, nor another process for ours.
+``instance.json`` in the home names the process and the port: see :mod:`local.instance_file`.
 """
 
-import collections
-import contextlib
-import fcntl
 import http.client
 import json
 import os
@@ -19,11 +14,11 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from local.endpoint import DUMMY_AWS, LocalError
+from local.instance_file import content, last_lines, try_lock
 from local.processes import end_group
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +55,7 @@ def start(port: int | None = None, home: Path = HOME) -> Instance:
     home.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        with _try_lock(home) as lock:
+        with try_lock(_instance_file(home)) as lock:
             if lock:
                 return _launch(lock, port, home, deadline)
         instance = running(home)
@@ -74,10 +69,8 @@ def start(port: int | None = None, home: Path = HOME) -> Instance:
 
 def running(home: Path = HOME) -> Instance | None:
     """Return the instance of ``home``, whether it answers yet or not; None if there is none."""
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError), _try_lock(home, fcntl.LOCK_SH) as lock:
-        if lock is None:
-            return Instance(**json.loads(_instance_file(home).read_text()))
-    return None
+    found = content(_instance_file(home))
+    return Instance(**found) if found else None
 
 
 def reset(home: Path = HOME) -> None:
@@ -152,18 +145,6 @@ def _instance_file(home: Path) -> Path:
     return home / "instance.json"
 
 
-@contextlib.contextmanager
-def _try_lock(home: Path, kind: int = fcntl.LOCK_EX) -> Iterator[IO[bytes] | None]:
-    """Lock the instance's file and yield it, None if an instance holds it. A child that inherits it keeps the lock."""
-    with _instance_file(home).open("ab" if kind == fcntl.LOCK_EX else "rb") as file:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield file
-
-
 def _launch(lock: IO[bytes], port: int | None, home: Path, deadline: float) -> Instance:
     """Start a process that takes over the lock, and wait until it answers."""
     if port is None:
@@ -209,9 +190,9 @@ def _former_port(home: Path) -> int | None:
 
 def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: float) -> None:
     if process.poll() is not None:
-        raise LocalError(f"the emulator ended while starting:\n{_last_lines(home)}")
+        raise LocalError(f"the emulator ended while starting:\n{last_lines(log_file(home))}")
     if time.monotonic() > deadline:
-        raise LocalError(f"the emulator did not answer in {_START_SECONDS:.0f} s:\n{_last_lines(home)}")
+        raise LocalError(f"the emulator did not answer in {_START_SECONDS:.0f} s:\n{last_lines(log_file(home))}")
 
 
 def require_free(port: int) -> None:
@@ -223,11 +204,6 @@ def require_free(port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise LocalError(f"port {port} cannot be used ({reason}): choose another with --port") from error
-
-
-def _last_lines(home: Path) -> str:
-    with log_file(home).open(errors="replace") as log:
-        return "".join(collections.deque(log, maxlen=10)) + f"(all of it: {log_file(home)})"
 
 
 def _end(group: int, home: Path) -> None:

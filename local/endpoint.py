@@ -41,12 +41,26 @@ def require_loopback(url: str) -> str:
         raise LocalError(f"{refused} ({error})") from error
     if parts.scheme != "http" or not host:
         raise LocalError(refused)
+    _require_loopback_host(host, port, refused)
+    return url.rstrip("/")
+
+
+def require_broker(address: str) -> str:
+    """Return the ``HOST:PORT`` of a broker if it leads to this machine and nowhere else, else raise LocalError."""
+    refused = f"local commands talk to a Kafka broker on this machine only, not to {address!r}; use 127.0.0.1:PORT"
+    host, _, port = address.rpartition(":")
+    if not host or "," in address or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise LocalError(refused)
+    _require_loopback_host(host.removeprefix("[").removesuffix("]"), int(port), refused)
+    return address
+
+
+def _require_loopback_host(host: str, port: int, refused: str) -> None:
     addresses = _addresses(host, port)
     if not addresses:
         raise LocalError(f"{refused} ({host} has no address here)")
     if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
         raise LocalError(f"{refused} ({host} is {', '.join(sorted(addresses))})")
-    return url.rstrip("/")
 
 
 def _addresses(host: str, port: int) -> set[str]:

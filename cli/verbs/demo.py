@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.alert_rendering import print_notification
+from cli import ingesting
 from cli.console import out
+from cli.ingesting import Ingesting, KafkaBroker
 from cli.options import DEMO_MANIFEST, DEMO_SUMMARY
 from cli.verbs.audit import print_audit
 from cli.verbs.deploy import deploy_stacks
@@ -31,14 +33,15 @@ from evaluation.matching import told
 from evaluation.raw_lines import count_raw_lines
 from evaluation.scoring import Score
 from local import emulator, endpoint
-from pipeline import athena, deployment, etl, registry, truth
+from local.kafka import instance as kafka
+from pipeline import athena, deployment, etl, registry, stream, truth
 from pipeline.deployment import Deployment
+from pipeline.names import Ingest
 from pipeline.inbox import Inbox, Received, open_inbox
 from simulator.faults.truth import InjectedFault, encode_injected_faults, truth_path
 from simulator.run import simulation
 from simulator.run.manifest import Manifest, encode_manifest
 from simulator.scenario.scenario import load
-from simulator.sinks.kinesis import KinesisSink
 
 TRUTH = truth_path(DEMO_MANIFEST)
 
@@ -121,16 +124,27 @@ class Ran(NamedTuple):
 
 def demo(
     *,
+    ingest: Ingesting = None,
+    broker: KafkaBroker = "",
     started_at: Annotated[float | None, typer.Option(hidden=True, help="When make started, Unix time.")] = None,
 ) -> None:
     """Run the whole pipeline on this machine, and check that it loses no reading.
 
     Starts from an empty local AWS: the data of an earlier one is deleted.
     """
-    raise typer.Exit(0 if run(out, started_at=started_at) else 1)
+    ingesting.check(ingest, broker)
+    chosen = ingest or ("msk" if kafka.running() else "kinesis")
+    raise typer.Exit(0 if run(out, ingest=chosen, broker=broker, started_at=started_at) else 1)
 
 
-def run(console: Console, *, started_at: float | None = None, home: Path = emulator.HOME) -> bool:
+def run(
+    console: Console,
+    *,
+    ingest: Ingest = "kinesis",
+    broker: str = "",
+    started_at: float | None = None,
+    home: Path = emulator.HOME,
+) -> bool:
     """Run the demo; whether everything added up. ``started_at`` (Unix time) is when its set-up began.
 
     Starts from an empty local AWS, the one of ``home``, and leaves it up; interrupted, it leaves no process.
@@ -141,6 +155,10 @@ def run(console: Console, *, started_at: float | None = None, home: Path = emula
     try:
         instance = emulator.start(home=home)
         emulator.reset(home)
+        kafka.stop(home)
+        if ingest == "msk":
+            topic = kafka.start(instance.endpoint, broker, home)
+            console.print(f"[bold]Kafka[/] at {topic.bootstrap}")
         session = endpoint.enter(instance.endpoint)
         console.print(f"[bold]Local AWS[/] at {instance.endpoint}")
         with _timed(seconds, "deploy"):
@@ -156,6 +174,7 @@ def run(console: Console, *, started_at: float | None = None, home: Path = emula
         result = audit(session, deployed, ran.manifest)
         transitions = _transitions(session, deployed)
     except KeyboardInterrupt:
+        kafka.stop(home)
         emulator.stop(home)
         raise
     seconds["total"] = time.time() - began
@@ -192,6 +211,7 @@ def _simulate_and_listen(session: boto3.Session, deployed: Deployment, console: 
     faults: list[InjectedFault] = []
     with (
         open_inbox(session, deployed.alerts_topic_arn) as inbox,
+        stream.destination(deployed).open() as sink,
         Progress(*columns, TimeElapsedColumn(), console=console) as progress,
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
@@ -199,7 +219,7 @@ def _simulate_and_listen(session: boto3.Session, deployed: Deployment, console: 
         running = pool.submit(
             simulation.simulate,
             planned,
-            KinesisSink(session.client("kinesis"), deployed.stream_name),
+            sink,
             stopped=stop.is_set,
             on_progress=lambda counts: progress.update(task, completed=counts.sent),
             on_injected=faults.append,

@@ -11,11 +11,16 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from cli import console, target
 from local import deployment, emulator
+from local.kafka import instance as kafka
+from pipeline.deployment import find
 from pipeline.errors import PipelineError
 
 
 def deploy(context: typer.Context) -> None:
-    """Deploy the stacks to the local AWS with the CDK command line."""
+    """Deploy the stacks to the local AWS with the CDK command line.
+
+    With a Kafka topic for the readings where "iot up --ingest msk" started Kafka, else with a Kinesis stream.
+    """
     choice: target.Choice = context.obj
     if choice.aws:
         raise PipelineError("to deploy to your AWS account, use the CDK itself: npx cdk deploy --all")
@@ -23,7 +28,7 @@ def deploy(context: typer.Context) -> None:
 
 
 def deploy_stacks(session: boto3.Session, stage: str, console: Console, *, home: Path = emulator.HOME) -> None:
-    """Deploy the stacks to the local AWS and show a bar for each."""
+    """Deploy the stacks to the local AWS and show a bar for each; with the topic where Kafka runs beside it."""
     columns = (
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description}"),
@@ -46,4 +51,17 @@ def deploy_stacks(session: boto3.Session, stage: str, console: Console, *, home:
             else:
                 progress.update(task, total=event.total, completed=event.done)
 
-        deployment.deploy(session.client("cloudformation"), stage, advance, home=home)
+        topic = kafka.running(home)
+        context = {"ingest": "msk", "kafka_bootstrap": topic.bootstrap} if topic else {}
+        deployment.deploy(session.client("cloudformation"), stage, advance, context=context, home=home)
+        if topic:
+            _wait_for_topic(session, stage)
+
+
+def _wait_for_topic(session: boto3.Session, stage: str) -> None:
+    """Wait until the bridge has made the topic: what is sent next needs it."""
+    from local.kafka.topic import Topic, wait_for_topic  # noqa: PLC0415  # needs the extra
+
+    deployed = find(session, stage)
+    topic = Topic(deployed.topic_name, deployed.kafka_partitions, deployed.stream_retention_hours)
+    wait_for_topic(deployed.kafka_bootstrap, topic)

@@ -1,9 +1,8 @@
-"""A real Kafka broker (KRaft, one node) as a process on the loopback interface, stopped and paused at will."""
+"""The local Kafka broker behind a relay, stopped and paused at will."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -12,61 +11,28 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from local.emulator import ROOT, free_port
+from local.emulator import free_port
+from local.kafka.broker import Broker, Listener
+from local.kafka.topic import answers
 from tests.integration.relay import Relay
 from tests.waiting import wait_for
 
-JARS = ROOT / "build" / "kafka" / "jars"
-
-_CLUSTER = "4L6g3nShT-eMCtK--X86sw"  # any UUID in base64
-# Small, and quick to start: it lives for a few seconds.
-_JAVA = ("java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JARS}/*")
-
-
-def missing() -> str:
-    """Why no broker can run here; empty if one can."""
-    if shutil.which("java") is None:
-        return "no Java"
-    if not (JARS.parent / ".installed").exists():
-        return "no Kafka in build/kafka: make test fetches it where there is Maven"
-    return ""
-
 
 class KafkaBroker:
-    """The broker of a folder; it creates no topics by itself."""
+    """The broker of a folder, reached directly or by way of a relay."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home
-        self._port, behind, controller = free_port(), free_port(), free_port()
+        behind, direct = free_port(), free_port()
         #: Between the broker and whoever connects to :attr:`relayed_address`.
         self.relay = Relay(behind)
+        listeners = {"DIRECT": Listener(direct, direct), "RELAYED": Listener(behind, self.relay.port)}
+        self._broker = Broker(home, free_port(), listeners)
+        self._broker.format()
         self._process: subprocess.Popen[bytes] | None = None
-        (home / "server.properties").write_text(
-            f"""
-            process.roles=broker,controller
-            node.id=1
-            controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-            controller.listener.names=CONTROLLER
-            inter.broker.listener.name=DIRECT
-            listener.security.protocol.map=DIRECT:PLAINTEXT,RELAYED:PLAINTEXT,CONTROLLER:PLAINTEXT
-            listeners=DIRECT://127.0.0.1:{self._port},RELAYED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
-            advertised.listeners=DIRECT://127.0.0.1:{self._port},RELAYED://127.0.0.1:{self.relay.port}
-            log.dirs={home / "data"}
-            auto.create.topics.enable=false
-            broker.heartbeat.interval.ms=100
-            broker.session.timeout.ms=5000
-            offsets.topic.replication.factor=1
-            transaction.state.log.replication.factor=1
-            transaction.state.log.min.isr=1
-            """
-        )
-        self._java(
-            "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", "server.properties", "--standalone"
-        ).wait()
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._port}"
+        return self._broker.address
 
     @property
     def relayed_address(self) -> str:
@@ -74,10 +40,10 @@ class KafkaBroker:
 
     @property
     def log(self) -> Path:
-        return self._home / "kafka.log"
+        return self._broker.log
 
     def start(self) -> None:
-        self._process = self._java("kafka.Kafka", "server.properties")
+        self._process = self._broker.start()
         wait_for(self._answers, f"Kafka's start (see {self.log})")
 
     def stop(self) -> None:
@@ -148,15 +114,8 @@ class KafkaBroker:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"Kafka ended while starting: see {self.log}"
-        try:
-            return bool(AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1).brokers)
-        except Exception:  # noqa: BLE001  # whatever librdkafka says: not yet
-            return False
+        return answers(self.address)
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
         os.kill(self._process.pid, number)
-
-    def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            return subprocess.Popen([*_JAVA, *arguments], cwd=self._home, stdout=log, stderr=subprocess.STDOUT)

@@ -1,0 +1,198 @@
+"""The bridge: plays for each deployment on a topic what the emulator lacks, its event source mapping and its channel.
+
+Runs beside the broker as ``python -m local.kafka.bridge``. It finds deployments by the outputs of their stacks. More
+than one may run: the members of a consumer group share the partitions.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, get_args
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from confluent_kafka import KafkaException
+
+from local.endpoint import ACCOUNT, REGION, LocalError, require_broker, require_loopback
+from local.kafka.batches import Settings
+from local.kafka.channel import Channel
+from local.kafka.event_source import EventSource
+from local.kafka.function import FailureQueue, LambdaFunction
+from local.kafka.reader import Reader
+from local.kafka.records import Source
+from local.kafka.topic import Topic, Topics
+from pipeline import deployment
+from pipeline.deployment import Deployment
+from pipeline.errors import PipelineError
+from pipeline.names import Names, Stage
+
+_POLL_SECONDS = 1.0
+
+#: After an error that nobody expected, before the worker starts anew.
+_RESTART_SECONDS = 1.0
+
+#: Longer than the function's timeout, and with no retries but the mapping's own.
+_CLIENTS = Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=90, max_pool_connections=4)
+
+logger = logging.getLogger("kafka bridge")
+
+
+class Found(NamedTuple):
+    """A deployment with a topic; ``stack_id`` tells it from one before it that had the same names."""
+
+    stack_id: str
+    deployed: Deployment
+
+    @property
+    def topic(self) -> Topic:
+        """The topic that it wants."""
+        return Topic(self.deployed.topic_name, self.deployed.kafka_partitions, self.deployed.stream_retention_hours)
+
+
+class Worker(Protocol):
+    """A member of a consumer group."""
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Work until it is stopped."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class Running:
+    """The workers of one deployment, each in a thread of its own."""
+
+    def __init__(self, session: boto3.Session, found: Found, settings: Settings) -> None:
+        self.found = found
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, args=(make,), daemon=True)
+            for make in (
+                functools.partial(_event_source, session, found.deployed, settings),
+                functools.partial(_channel, session, found.deployed),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the workers; those of a function that is running end with it."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, make: Callable[[], Worker]) -> None:
+        while not self._stopped.is_set():
+            try:
+                worker = make()
+                try:
+                    worker.run(self._stopped.is_set)
+                finally:
+                    worker.close()
+            except Exception:  # whatever it is, records wait
+                logger.exception("a worker of %s starts anew", self.found.deployed.topic_name)
+                self._stopped.wait(_RESTART_SECONDS)
+
+
+def _event_source(session: boto3.Session, deployed: Deployment, settings: Settings) -> EventSource:
+    name = deployed.detector_function_name
+    arn = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/{deployed.topic_name}/local"
+    source = Source(deployed.topic_name, deployed.kafka_bootstrap, arn)
+    function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+    return EventSource(
+        source,
+        functools.partial(Reader, deployed.kafka_bootstrap, deployed.consumer_group, deployed.topic_name),
+        LambdaFunction(session.client("lambda", config=_CLIENTS), name),
+        FailureQueue(session.client("sqs", config=_CLIENTS), deployed.failure_queue_url, function_arn, source),
+        settings=settings._replace(max_age=min(settings.max_age, dt.timedelta(hours=deployed.stream_retention_hours))),
+    )
+
+
+def _channel(session: boto3.Session, deployed: Deployment) -> Channel:
+    return Channel(
+        deployed.channel_name,
+        functools.partial(Reader, deployed.kafka_bootstrap, deployed.channel_name, deployed.topic_name),
+        session.client("s3", config=_CLIENTS),
+        deployed.raw_bucket_name,
+    )
+
+
+class Bridge:
+    """The workers of all deployments with a topic."""
+
+    def __init__(self, session: boto3.Session, settings: Settings = Settings()) -> None:  # noqa: B008
+        self._session = session
+        self._settings = settings
+        self._cloudformation = session.client("cloudformation", config=_CLIENTS)
+        self._running: dict[Stage, Running] = {}
+
+    def poll(self) -> None:
+        """Start what is deployed, and end what is gone: a reset of the emulator takes all stacks."""
+        stacks = self._stacks()
+        for stage in get_args(Stage):
+            self._update(stage, self._find(stage, stacks))
+
+    def close(self) -> None:
+        """End all workers; the topics stay, for other bridges."""
+        while self._running:
+            self._running.popitem()[1].stop()
+
+    def _stacks(self) -> dict[str, str]:
+        pages = self._cloudformation.get_paginator("describe_stacks").paginate()
+        return {stack["StackName"]: stack["StackId"] for page in pages for stack in page["Stacks"]}
+
+    def _find(self, stage: Stage, stacks: dict[str, str]) -> Found | None:
+        stack_id = stacks.get(Names(stage).stack("ingest"))
+        if stack_id is None:
+            return None
+        try:
+            deployed = deployment.find(self._session, stage)
+        except PipelineError:
+            return None  # it is being deployed
+        return Found(stack_id, deployed) if deployed.ingest == "msk" else None
+
+    def _update(self, stage: Stage, found: Found | None) -> None:
+        running = self._running.get(stage)
+        if running and running.found == found:
+            return
+        if running:
+            running.stop()
+            before = running.found
+            if not found or (before.stack_id, before.topic.name) != (found.stack_id, found.topic.name):
+                groups = [before.deployed.consumer_group, before.deployed.channel_name]
+                Topics(before.deployed.kafka_bootstrap).delete(before.topic.name, groups)
+            del self._running[stage]
+        if found:
+            Topics(require_broker(found.deployed.kafka_bootstrap)).ensure(found.topic)
+            self._running[stage] = Running(self._session, found, self._settings)
+            logger.warning("%s at %s is bridged", found.topic.name, found.deployed.kafka_bootstrap)
+
+
+def main() -> None:
+    """Serve the emulator in ``AWS_ENDPOINT_URL`` for as long as the process lives that started this one."""
+    logging.basicConfig(format="%(asctime)s [%(name)s] %(levelname)s: %(message)s")
+    require_loopback(os.environ["AWS_ENDPOINT_URL"])
+    bridge = Bridge(boto3.Session())
+    problem = ""
+    while os.getppid() == os.getpgrp():  # the first process leads the group
+        try:
+            bridge.poll()
+            problem = ""
+        except (BotoCoreError, ClientError, KafkaException, LocalError) as error:
+            if str(error) != problem:  # said once
+                problem = str(error)
+                logger.warning("%s", problem)
+        except Exception:  # whatever it is, the workers go on
+            logger.exception("deployments are not looked at")
+        time.sleep(_POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Starts, finds and stops Kafka beside the emulator: the bridge, and a broker unless one runs already.
+
+``kafka.json`` in the emulator's home names the process and the broker: see :mod:`local.instance_file`. All processes
+are of one group and end together. The records live as long as they do.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, NamedTuple, get_args
+
+from local.emulator import HOME, ROOT, free_port, require_free
+from local.endpoint import LocalError, local_environment, require_broker
+from local.instance_file import content, last_lines, try_lock
+from local.kafka.broker import HOST, missing
+from local.processes import end_group
+from pipeline.names import Names, Stage
+
+_START_SECONDS = 60.0
+
+_INSTEAD = "or start one with 'docker compose --profile kafka up --wait' and name it with --kafka localhost:9092"
+
+
+class Instance(NamedTuple):
+    """Kafka beside the emulator at ``endpoint``: its first process, which leads the group, and the broker.
+
+    ``own`` says whether the broker is one of its processes.
+    """
+
+    pid: int
+    bootstrap: str
+    endpoint: str
+    own: bool
+
+
+def start(endpoint: str, bootstrap: str = "", home: Path = HOME) -> Instance:
+    """Start Kafka beside the emulator at ``endpoint`` unless it runs, and return it once the broker answers.
+
+    ``bootstrap`` is a broker that runs already; what an earlier deployment left there is deleted. Without one, the
+    instance has its own. Raises :class:`LocalError` where that is not possible; no process is left then.
+    """
+    if bootstrap:
+        require_broker(bootstrap)
+    instance = running(home)
+    if instance and instance.endpoint != endpoint:  # that emulator is gone
+        stop(home)
+        instance = None
+    if instance and bootstrap not in ("", instance.bootstrap):
+        raise LocalError(f"the bridge already runs, to {instance.bootstrap}: stop it with 'iot down' first")
+    if instance:
+        return instance
+    if not bootstrap and (reason := missing()):
+        raise LocalError(f"a Kafka broker cannot run here ({reason}): {_remedy(reason)}")
+    home.mkdir(parents=True, exist_ok=True)
+    with try_lock(_file(home)) as lock:
+        if lock is None:
+            raise LocalError("Kafka is being started by another command: wait for its end and try again")
+        return _launch(lock, endpoint, bootstrap, home)
+
+
+def running(home: Path = HOME) -> Instance | None:
+    """Return the instance of ``home``, whether its broker answers yet or not; None if there is none."""
+    found = content(_file(home))
+    return Instance(**found) if found else None
+
+
+def stop(home: Path = HOME) -> bool:
+    """End the instance of ``home``; False if there was none."""
+    instance = running(home)
+    if instance is None:
+        return False
+    _end(instance.pid, home)
+    return True
+
+
+def log_file(home: Path = HOME) -> Path:
+    """Return the bridge's log; the broker's is ``kafka/kafka.log``."""
+    return home / "bridge.log"
+
+
+def _remedy(reason: str) -> str:
+    if "Java" in reason:
+        return f"install Java 17 or newer and Maven, then run 'make kafka', {_INSTEAD}"
+    return f"run 'make kafka', {_INSTEAD}"
+
+
+def _file(home: Path) -> Path:
+    return home / "kafka.json"
+
+
+def _launch(lock: IO[bytes], endpoint: str, bootstrap: str, home: Path) -> Instance:
+    """Start a process that takes over the lock, and wait until the broker answers."""
+    from local.kafka.topic import answers  # noqa: PLC0415  # needs the extra
+
+    if bootstrap:
+        _clean(bootstrap)
+    address = bootstrap or f"{HOST}:{_former_port(home) or free_port()}"
+    lock.truncate(0)
+    with log_file(home).open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.kafka.launch", str(lock.fileno()), address, "" if bootstrap else str(home)],
+            cwd=ROOT,
+            env=local_environment(endpoint),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    try:
+        while not (running(home) and answers(address)):
+            _require_starting(process, home, deadline)
+            time.sleep(0.05)
+    except BaseException:
+        lock.close()
+        _end(process.pid, home)
+        raise
+    return Instance(process.pid, address, endpoint, not bootstrap)
+
+
+def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: float) -> None:
+    if process.poll() is not None:
+        raise LocalError(f"Kafka ended while starting:\n{last_lines(log_file(home))}")
+    if time.monotonic() > deadline:
+        raise LocalError(f"Kafka did not answer in {_START_SECONDS:.0f} s:\n{last_lines(log_file(home))}")
+
+
+def _clean(bootstrap: str) -> None:
+    """Delete what deployments had at a broker that goes on running: their data lives as long as the instance."""
+    from local.kafka.topic import Topics, answers  # noqa: PLC0415  # needs the extra
+
+    if not answers(bootstrap):
+        raise LocalError(f"no Kafka broker answers at {bootstrap}: start it, or leave --kafka out for one of our own")
+    for stage in get_args(Stage):
+        names = Names(stage)
+        Topics(bootstrap).delete(names.topic, [names.consumer_group, names.channel])
+
+
+def _former_port(home: Path) -> int | None:
+    """Return the port of the broker before this one, if it is free: what is deployed names it."""
+    try:
+        found = json.loads(_file(home).read_text())
+        port = int(found["bootstrap"].rpartition(":")[2]) if found["own"] else 0
+        require_free(port)
+    except (LocalError, ValueError, KeyError):
+        return None
+    return port or None
+
+
+def _end(group: int, home: Path) -> None:
+    if not end_group(group):
+        raise LocalError(f"Kafka (process group {group}) does not end: see {log_file(home)}")

@@ -1,0 +1,119 @@
+"""The topic of a deployment and its consumer groups, as CloudFormation makes and deletes them on AWS."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from local.endpoint import LocalError
+
+_REQUEST_SECONDS = 10.0
+
+#: A broker deletes a topic after it has answered; it is made anew only then.
+_DELETE_SECONDS = 30.0
+
+#: How long a deployment's topic may take: the bridge looks once a second.
+_CREATE_SECONDS = 60.0
+
+_HOUR_MS = 3_600_000
+
+
+class Topic(NamedTuple):
+    """A topic as a deployment wants it."""
+
+    name: str
+    partitions: int
+    retention_hours: int
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The broker's settings of it: the time of a record is that of its arrival, as on AWS."""
+        return {
+            "message.timestamp.type": "LogAppendTime",
+            "retention.ms": str(self.retention_hours * _HOUR_MS),
+        }
+
+
+class Topics:
+    """The topics and groups at a broker. Raises KafkaException where that does not answer."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+    def partitions(self, name: str) -> int:
+        """Return how many partitions a topic has; none if it does not exist."""
+        topics = self._admin.list_topics(timeout=_REQUEST_SECONDS).topics
+        return len(topics[name].partitions) if name in topics else 0
+
+    def ensure(self, topic: Topic) -> None:
+        """Create a topic, or give it what it lacks: partitions cannot become fewer."""
+        existing = self.partitions(topic.name)
+        if not existing:
+            new = NewTopic(topic.name, topic.partitions, replication_factor=1, config=topic.settings)
+            with _ignoring(KafkaError.TOPIC_ALREADY_EXISTS):  # another bridge was quicker
+                self._admin.create_topics([new], request_timeout=_REQUEST_SECONDS)[topic.name].result()
+            return
+        if existing < topic.partitions:
+            with _ignoring(KafkaError.INVALID_PARTITIONS):
+                more = NewPartitions(topic.name, topic.partitions)
+                self._admin.create_partitions([more], request_timeout=_REQUEST_SECONDS)[topic.name].result()
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in topic.settings.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)
+        self._admin.incremental_alter_configs([resource], request_timeout=_REQUEST_SECONDS)[resource].result()
+
+    def delete(self, name: str, groups: Sequence[str]) -> None:
+        """Delete a topic with all its records, and the groups that have no member any more."""
+        with _ignoring(KafkaError.UNKNOWN_TOPIC_OR_PART):
+            self._admin.delete_topics([name], request_timeout=_REQUEST_SECONDS)[name].result()
+        deadline = time.monotonic() + _DELETE_SECONDS
+        while self.partitions(name) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for group in groups:
+            with _ignoring(KafkaError.GROUP_ID_NOT_FOUND, KafkaError.NON_EMPTY_GROUP):
+                self._admin.delete_consumer_groups([group], request_timeout=_REQUEST_SECONDS)[group].result()
+
+
+def answers(bootstrap: str) -> bool:
+    """Return whether a broker answers there within a second."""
+    try:
+        return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=1).brokers)
+    except KafkaException:
+        return False
+
+
+def wait_for_topic(bootstrap: str, topic: Topic) -> None:
+    """Wait until the bridge has made a deployment's topic. Raises :class:`LocalError` if it does not."""
+    deadline = time.monotonic() + _CREATE_SECONDS
+    topics = Topics(bootstrap)
+    while time.monotonic() < deadline:
+        with contextlib.suppress(KafkaException):
+            if topics.partitions(topic.name) >= topic.partitions:
+                return
+        time.sleep(0.1)
+    raise LocalError(
+        f"the topic {topic.name} was not made at {bootstrap}: see build/local/bridge.log, or run 'iot down' and start again"
+    )
+
+
+@contextlib.contextmanager
+def _ignoring(*codes: int) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        if error.args[0].code() not in codes:
+            raise
