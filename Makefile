@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv --quiet
 STARTED := $(shell date +%s)
+# Where there are Java and Maven, a Kafka broker is fetched.
+KAFKA := $(if $(and $(shell command -v java),$(shell command -v mvn)),build/kafka/.installed)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Where it is set, every worker of the tests and every "iot" process compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -57,11 +59,9 @@ build/kafka/.installed: local/kafka/broker.xml
 		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/kafka/jars \
 		&& touch $@ || { rm -rf build/kafka/jars; echo "  cannot be fetched from Maven Central"; }
 
-KAFKA := $(if $(and $(shell command -v java),$(shell command -v mvn)),build/kafka/.installed)
-
 setup: .venv/.installed .venv-emulator/.installed node_modules/.installed ## Install everything into this folder
 
-# make demo INGEST=msk goes through a Kafka topic, make demo INGEST=msk BROKER=localhost:9092 through one of a broker that runs.
+# INGEST=msk goes through a Kafka topic, of a broker that is started, or with BROKER=localhost:9092 of one that runs.
 INGEST ?= kinesis
 BROKER ?=
 
@@ -69,6 +69,7 @@ demo: setup $(if $(filter msk,$(INGEST)),$(if $(BROKER),.venv/.kafka,kafka)) ## 
 	@iot demo --started-at "$(STARTED)" --ingest "$(INGEST)" $(if $(BROKER),--kafka "$(BROKER)")
 
 kafka: setup .venv/.kafka $(KAFKA) ## Install what "iot up --ingest msk" needs
+	@$(if $(KAFKA),true,echo "  no broker: install Java 17 or newer and Maven for that")
 
 down: setup ## Stop the local AWS
 	@iot down

@@ -45,10 +45,10 @@ def deploy(
 ) -> None:
     """Bootstrap the emulator behind ``cloudformation`` unless it is, then deploy every stack of ``stage``.
 
-    ``context`` has settings of the app. ``app`` is the folder with the app's cdk.json. The first progress comes once the app is synthesised, which
-    takes some seconds. The command line's whole output is in ``home``/deploy.log. Raises :class:`LocalError`
-    with the reason if it fails, or if the endpoint is not on the loopback interface. Interrupted, it leaves
-    no process.
+    ``context`` has settings of the app, ``app`` is the folder with its cdk.json. The first progress comes once the app
+    is synthesised, which takes some seconds. The command line's whole output is in ``home``/deploy.log. Raises
+    :class:`LocalError` with the reason if it fails, or if the endpoint is not on the loopback interface. Interrupted,
+    it leaves no process.
     """
     if not _CDK.exists():
         raise LocalError(f"the CDK command line is not installed ({_CDK} is missing): run 'make setup'")

@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.alert_rendering import print_notification
 from cli import ingesting
+from cli.alert_rendering import print_notification
 from cli.console import out
 from cli.ingesting import Ingesting, KafkaBroker
 from cli.options import DEMO_MANIFEST, DEMO_SUMMARY
@@ -36,8 +36,8 @@ from local import emulator, endpoint
 from local.kafka import instance as kafka
 from pipeline import athena, deployment, etl, registry, stream, truth
 from pipeline.deployment import Deployment
-from pipeline.names import Ingest
 from pipeline.inbox import Inbox, Received, open_inbox
+from pipeline.names import Ingest
 from simulator.faults.truth import InjectedFault, encode_injected_faults, truth_path
 from simulator.run import simulation
 from simulator.run.manifest import Manifest, encode_manifest

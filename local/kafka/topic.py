@@ -20,6 +20,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from local.endpoint import LocalError
 
 _REQUEST_SECONDS = 10.0
+_RESULT_SECONDS = 30.0  # longer than the request, which says why it failed
 
 #: A broker deletes a topic after it has answered; it is made anew only then.
 _DELETE_SECONDS = 30.0
@@ -63,29 +64,35 @@ class Topics:
         if not existing:
             new = NewTopic(topic.name, topic.partitions, replication_factor=1, config=topic.settings)
             with _ignoring(KafkaError.TOPIC_ALREADY_EXISTS):  # another bridge was quicker
-                self._admin.create_topics([new], request_timeout=_REQUEST_SECONDS)[topic.name].result()
+                self._admin.create_topics([new], request_timeout=_REQUEST_SECONDS)[topic.name].result(_RESULT_SECONDS)
             return
         if existing < topic.partitions:
             with _ignoring(KafkaError.INVALID_PARTITIONS):
                 more = NewPartitions(topic.name, topic.partitions)
-                self._admin.create_partitions([more], request_timeout=_REQUEST_SECONDS)[topic.name].result()
+                self._admin.create_partitions([more], request_timeout=_REQUEST_SECONDS)[topic.name].result(
+                    _RESULT_SECONDS
+                )
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
             for name, value in topic.settings.items()
         ]
         resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)
-        self._admin.incremental_alter_configs([resource], request_timeout=_REQUEST_SECONDS)[resource].result()
+        self._admin.incremental_alter_configs([resource], request_timeout=_REQUEST_SECONDS)[resource].result(
+            _RESULT_SECONDS
+        )
 
     def delete(self, name: str, groups: Sequence[str]) -> None:
         """Delete a topic with all its records, and the groups that have no member any more."""
         with _ignoring(KafkaError.UNKNOWN_TOPIC_OR_PART):
-            self._admin.delete_topics([name], request_timeout=_REQUEST_SECONDS)[name].result()
+            self._admin.delete_topics([name], request_timeout=_REQUEST_SECONDS)[name].result(_RESULT_SECONDS)
         deadline = time.monotonic() + _DELETE_SECONDS
         while self.partitions(name) and time.monotonic() < deadline:
             time.sleep(0.05)
         for group in groups:
             with _ignoring(KafkaError.GROUP_ID_NOT_FOUND, KafkaError.NON_EMPTY_GROUP):
-                self._admin.delete_consumer_groups([group], request_timeout=_REQUEST_SECONDS)[group].result()
+                self._admin.delete_consumer_groups([group], request_timeout=_REQUEST_SECONDS)[group].result(
+                    _RESULT_SECONDS
+                )
 
 
 def answers(bootstrap: str) -> bool:
@@ -105,9 +112,7 @@ def wait_for_topic(bootstrap: str, topic: Topic) -> None:
             if topics.partitions(topic.name) >= topic.partitions:
                 return
         time.sleep(0.1)
-    raise LocalError(
-        f"the topic {topic.name} was not made at {bootstrap}: see build/local/bridge.log, or run 'iot down' and start again"
-    )
+    raise LocalError(f"the topic {topic.name} was not made at {bootstrap}: see bridge.log in build/local")
 
 
 @contextlib.contextmanager

@@ -17,7 +17,9 @@ import local.emulator
 from local import deployment
 from local.emulator import Instance
 from local.endpoint import local_environment
+from local.kafka.broker import missing
 from pipeline.deployment import Deployment, find
+from tests.integration.kafka_broker import KafkaBroker
 
 STAGE = "dev"
 
@@ -44,6 +46,19 @@ def deployed(emulator: Instance, emulator_home: Path) -> Deployment:
         session = _turn_to(emulator.endpoint, monkeypatch)
         deployment.deploy(session.client("cloudformation"), STAGE, lambda _progress: None, home=emulator_home)
         return find(session, STAGE)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A Kafka broker, one for all tests that need one."""
+    if reason := missing():
+        pytest.skip(reason)
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
 
 
 @pytest.fixture

@@ -111,6 +111,23 @@ class KafkaBroker:
         finally:
             consumer.close()
 
+    def lag(self, topic: str, group: str) -> int:
+        """How many messages of a topic a group has not committed yet."""
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": group, "enable.auto.commit": False})
+        try:
+            partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+            committed = consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=30)
+            ends = [consumer.get_watermark_offsets(each, timeout=30)[1] for each in committed]
+            return sum(end - max(each.offset, 0) for each, end in zip(committed, ends, strict=True))
+        finally:
+            consumer.close()
+
+    def members(self, group: str) -> int:
+        """How many members of a group have partitions."""
+        admin = AdminClient({"bootstrap.servers": self.address})
+        described = admin.describe_consumer_groups([group])[group].result(timeout=30)
+        return sum(1 for member in described.members if member.assignment.topic_partitions)
+
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"Kafka ended while starting: see {self.log}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,19 +17,11 @@ from simulator.sinks.kafka_access import Access
 from simulator.sinks.kafka_producer import open_kafka
 from simulator.sinks.record import Record
 from tests.deployments import named_deployment
-from tests.integration.kafka_broker import KafkaBroker, missing
+from tests.integration.kafka_broker import KafkaBroker
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.close()
+@pytest.fixture
+def broker(kafka: KafkaBroker) -> KafkaBroker:
+    return kafka
 
 
 def on(address: str, topic: str) -> Deployment:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
 
+from local.kafka.broker import missing
 from simulator.sinks import kafka_client
 from simulator.sinks.kafka_access import Access
 from simulator.sinks.kafka_producer import open_kafka
 from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
-from tests.integration.kafka_broker import missing
 from tests.integration.secured_broker import SecuredBroker
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
@@ -14,21 +13,13 @@ from simulator.sinks.kafka_access import Access
 from simulator.sinks.kafka_producer import open_kafka
 from simulator.sinks.record import MAX_RECORD_BYTES, Record
 from simulator.sinks.sink import SinkError
-from tests.integration.kafka_broker import KafkaBroker, missing
+from tests.integration.kafka_broker import KafkaBroker
 from tests.integration.sending import Sending
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.close()
+@pytest.fixture
+def broker(kafka: KafkaBroker) -> KafkaBroker:
+    return kafka
 
 
 def records(gateways: int, each: int, at: float = 0.0) -> list[Record]:
