@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _group(item: pytest.Item) -> str:
-    """Return what the test shares with others of its process: the deployment, the broker, the templates, or its file."""
+    """Return what the test shares with others of its process: deployment and broker, the templates, or its file."""
     path = item.path.relative_to(Path(__file__).parent)
     fixtures = getattr(item, "fixturenames", ())
     if path.parts[0] == "integration" and {"deployed", "kafka"} & set(fixtures):

@@ -17,6 +17,7 @@ from confluent_kafka import Message, Producer
 
 from evaluation import scoring
 from evaluation.audit import audit
+from lambdas.store.states import ALERTS_PART
 from local.kafka.batches import Settings
 from local.kafka.bridge import Found, Running
 from local.kafka.topic import Topic, Topics
@@ -230,14 +231,25 @@ def test_should_report_what_a_broker_that_stays_away_did_not_acknowledge(
     assert manifest.sent <= piped.different_lines() <= manifest.sent + manifest.refused
 
 
-def test_should_hand_a_poison_record_to_the_failure_queue_and_deliver_the_others(piped: Piped) -> None:
-    # DynamoDB has no key of more than 2,048 bytes: this gateway's state can neither be read nor written.
-    poison = b"x" * 3_000
+@pytest.fixture
+def unreadable(piped: Piped) -> Iterator[bytes]:
+    """A gateway whose state is damaged: each of its records fails the batch that it is in, whatever the try."""
+    gateway = f"gw-{uuid.uuid4().hex[:8]}"
+    dynamodb, table = piped.session.client("dynamodb"), piped.deployed.state_table_name
+    key: dict[str, Any] = {"gateway": {"S": gateway}, "part": {"S": ALERTS_PART}}
+    dynamodb.put_item(TableName=table, Item={**key, "version": {"N": "1"}, "state": {"B": b"damaged"}})
+    yield gateway.encode()
+    dynamodb.delete_item(TableName=table, Key=key)
+
+
+def test_should_hand_a_poison_record_to_the_failure_queue_and_deliver_the_others(
+    piped: Piped, unreadable: bytes
+) -> None:
     devices = [f"beside-{uuid.uuid4().hex[:8]}" for _ in range(6)]
     with open_inbox(piped.session, piped.deployed.alerts_topic_arn) as inbox:
         for device in devices[:3]:
             piped.produce((device.encode(), hot(device)))
-        piped.produce((poison, hot("poison")))
+        piped.produce((unreadable, hot("poison")))
         for device in devices[3:]:
             piped.produce((device.encode(), hot(device)))
         piped.bridge(Settings(retries=2))
@@ -252,7 +264,7 @@ def test_should_hand_a_poison_record_to_the_failure_queue_and_deliver_the_others
     assert failure["requestContext"]["condition"] == "RetryAttemptsExhausted"
     ((place, span),) = failure["KafkaBatchInfo"]["recordsInfo"].items()
     at = (int(place.removeprefix(f"{piped.deployed.topic_name}-")), int(span["firstRecordOffset"]))
-    assert [(each.partition(), each.offset()) for each in piped.messages() if each.key() == poison] == [at]
+    assert [(each.partition(), each.offset()) for each in piped.messages() if each.key() == unreadable] == [at]
     assert span["firstRecordOffset"] == span["lastRecordOffset"]
     wait_for(piped.is_done, "all records committed")
 
