@@ -19,6 +19,7 @@ from simulator.sinks.record import Record
 from tests.deployments import named_deployment
 from tests.integration.kafka_broker import KafkaBroker
 
+
 @pytest.fixture
 def broker(kafka: KafkaBroker) -> KafkaBroker:
     return kafka

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import datetime as dt
 import gzip
 import json
@@ -33,6 +34,7 @@ from simulator.run.simulation import plan, simulate
 from simulator.scenario.faults import Step
 from simulator.scenario.scenario import Group, Scenario
 from simulator.sinks import kafka_producer
+from simulator.sinks.kafka import KafkaTopic
 from tests.integration.kafka_broker import KafkaBroker
 from tests.waiting import wait_for
 
@@ -131,11 +133,13 @@ def scenario(name: str, *, minutes: int = 10) -> Scenario:
 class Run:
     """A simulation into the topic, in a thread, and what was told of it."""
 
-    def __init__(self, piped: Piped, name: str, *, speed: float) -> None:
+    def __init__(self, piped: Piped, name: str, *, speed: float, **properties: str) -> None:
         planned = scenario(name)
         self._plan = plan(planned, length=planned.duration, speed=speed)
         self._name = name
-        self._destination = stream.destination(piped.deployed)
+        destination = stream.destination(piped.deployed)
+        assert isinstance(destination, KafkaTopic)
+        self._destination = dataclasses.replace(destination, properties=tuple(properties.items()))
         self._injected: list[InjectedFault] = []
         self._received: list[Received] = []
         #: Lines that were sent so far.
@@ -272,7 +276,8 @@ def test_should_hand_a_poison_record_to_the_failure_queue_and_deliver_the_others
 def test_should_go_on_with_a_partition_that_is_added_while_alerts_fire(piped: Piped) -> None:
     piped.bridge()
     with open_inbox(piped.session, piped.deployed.alerts_topic_arn) as inbox:
-        run = Run(piped, "more-partitions", speed=60)
+        # A producer asks every five minutes by default how many there are.
+        run = Run(piped, "more-partitions", speed=60, **{"topic.metadata.refresh.interval.ms": "200"})
         wait_for(lambda: run.sent > 1_500, "the first lines")
         piped.topics.ensure(Topic(piped.deployed.topic_name, PARTITIONS + 2, 24))
         assert run.manifest().refused == 0

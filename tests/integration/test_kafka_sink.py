@@ -17,6 +17,7 @@ from tests.integration.kafka_broker import KafkaBroker
 from tests.integration.sending import Sending
 from tests.waiting import wait_for
 
+
 @pytest.fixture
 def broker(kafka: KafkaBroker) -> KafkaBroker:
     return kafka
