@@ -60,6 +60,12 @@ def test_should_pin_every_image_and_plugin(compose: dict[str, Any]) -> None:
     assert re.fullmatch(r"grafana-athena-datasource@\d+(\.\d+){2}", plugins)
 
 
+def test_should_run_the_kafka_that_is_started_without_docker_too(compose: dict[str, Any]) -> None:
+    jars = (ROOT / "local" / "kafka" / "broker.xml").read_text()
+    (version,) = re.findall(r"<artifactId>kafka_2\.13</artifactId>\s*<version>(.+)</version>", jars)
+    assert compose["services"]["kafka"]["image"] == f"apache/kafka:{version}"
+
+
 def test_should_listen_on_the_loopback_interface_only(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         assert service["ports"]
