@@ -21,13 +21,13 @@ from cli.verbs.quarantine import app as quarantine_app
 from cli.verbs.replay import replay
 from cli.verbs.simulate import simulate
 from cli.verbs.status import status
+from local.kafka.broker import missing
 from pipeline import deployment
 from pipeline.deployment import Deployment
 from simulator.run.manifest import Manifest
 from simulator.sinks.msk import region_of
 from telemetry.reading.codec import decode_batch
 from tests.deployments import named_deployment
-from tests.integration.kafka_broker import missing
 from tests.integration.secured_broker import SecuredBroker
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
