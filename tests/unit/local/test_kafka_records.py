@@ -58,7 +58,7 @@ def test_should_leave_out_a_key_and_a_value_that_are_null() -> None:
 
 def test_should_be_what_the_detector_decodes() -> None:
     sent = [Record(0, 1, AT, b"gw-1", b"one\n"), Record(2, 1, AT, b"gw-2", b"two\n"), Record(2, 2, AT, None, None)]
-    found = decode_event(json.loads(event_of(*sent)))
+    found = decode_event(json.loads(event_of(*sent)), lambda: NOW)
     assert [(each.gateway, each.data, each.identifier, each.arrived) for each in found] == [
         ("gw-1", b"one\n", {"partition": "readings-0", "offset": 1}, NOW),
         ("gw-2", b"two\n", {"partition": "readings-2", "offset": 1}, NOW),
