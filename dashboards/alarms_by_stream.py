@@ -11,7 +11,8 @@ from dashboards.alarm_spec import AlarmSpec
 from dashboards.catalogue import LATE_DELIVERY_SECONDS
 from dashboards.metrics import MINUTE, KafkaTopic, Watched
 
-#: AWS advises to keep the processors of brokers below 60 %: the rest is for the load of a broker that fails.
+#: AWS advises to keep the processors of brokers below 60 %: the rest is for the load of a broker that fails. A query
+#: has one metric, so the idle share stands for user and system time.
 #: https://docs.aws.amazon.com/msk/latest/developerguide/bestpractices-express.html
 _IDLE_PERCENT = 40
 
