@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Annotated
 
 import typer
 
+from local.endpoint import require_broker
 from pipeline.errors import PipelineError
 from pipeline.names import Ingest
 
@@ -33,6 +35,10 @@ KafkaBroker = Annotated[
 
 
 def check(ingest: Ingest | None, broker: str) -> None:
-    """Raise :class:`PipelineError` for options that do not go together."""
+    """Raise for options that do not go together, a broker elsewhere, or an extra that is not installed."""
     if broker and ingest != "msk":
         raise PipelineError("--kafka is the broker of --ingest msk: write both")
+    if broker:
+        require_broker(broker)
+    if ingest == "msk" and not importlib.util.find_spec("confluent_kafka"):
+        raise ModuleNotFoundError(name="confluent_kafka")

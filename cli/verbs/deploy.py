@@ -14,6 +14,7 @@ from local import deployment, emulator
 from local.kafka import instance as kafka
 from pipeline.deployment import find
 from pipeline.errors import PipelineError
+from pipeline.names import Ingest
 
 
 def deploy(context: typer.Context) -> None:
@@ -24,7 +25,29 @@ def deploy(context: typer.Context) -> None:
     choice: target.Choice = context.obj
     if choice.aws:
         raise PipelineError("to deploy to your AWS account, use the CDK itself: npx cdk deploy --all")
-    deploy_stacks(target.connect(aws=False), choice.stage, console.err)
+    session = target.connect(aws=False)
+    _require_same_ingest(session, choice.stage)
+    deploy_stacks(session, choice.stage, console.err)
+
+
+def _require_same_ingest(session: boto3.Session, stage: str) -> None:
+    """Raise :class:`PipelineError` where the stage is deployed with another ingest: CloudFormation cannot change it."""
+    wanted: Ingest = "msk" if _kafka_beside(session, emulator.HOME) else "kinesis"
+    try:
+        deployed = find(session, stage)
+    except PipelineError:
+        return  # nothing is deployed, or not all
+    if deployed.ingest != wanted:
+        raise PipelineError(
+            f"the stage {stage} is deployed with ingest {deployed.ingest}, which cannot become {wanted} in place: "
+            f"run 'iot down', 'iot up --ingest {wanted}' and 'iot deploy'"
+        )
+
+
+def _kafka_beside(session: boto3.Session, home: Path) -> kafka.Instance | None:
+    """Return the Kafka that runs beside the local AWS of the session."""
+    found = kafka.running(home)
+    return found if found and found.endpoint == session.client("cloudformation").meta.endpoint_url else None
 
 
 def deploy_stacks(session: boto3.Session, stage: str, console: Console, *, home: Path = emulator.HOME) -> None:
@@ -51,11 +74,13 @@ def deploy_stacks(session: boto3.Session, stage: str, console: Console, *, home:
             else:
                 progress.update(task, total=event.total, completed=event.done)
 
-        topic = kafka.running(home)
-        context = {"ingest": "msk", "kafka_bootstrap": topic.bootstrap} if topic else {}
-        deployment.deploy(session.client("cloudformation"), stage, advance, context=context, home=home)
-        if topic:
+        cloudformation = session.client("cloudformation")
+        if topic := _kafka_beside(session, home):
+            context = {"ingest": "msk", "kafka_bootstrap": topic.bootstrap}
+            deployment.deploy(cloudformation, stage, advance, context=context, home=home)
             _wait_for_topic(session, stage)
+        else:
+            deployment.deploy(cloudformation, stage, advance, home=home)
 
 
 def _wait_for_topic(session: boto3.Session, stage: str) -> None:

@@ -71,9 +71,8 @@ class Reader:
         """Return up to ``most`` records: what came within the window after the first; none after an idle time."""
         if not self._read:
             self._consume(1, idle_seconds)
-        end = time.monotonic() + window_seconds
-        while self._read and len(self._read) < most and (left := end - time.monotonic()) > 0:
-            self._consume(most - len(self._read), left)
+        if 0 < len(self._read) < most:
+            self._consume(most - len(self._read), window_seconds)
         return [self._read.popleft() for _ in range(min(most, len(self._read)))]
 
     def wait(self, seconds: float) -> None:

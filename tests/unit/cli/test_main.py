@@ -62,6 +62,7 @@ def test_should_find_a_verb_that_is_just_a_file(tmp_path: Path, monkeypatch: pyt
         ("streamlit", ["dashboard"], "dashboard"),
         ("confluent_kafka", ["simulate", "--sink", "kafka://localhost:9092/readings"], "kafka"),
         ("confluent_kafka", ["simulate", "--sink", "kafka://localhost:9092/readings", "--processes", "2"], "kafka"),
+        ("confluent_kafka", ["up", "--ingest", "msk", "--kafka", "127.0.0.1:1"], "kafka"),
         ("paho", ["simulate", "--sink", "mqtts://localhost/readings"], "mqtt"),
     ],
 )

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from local.endpoint import LocalError, local_environment, require_loopback
+from local.endpoint import LocalError, local_environment, require_broker, require_loopback
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
@@ -91,3 +91,29 @@ def test_should_keep_the_rest_of_the_environment_but_use_no_proxy_here(monkeypat
 def test_should_give_no_environment_for_an_endpoint_elsewhere() -> None:
     with pytest.raises(LocalError):
         local_environment("http://10.0.0.1:4566")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9092", "127.8.9.10:1", "[::1]:65535"])
+def test_should_accept_a_broker_on_this_machine(address: str) -> None:
+    assert require_broker(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "127.0.0.1",
+        ":9092",
+        "127.0.0.1:",
+        "127.0.0.1:port",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "10.0.0.1:9092",
+        "0.0.0.0:9092",
+        "127.0.0.1:9092,10.0.0.1:9092",
+    ],
+)
+def test_should_refuse_any_other_broker_in_one_line(address: str) -> None:
+    with pytest.raises(LocalError, match="this machine only") as error:
+        require_broker(address)
+    assert len(str(error.value).splitlines()) == 1
