@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from botocore.exceptions import BotoCoreError
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -47,7 +48,7 @@ def access(deployed: Deployment) -> Access:
     """Return how to reach the brokers. Raises :class:`PipelineError` if the cluster does not name them."""
     try:
         return KafkaTopic().completed(lambda: deployed).access()
-    except SinkError as error:
+    except (SinkError, BotoCoreError) as error:
         raise PipelineError(str(error)) from error
 
 
@@ -62,7 +63,7 @@ def consumer_lag(deployed: Deployment) -> ConsumerLag:
         admin = AdminClient({"client.id": "iot-status", **client_settings(way, trouble)})
         partitions = find_partitions(admin, deployed.topic_name, way, trouble, needs=TO_WATCH, seconds=ANSWER_SECONDS)
         return _lag(admin, deployed.consumer_group, [TopicPartition(deployed.topic_name, p) for p in partitions])
-    except SinkError as error:
+    except (SinkError, BotoCoreError) as error:
         raise PipelineError(str(error)) from error
     except KafkaException as error:
         raise PipelineError(explain(error.args[0], deployed.topic_name, way, TO_WATCH)) from error

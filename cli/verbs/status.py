@@ -106,7 +106,9 @@ def _stream(deployed: Deployment) -> dict[str, str]:
 
 
 def _topic(deployed: Deployment, lag: ConsumerLag | str | None) -> dict[str, str]:
-    known = f"unknown: {lag}" if isinstance(lag, str) or lag is None else f"{lag.behind:,} records behind"
+    known = f"{lag.behind:,} records behind" if lag and not isinstance(lag, str) else f"unknown: {lag}"
+    if isinstance(lag, str) and deployed.kafka_cluster_arn:
+        known += f"; the dashboard {deployed.dashboard_name} in CloudWatch has it from anywhere"
     return {
         "topic": (
             f"{deployed.topic_name} (Kafka): {deployed.kafka_partitions} partitions, "

@@ -166,11 +166,13 @@ def _login(access: Access, why: str) -> str:
 
 
 def _silence(access: Access, why: str) -> str:
-    port = ", that the port is the one for IAM (9098; 9198 from outside)" if access.msk_iam else ""
-    return (
-        f"no Kafka broker answers at {access.brokers}{why}; "
-        f"check that they run{port} and that they can be reached from here"
+    advice = (
+        "check that the port is the one for IAM (9098; 9198 with public access); "
+        "without public access the brokers of MSK answer only in their VPC"
+        if access.msk_iam
+        else "check that they run, that the port is right, and that they can be reached from here"
     )
+    return f"no Kafka broker answers at {access.brokers}{why}; {advice}"
 
 
 def one_line(error: KafkaError) -> str:

@@ -34,7 +34,7 @@ import sys
 from typer.testing import CliRunner
 from cli import main
 assert CliRunner().invoke(main.app, ["--help"]).exit_code == 0
-heavy = {"awswrangler", "duckdb", "matplotlib", "numpy", "pandas", "pyarrow"}
+heavy = {"awswrangler", "confluent_kafka", "duckdb", "matplotlib", "numpy", "pandas", "pyarrow"}
 print(*sorted(name for name in sys.modules if name.startswith("cli.verbs.") or name in heavy))
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

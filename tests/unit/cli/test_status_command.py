@@ -9,6 +9,8 @@ from collections.abc import Callable
 import boto3
 import pytest
 import typer
+from botocore.exceptions import NoCredentialsError
+from msgspec import structs
 from typer.testing import CliRunner, Result
 
 from cli import target
@@ -17,6 +19,7 @@ from pipeline import kafka
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
 from pipeline.kafka import ConsumerLag, PartitionLag
+from simulator.sinks import kafka as kafka_sink
 from tests.deployments import named_deployment
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -106,6 +109,19 @@ def test_should_show_the_rest_when_no_broker_answers(
     assert "the-dashboard-name" in shown.stdout
     as_json = json.loads(iot_status(ON_KAFKA, "--json").stdout)
     assert as_json["ConsumerLag"] == {"Unknown": "no Kafka broker answers at 127.0.0.1:9092"}
+
+
+def test_should_point_to_the_dashboard_from_outside_of_the_vpc(
+    iot_status: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_cluster_arn: str) -> str:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(kafka_sink, "find_brokers", refused)
+    on_msk = structs.replace(ON_KAFKA, kafka_bootstrap="", kafka_cluster_arn="arn:aws:kafka:eu-west-1:1:cluster/c/u")
+    shown = iot_status(on_msk)
+    assert shown.exit_code == 0
+    assert "unknown: Unable to locate credentials; the dashboard the-dashboard-name in CloudWatch" in shown.stdout
 
 
 def test_should_show_the_rest_without_the_client(
