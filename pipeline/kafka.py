@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 from botocore.exceptions import BotoCoreError
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.errors import PipelineError
 from simulator.sinks.kafka import KafkaTopic
-from simulator.sinks.kafka_client import Needs, Trouble, client_settings, explain, find_partitions
+from simulator.sinks.kafka_client import GLANCE_SECONDS, Needs, Trouble, client_settings, explain, find_partitions
 from simulator.sinks.sink import SinkError
 
 if TYPE_CHECKING:
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 #: How long a broker has to answer: a person waits for it.
 ANSWER_SECONDS = 5.0
+
+#: Errors of a broker that has just started, or has handed a partition or group over to another.
+NOT_YET = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+    }
+)
 
 TO_WATCH = Needs(
     "Describe on the topic and on the consumer group",
@@ -59,39 +70,57 @@ def consumer_lag(deployed: Deployment) -> ConsumerLag:
     meantime do not count: nobody can read them. Raises :class:`PipelineError` in one line.
     """
     way, trouble = access(deployed), Trouble()
+    group, topic = deployed.consumer_group, deployed.topic_name
+    own = {"client.id": "iot-status", "group.id": group, "enable.auto.commit": False}
     try:
-        admin = AdminClient({"client.id": "iot-status", **client_settings(way, trouble)})
-        partitions = find_partitions(admin, deployed.topic_name, way, trouble, needs=TO_WATCH, seconds=ANSWER_SECONDS)
-        return _lag(admin, deployed.consumer_group, [TopicPartition(deployed.topic_name, p) for p in partitions])
+        # It looks at the group without becoming a member. Librdkafka 2.16's admin client must not be asked for the
+        # offsets of a group: it ends the process (SIGSEGV) if the broker answers NOT_COORDINATOR, as after its start.
+        consumer = Consumer({**own, **client_settings(way, trouble)})
+        try:
+            partitions = find_partitions(consumer, topic, way, trouble, needs=TO_WATCH, seconds=ANSWER_SECONDS)
+            return _settled_lag(consumer, group, topic, partitions)
+        finally:
+            consumer.close()
     except (SinkError, BotoCoreError) as error:
         raise PipelineError(str(error)) from error
     except KafkaException as error:
-        raise PipelineError(explain(error.args[0], deployed.topic_name, way, TO_WATCH)) from error
+        raise PipelineError(explain(error.args[0], topic, way, TO_WATCH)) from error
 
 
-def _lag(admin: AdminClient, group: str, partitions: list[TopicPartition]) -> ConsumerLag:
+def _settled_lag(consumer: Consumer, group: str, topic: str, partitions: list[int]) -> ConsumerLag:
+    """Ask again while a broker needs a moment. Raises KafkaException."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return _lag(consumer, group, topic, partitions)
+        except KafkaException as error:
+            if error.args[0].code() not in NOT_YET or time.monotonic() > deadline:
+                raise
+        consumer.poll(GLANCE_SECONDS)
+
+
+def _lag(consumer: Consumer, group: str, topic: str, partitions: list[int]) -> ConsumerLag:
     """Ask for the group's offsets first, then for the ends: a record that comes in between counts as behind."""
-    asked = ConsumerGroupTopicPartitions(group, partitions)
-    of_group = admin.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS)[group].result()
-    committed = {}
-    for at in of_group.topic_partitions:
-        if at.error is not None:
-            raise KafkaException(at.error)
-        committed[at.partition] = at.offset if at.offset >= 0 else None
-    begins = _offsets(admin, partitions, OffsetSpec.earliest())
-    ends = _offsets(admin, partitions, OffsetSpec.latest())
+    committed = _offsets(consumer.committed([TopicPartition(topic, at) for at in partitions], timeout=ANSWER_SECONDS))
+    begins, ends = (
+        _offsets(consumer.offsets_for_times([TopicPartition(topic, at, which) for at in partitions], ANSWER_SECONDS))
+        for which in (OFFSET_BEGINNING, OFFSET_END)
+    )
     lags = [
         PartitionLag(
-            partition=partition,
-            committed=offset,
-            end=ends[partition],
-            behind=max(0, ends[partition] - max(begins[partition], offset or 0)),
+            partition=at,
+            committed=committed[at] if committed[at] >= 0 else None,
+            end=ends[at],
+            behind=max(0, ends[at] - max(begins[at], committed[at])),
         )
-        for partition, offset in sorted(committed.items())
+        for at in partitions
     ]
     return ConsumerLag(group=group, behind=sum(lag.behind for lag in lags), partitions=lags)
 
 
-def _offsets(admin: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[int, int]:
-    found = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=ANSWER_SECONDS)
-    return {at.partition: future.result().offset for at, future in found.items()}
+def _offsets(found: list[TopicPartition]) -> dict[int, int]:
+    """Return the offset of each partition. Raises KafkaException if one has an error."""
+    for at in found:
+        if at.error is not None:
+            raise KafkaException(at.error)
+    return {at.partition: at.offset for at in found}

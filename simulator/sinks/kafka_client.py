@@ -6,8 +6,7 @@ import logging
 import time
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from simulator.sinks.kafka_access import Access, Properties, hide_secrets
 from simulator.sinks.msk import iam_settings
@@ -99,7 +98,7 @@ def explain_settings(error: KafkaException, access: Access) -> str:
 
 
 def find_partitions(
-    client: Producer | AdminClient,
+    client: Producer | Consumer,
     topic: str,
     access: Access,
     trouble: Trouble,
@@ -122,7 +121,7 @@ def find_partitions(
         _serve(client, topic, access, GLANCE_SECONDS)
 
 
-def _describe(client: Producer | AdminClient, topic: str, access: Access, trouble: Trouble, deadline: float) -> Any:
+def _describe(client: Producer | Consumer, topic: str, access: Access, trouble: Trouble, deadline: float) -> Any:
     """Return the topic's metadata. Raises SinkError if no broker gives it in time, or the log-in fails."""
     while True:
         try:
@@ -135,7 +134,7 @@ def _describe(client: Producer | AdminClient, topic: str, access: Access, troubl
                 raise SinkError(_silence(access, str(trouble) or f" ({one_line(error.args[0])})")) from error
 
 
-def _serve(client: Producer | AdminClient, topic: str, access: Access, seconds: float) -> None:
+def _serve(client: Producer | Consumer, topic: str, access: Access, seconds: float) -> None:
     """Let error_cb be called. Raises SinkError if the client cannot go on, such as one that may not write at all."""
     try:
         client.poll(seconds)

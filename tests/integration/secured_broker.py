@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import trustme
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -19,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from simulator.sinks.kafka_access import Access
 from tests.integration.kafka_broker import KafkaBroker
-from tests.waiting import wait_for
 
 
 class SecuredBroker(KafkaBroker):
@@ -71,18 +69,8 @@ class SecuredBroker(KafkaBroker):
             )
             for operation in operations
         ]
-
-        def created() -> bool:
-            try:
-                for future in admin.create_acls(acls, request_timeout=10).values():
-                    future.result(timeout=30)
-            except KafkaException as error:
-                if error.args[0].retriable():
-                    return False
-                raise
-            return True
-
-        wait_for(created, f"the ACLs of {user}")
+        for future in admin.create_acls(acls, request_timeout=10).values():
+            future.result(timeout=30)
 
 
 def _key_and_certificates(server: trustme.LeafCert) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from local.emulator import free_port
@@ -18,6 +19,7 @@ from simulator.sinks.kafka_producer import open_kafka
 from simulator.sinks.record import Record
 from tests.deployments import named_deployment
 from tests.integration.kafka_broker import KafkaBroker
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -41,8 +43,19 @@ def commit(broker: KafkaBroker, deployed: Deployment, *offsets: int) -> None:
     settings: dict[str, Any] = {"bootstrap.servers": broker.address, "group.id": deployed.consumer_group}
     consumer = Consumer(settings)
     wanted = [TopicPartition(deployed.topic_name, partition, offset) for partition, offset in enumerate(offsets)]
+
+    def committed() -> bool:
+        """Also right after the broker's start: it makes the topic of offsets when it is first asked for one."""
+        try:
+            consumer.commit(offsets=wanted, asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() in kafka.NOT_YET:
+                return False
+            raise
+        return True
+
     try:
-        consumer.commit(offsets=wanted, asynchronous=False)
+        wait_for(committed, "a commit")
     finally:
         consumer.close()
 
@@ -63,6 +76,17 @@ def test_should_count_everything_for_a_group_that_has_committed_nothing(broker: 
     assert found.behind == 4
     assert [lag.committed for lag in found.partitions] == [None, None]
     assert sorted(lag.behind for lag in found.partitions) == [0, 4]
+
+
+def test_should_ask_a_broker_that_has_just_started_and_knows_no_group(kafka: KafkaBroker, tmp_path: Path) -> None:
+    fresh = KafkaBroker(tmp_path)
+    try:
+        fresh.start()
+        fresh.create_topic("first", 1)
+        fill(fresh, "first", 2)
+        assert consumer_lag(on(fresh.address, "first")).behind == 2
+    finally:
+        fresh.close()
 
 
 def test_should_not_count_records_that_are_deleted(broker: KafkaBroker) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 import typer
+from confluent_kafka.admin import AclOperation, ResourceType
 from typer.testing import CliRunner, Result
 
 from cli.target import Choice
@@ -37,7 +38,7 @@ CLUSTER = "arn:aws:kafka:eu-west-1:123456789012:cluster/iot-dev/0b2f1c3d-4e5f-6a
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    broker = SecuredBroker(tmp_path_factory.mktemp("kafka"), {})
+    broker = SecuredBroker(tmp_path_factory.mktemp("kafka"), {"writer": "hunter2"})
     try:
         broker.start()
         yield broker
@@ -88,6 +89,24 @@ def test_should_simulate_into_the_deployments_topic_from_several_processes(
     assert counts.total() == msgspec.json.decode(manifest.read_bytes(), type=Manifest).sent == 3_000
     assert len(counts) > 1
     assert all("-gw-" in gateway for gateway in counts)
+
+
+def test_should_log_in_by_properties_and_keep_the_password_to_itself(broker: SecuredBroker, tmp_path: Path) -> None:
+    broker.create_topic("guarded", 1)
+    manifest = tmp_path / "run.json"
+    login = [("--kafka-property", f"{name}={value}") for name, value in broker.access("writer").properties]
+    words = [
+        "--count", 20, "--no-pace", "--sink", f"kafka://{broker.relayed_address}/guarded", "--manifest", manifest,
+        *(word for option in login for word in option),
+    ]  # fmt: skip
+    refused = iot(simulate, *words)
+    assert refused.exit_code == 1
+    assert "not allowed to use the Kafka topic 'guarded'" in refused.stderr
+    broker.allow("writer", ResourceType.TOPIC, "guarded", AclOperation.DESCRIBE, AclOperation.WRITE)
+    ran = iot(simulate, *words)
+    assert ran.exit_code == 0, ran.stderr
+    assert lines_by_gateway(broker, "guarded").total() == 20
+    assert "hunter2" not in refused.stderr + ran.stderr + ran.stdout + manifest.read_text()
 
 
 def test_should_replay_a_data_set_into_the_deployments_topic(
