@@ -41,8 +41,8 @@ MskIam = Annotated[
     bool,
     typer.Option(
         "--msk-iam",
-        help="kafka: log in to Amazon MSK with the AWS credentials of the environment. For the deployment's own "
-        "cluster there it goes without saying.",
+        help="kafka: log in to Amazon MSK with the AWS credentials of the environment. "
+        "The deployment's own cluster implies it.",
         rich_help_panel=SINK_PANEL,
     ),
 ]

@@ -86,6 +86,6 @@ def check_login(properties: Properties) -> None:
 def hide_secrets(text: str, properties: Properties) -> str:
     """Return the text without the values of secret properties."""
     for name, value in properties:
-        if value and any(part in name for part in _SECRET):
+        if value and not name.endswith(".location") and any(part in name for part in _SECRET):
             text = text.replace(value, "***")
     return text

@@ -14,6 +14,7 @@ from simulator.sinks.sink import SinkError
 
 _SILENT = logging.Logger("librdkafka")
 _SILENT.addHandler(logging.NullHandler())
+_ASKS_FOR_LOGS = frozenset({"debug", "log_level"})
 
 #: How long the cluster has to say that the topic is there, seconds.
 CONNECT_SECONDS = 15.0
@@ -81,10 +82,10 @@ def client_settings(access: Access, trouble: Trouble) -> dict[str, Any]:
         "bootstrap.servers": access.brokers,
         "allow.auto.create.topics": False,  # a misspelt topic is an error, not a new topic
         "error_cb": trouble,
-        # It would write to standard error what is said in our errors; what is fatal even at level 0.
-        "log_level": 0,
-        "logger": _SILENT,
     }
+    if not _ASKS_FOR_LOGS & {name for name, _ in access.properties}:
+        # It would write to standard error what our errors say; what is fatal even at level 0.
+        settings |= {"log_level": 0, "logger": _SILENT}
     if access.msk_iam:
         settings |= iam_settings(access.region)
     return settings | dict(access.properties)

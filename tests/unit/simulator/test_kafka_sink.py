@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from simulator.sinks import kafka_producer
-from simulator.sinks.kafka_access import Access
-from simulator.sinks.kafka_client import Trouble, explain
+from simulator.sinks.kafka_access import Access, hide_secrets
+from simulator.sinks.kafka_client import Trouble, client_settings, explain
 from simulator.sinks.kafka_producer import KafkaSink
 from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
@@ -196,3 +196,26 @@ def test_should_say_which_permissions_are_missing_with_iam() -> None:
     error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "denied")
     assert "DescribeTopic and WriteData on the topic" in explain(error, "readings", Access("b-1:9098", msk_iam=True))
     assert "by ACLs Describe and Write on the topic" in explain(error, "readings", Access("b-1:9096"))
+
+
+def test_should_be_silent_unless_a_person_asks_for_librdkafkas_log() -> None:
+    assert client_settings(Access("b-1:9092"), Trouble())["log_level"] == 0
+    asked = client_settings(Access("b-1:9092", properties=(("debug", "broker"),)), Trouble())
+    assert asked["debug"] == "broker"
+    assert not {"log_level", "logger"} & set(asked)
+
+
+def test_should_show_where_a_key_is_and_not_what_it_is() -> None:
+    properties = (("ssl.key.location", "/nowhere/key.pem"), ("ssl.key.password", "hunter2"))
+    assert hide_secrets("/nowhere/key.pem with hunter2", properties) == "/nowhere/key.pem with ***"
+
+
+def test_should_end_when_the_client_says_that_it_cannot_go_on() -> None:
+    class Fatal(FakeProducer):
+        def flush(self, _seconds: float) -> int:
+            raise KafkaException(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "no", fatal=True))
+
+    sent = records(b"1")
+    with pytest.raises(SinkError, match="not allowed to use the Kafka topic 'readings'") as caught:
+        sink_to(Fatal()).send(sent)
+    assert list(caught.value.unsent) == sent
