@@ -69,7 +69,7 @@ def test_should_say_that_the_broker_does_not_accept_credentials_of_aws(broker: S
 def test_should_say_that_the_brokers_certificate_is_not_trusted(
     broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_client, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(kafka_client, "CONNECT_SECONDS", 5.0)
     said = refusal(Access(broker.relayed_address, msk_iam=True))
     assert said.startswith(f"no Kafka broker answers at {broker.relayed_address} (_SSL: ")
     assert "certificate verify failed" in said
@@ -95,7 +95,7 @@ def test_should_say_that_a_broker_wants_a_log_in(broker: SecuredBroker, monkeypa
 
 
 def test_should_say_that_no_such_host_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_client, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(kafka_client, "CONNECT_SECONDS", 5.0)
     said = refusal(Access("b-1.nowhere.invalid:9098"))
     assert re.match(r"no Kafka broker answers at b-1\.nowhere\.invalid:9098 \(_RESOLVE: .*; check that they run", said)
 
