@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from simulator.sinks.sink import SinkError
 
+#: Of a cluster that is not active AWS says BadRequestException, and why.
 #: https://docs.aws.amazon.com/msk/1.0/apireference/clusters-clusterarn-bootstrap-brokers.html
-_NOT_FOUND = "NotFoundException"
 _NOT_ALLOWED = frozenset({"AccessDeniedException", "ForbiddenException", "UnauthorizedException"})
 
 
@@ -64,12 +64,13 @@ def iam_settings(region: str | None) -> dict[str, Any]:
 
 
 def _explain(cluster_arn: str, error: ClientError) -> str:
-    code = error.response["Error"]["Code"]
-    if code == _NOT_FOUND:
-        return f"there is no MSK cluster {cluster_arn}; deploy again, or check the ARN in kafka_cluster_arn"
+    code, message = (error.response["Error"].get(part, "") for part in ("Code", "Message"))
     if code in _NOT_ALLOWED:
         return (
-            f"the brokers of the MSK cluster {cluster_arn} cannot be asked for ({code}); "
-            "allow kafka:GetBootstrapBrokers on it"
+            f"this identity is not allowed to ask for the brokers of the MSK cluster {cluster_arn} ({code}); "
+            "allow it kafka:GetBootstrapBrokers on the cluster"
         )
-    return f"the brokers of the MSK cluster {cluster_arn} cannot be asked for: {error}"
+    return " ".join(
+        f"the MSK cluster {cluster_arn} names no brokers ({code}: {message}); "
+        "check with 'aws kafka describe-cluster-v2' that it exists and is active".split()
+    )
