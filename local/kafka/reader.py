@@ -41,6 +41,7 @@ class Reader:
         self._forget = forget
         self._read: deque[Record] = deque()
         self._committed: dict[int, int] = {}
+        self._trouble = ""
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -116,7 +117,10 @@ class Reader:
         self._forget(numbers)
 
     def _note(self, error: KafkaError) -> None:
-        logger.warning("%s of %s: %s: %s", self._group, self._topic, error.name(), error.str())
+        trouble = f"{error.name()}: {error.str()}"
+        if trouble != self._trouble:  # said once: librdkafka repeats it each second
+            self._trouble = trouble
+            logger.warning("%s of %s: %s", self._group, self._topic, trouble)
 
 
 def _record(message: Message) -> Record:
