@@ -1,10 +1,12 @@
-"""Lambda's Kinesis event source mapping, as it is documented, on a fake clock and without threads.
+"""Lambda's event source mapping from a stream of Kinesis or a topic of Kafka, as it is documented.
 
-The sentences it is made of stand in the docstrings, with the pages they come from:
+On a fake clock and without threads. The sentences it is made of stand in the docstrings, with the pages they come from:
 
 * https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html (polling, batching, order, parallelization)
 * https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html (partial failures)
 * https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html (retries, bisecting, giving up)
+* https://docs.aws.amazon.com/lambda/latest/dg/with-msk-configure.html (polling, batching, order)
+* https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html (partial failures, retries, bisecting)
 
 Time passes only by invocations, a second each: how long Lambda waits between retries is not documented.
 """
@@ -25,10 +27,16 @@ from local.memory_aws.faults import Killed
 SECOND = dt.timedelta(seconds=1)
 
 
-class Record(NamedTuple):
-    """One stream record; ``sequence`` grows along its shard.
+#: The kinds of stream.
+Stream = Literal["kinesis", "kafka"]
+STREAMS: tuple[Stream, ...] = ("kinesis", "kafka")
 
-    ``reshards`` is how often the stream was resharded before: then the keys are in other shards.
+
+class Record(NamedTuple):
+    """One stream record; ``sequence`` grows along its shard or partition.
+
+    ``reshards`` is how often the stream was resharded before, or the topic got more partitions: then the keys are in
+    other ones.
     """
 
     sequence: int
@@ -37,25 +45,17 @@ class Record(NamedTuple):
     arrived: dt.datetime
     reshards: int = 0
 
-    def event(self) -> dict[str, Any]:
-        """The record as a function receives it."""
-        return {
-            "eventSource": "aws:kinesis",
-            "eventID": f"shardId-{self.reshards:012}:{self.sequence}",
-            "kinesis": {
-                "partitionKey": self.key,
-                "sequenceNumber": str(self.sequence),
-                "approximateArrivalTimestamp": self.arrived.timestamp(),
-                "data": base64.b64encode(self.data).decode(),
-            },
-        }
-
 
 class Settings(NamedTuple):
-    """The mapping's parameters, by default as the CDK app sets them; ``shards`` is the stream's.
+    """The mapping's parameters, by default as the CDK app sets them; ``shards`` is the stream's, or its partitions.
 
-    ``halves_at_first`` is what the pages leave open: a partial failure from the first record on has no sequence
-    number to be bisected at. True: the batch is halved, as after a function error. False: it is tried again whole.
+    ``parallelization`` is the factor of Kinesis; Kafka has none: there it is the number of pollers, which share the
+    partitions. What the pages leave open:
+
+    - ``halves_at_first``: a partial failure from the first record on has no sequence number to be bisected at. True:
+      the batch is halved, as after a function error. False: it is tried again whole.
+    - ``only_failed``: what Kafka's pollers deliver again. True: the records that failed, as the page says. False: all
+      from the first failure of each partition on, as Kinesis.
     """
 
     shards: int = 1
@@ -65,6 +65,54 @@ class Settings(NamedTuple):
     retries: int = 100
     max_age: dt.timedelta = dt.timedelta(hours=24)
     halves_at_first: bool = False
+    stream: Stream = "kinesis"
+    only_failed: bool = True
+
+    def shard_of(self, record: Record) -> int:
+        """Return the number of the shard or partition of a record: that of its key."""
+        shard = int.from_bytes(hashlib.md5(record.key.encode()).digest()) * self.shards >> 128
+        return shard + record.reshards * self.shards
+
+    def event(self, records: Iterable[Record]) -> dict[str, Any]:
+        """Return the event with which a function receives records."""
+        if self.stream == "kinesis":
+            return {"Records": [self._of_kinesis(record) for record in records]}
+        partitions: dict[str, list[dict[str, Any]]] = {}
+        for record in records:
+            partitions.setdefault(f"{TOPIC}-{self.shard_of(record)}", []).append(self._of_kafka(record))
+        return {"eventSource": "aws:kafka", "eventSourceArn": "arn", "bootstrapServers": "b-1", "records": partitions}
+
+    def _of_kinesis(self, record: Record) -> dict[str, Any]:
+        return {
+            "eventSource": "aws:kinesis",
+            "eventID": f"shardId-{self.shard_of(record):012}:{record.sequence}",
+            "kinesis": {
+                "partitionKey": record.key,
+                "sequenceNumber": str(record.sequence),
+                "approximateArrivalTimestamp": record.arrived.timestamp(),
+                "data": _base64(record.data),
+            },
+        }
+
+    def _of_kafka(self, record: Record) -> dict[str, Any]:
+        return {
+            "topic": TOPIC,
+            "partition": self.shard_of(record),
+            "offset": record.sequence,
+            "timestamp": round(record.arrived.timestamp() * 1000),
+            "timestampType": "LOG_APPEND_TIME",
+            "key": _base64(record.key.encode()),
+            "value": _base64(record.data) if record.data else None,
+            "headers": [{"trace": list(b"1")}],
+        }
+
+
+#: The topic of the events.
+TOPIC = "readings"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 class Discarded(NamedTuple):
@@ -128,26 +176,39 @@ class EventSourceMapping:
             self._deliver(lanes[next(order, 0) % len(lanes)])
 
     def _lane(self, record: Record) -> tuple[int, int, int]:
-        """Shard and part of the shard: "Lambda still ensures in-order processing at the partition-key level"."""
-        key = record.key.encode()
-        shard = int.from_bytes(hashlib.md5(key).digest()) % self._settings.shards
-        return record.reshards, shard, zlib.crc32(key) % self._settings.parallelization
+        """Shard and part of the shard: "Lambda still ensures in-order processing at the partition-key level".
+
+        Of Kafka, the poller: "Lambda reads messages sequentially for each Kafka topic partition. A single Lambda
+        payload can contain messages from multiple partitions."
+        """
+        shard = self._settings.shard_of(record)
+        if self._settings.stream == "kafka":
+            return record.reshards, 0, shard % self._settings.parallelization
+        return record.reshards, shard, zlib.crc32(record.key.encode()) % self._settings.parallelization
 
     def _deliver(self, lane: _Lane) -> None:
         """One invocation: the batch to try again if there is one (it blocks what comes after), or the next."""
         size = min(self._settings.batch_size, len(lane.unread))
-        batch = lane.again.popleft() if lane.again else _Batch([lane.unread.popleft() for _ in range(size)])
+        batch = lane.again.popleft() if lane.again else self._batch([lane.unread.popleft() for _ in range(size)])
         self._clock.now += SECOND
         batch = self._young(batch)
         if not batch.records:
             return
-        failed_from: int | None = None
+        left: list[Record] | None = None
         with contextlib.suppress(Exception, Killed):
-            response = self._function({"Records": [record.event() for record in batch.records]})
-            failed_from = _first_failure(batch.records, response)
-            if failed_from == len(batch.records):
+            left = self._failed(batch.records, self._function(self._settings.event(batch.records)))
+            if left == []:
                 return
-        self._deliver_again(lane, batch, failed_from)
+        self._deliver_again(lane, batch, left)
+
+    def _batch(self, records: list[Record]) -> _Batch:
+        """A new batch, in the order of its event: that of Kafka has one partition after the other."""
+        if self._settings.stream == "kinesis":
+            return _Batch(records)
+        partitions = dict.fromkeys(map(self._settings.shard_of, records))
+        return _Batch(
+            [record for shard in partitions for record in records if self._settings.shard_of(record) == shard]
+        )
 
     def _young(self, batch: _Batch) -> _Batch:
         """The batch without the records past ``max_age``, which go to the failure destination."""
@@ -157,18 +218,20 @@ class EventSourceMapping:
             self.failure_destination.append(Discarded("RecordAgeExceeded", expired))
         return _Batch([record for record in batch.records if record.arrived >= oldest], batch.retries)
 
-    def _deliver_again(self, lane: _Lane, batch: _Batch, failed_from: int | None) -> None:
-        """Put back what has to come again; ``failed_from`` is None after a function error.
+    def _deliver_again(self, lane: _Lane, batch: _Batch, failed: Sequence[Record] | None) -> None:
+        """Put back what has to come again; ``failed`` is None after a function error.
 
         "If your invocation fails and BisectBatchOnFunctionError is turned on, the batch is bisected regardless of
         your ReportBatchItemFailures setting." With a partial response and both turned on, "the batch is bisected at
         the returned sequence number, and Lambda retries only the remaining records". Splitting a batch does not count
-        towards the retry quota.
+        towards the retry quota. Of Kafka, only an error splits: "When your function returns an error, split the batch
+        into two smaller batches and retry each separately."
         """
-        left = batch.records[failed_from or 0 :]
-        if failed_from and self._settings.bisect:
+        left = batch.records if failed is None else failed
+        is_part = self._settings.stream == "kinesis" and len(left) < len(batch.records)
+        if is_part and self._settings.bisect:
             lane.again.appendleft(_Batch(left, batch.retries))
-        elif self._halves(left, failed_from):
+        elif self._halves(left, is_error=failed is None):
             middle = len(left) // 2
             lane.again.extendleft([_Batch(left[middle:], batch.retries), _Batch(left[:middle], batch.retries)])
         elif batch.retries < self._settings.retries:
@@ -176,22 +239,37 @@ class EventSourceMapping:
         else:
             self.failure_destination.append(Discarded("RetryAttemptsExhausted", tuple(left)))
 
-    def _halves(self, left: Sequence[Record], failed_from: int | None) -> bool:
-        error = failed_from is None or self._settings.halves_at_first
-        return self._settings.bisect and len(left) > 1 and error
+    def _halves(self, left: Sequence[Record], *, is_error: bool) -> bool:
+        at_first = self._settings.halves_at_first and self._settings.stream == "kinesis"
+        return self._settings.bisect and len(left) > 1 and (is_error or at_first)
 
+    def _failed(self, records: Sequence[Record], response: Mapping[str, Any] | None) -> list[Record] | None:
+        """Return the records to deliver again; none after a complete success, None after a complete failure.
 
-def _first_failure(records: Sequence[Record], response: Mapping[str, Any] | None) -> int | None:
-    """Where the records to retry begin: after the last one for a complete success, None for a complete failure.
+        An empty response or list is a complete success. Of Kinesis: "If the batchItemFailures array contains multiple
+        items, Lambda uses the record with the lowest sequence number as the checkpoint. Lambda then retries all records
+        starting from that checkpoint." An empty or null itemIdentifier, or none, is a complete failure. One that is not
+        in the batch is not documented; it is taken for a complete failure. Of Kafka: "the handler returns identifiers
+        only for the failed messages, allowing Lambda to retry just those specific items", and a partition or offset
+        that is not in the event "will be treated as failure and entire batch will be retried".
+        """
+        failures = [failure.get("itemIdentifier") for failure in (response or {}).get("batchItemFailures") or []]
+        names = [self._identifier(record) for record in records]
+        if any(failure not in names for failure in failures):
+            return None
+        first: dict[int, int] = {}
+        for number, (record, name) in enumerate(zip(records, names, strict=True)):
+            if name in failures:
+                first.setdefault(self._settings.shard_of(record), number)
+        if self._settings.stream == "kafka" and self._settings.only_failed:
+            return [record for record, name in zip(records, names, strict=True) if name in failures]
+        return [
+            record
+            for number, record in enumerate(records)
+            if number >= first.get(self._settings.shard_of(record), len(records))
+        ]
 
-    "If the batchItemFailures array contains multiple items, Lambda uses the record with the lowest sequence number
-    as the checkpoint. Lambda then retries all records starting from that checkpoint." An empty response or list is a
-    complete success; an empty or null itemIdentifier, or none, a complete failure. One that is not in the batch is not
-    documented; it is taken for a complete failure.
-    """
-    failures = (response or {}).get("batchItemFailures") or []
-    positions = {str(record.sequence): position for position, record in enumerate(records)}
-    failed = [positions.get(failure.get("itemIdentifier")) for failure in failures]
-    if None in failed:
-        return None
-    return min((position for position in failed if position is not None), default=len(records))
+    def _identifier(self, record: Record) -> object:
+        if self._settings.stream == "kinesis":
+            return str(record.sequence)
+        return {"partition": f"{TOPIC}-{self._settings.shard_of(record)}", "offset": record.sequence}

@@ -39,7 +39,10 @@ class Fleet:
         for reading in batch.readings:
             readings.setdefault(self._home(reading.device_id, gateway), []).append(reading)
         for line in batch.rejected:
-            if line.device:
+            # A device that only rejected lines name has a home where they begin an alert.
+            if line.device in self._home_of or (
+                line.device and self._rules.refuse(line.device, line.site, line.reason)
+            ):
                 rejected.setdefault(self._home(line.device, gateway), []).append(line)
         happened, site = list[Transition](), batch.readings[-1].site if batch.readings else ""
         for home in {**readings, **rejected}:

@@ -112,11 +112,15 @@ class Detection:
         self._clock = clock
         self._current: dict[Home, VersionedState] = {}
         self._failed: set[str] = set()
+        self._records: Sequence[Record] = ()
+        self._names: set[str] | None = None
+        self._strangers: set[str] | None = None
         self.tally = Tally()
         self._load(map(Home, gateways))
 
-    def process(self, records: Iterable[Record]) -> list[Record]:
+    def process(self, records: Sequence[Record]) -> list[Record]:
         """Process records and write the soft state that is due; return the records to deliver again."""
+        self._records = records
         failed = [record for record in records if not self._is_processed(record)]
         self.tally.windows_dropped = self._recents.write(self._rules, self._state_of)
         return failed
@@ -174,34 +178,52 @@ class Detection:
         heard = Heard(record.gateway, record.arrived, batch.readings, named)
         if self._residents.are_at(own, heard.last) and self._residents.are_at(own, [line.device for line in named]):
             return {own: heard}
-        homes = self._homes_of([*map(_device_of, batch.readings), *(line.device for line in named)], own)
+        homes = self._homes_of(batch.readings, named, own)
         self._load(homes.values())
         readings: dict[Home, list[Reading]] = {own: []}
         rejected: dict[Home, list[Rejected]] = {}
         for reading in batch.readings:
             readings.setdefault(homes[reading.device_id], []).append(reading)
         for line in named:
-            readings.setdefault(homes[line.device], [])
-            rejected.setdefault(homes[line.device], []).append(line)
+            if line.device in homes:
+                readings.setdefault(homes[line.device], [])
+                rejected.setdefault(homes[line.device], []).append(line)
         return {
             home: Heard(record.gateway, record.arrived, some, rejected.get(home, ()), heard.site)
             for home, some in readings.items()
         }
 
-    def _homes_of(self, names: Iterable[str], own: Home) -> Mapping[str, Home]:
-        """Return the homes of devices; those that are new get one of their gateway's, in the order of the record."""
-        devices = dict.fromkeys(names)
-        homes = self._residents.homes_of(devices)
-        if len(homes) == len(devices):
+    def _homes_of(self, readings: Iterable[Reading], named: Iterable[Rejected], own: Home) -> Mapping[str, Home]:
+        """Return the homes of devices; those that are new get one of their gateway's, in the order of the record.
+
+        A device that only rejected lines name gets a home where they begin an alert, and has none otherwise: the lines
+        may be anybody's, and their names too many to remember.
+        """
+        devices = dict.fromkeys([*map(_device_of, readings), *(line.device for line in named)])
+        wanted = {*map(_device_of, readings)}
+        wanted |= {line.device for line in named if self._rules.refuse(line.device, line.site, line.reason)}
+        strangers = self._look_up_strangers() if named else set()
+        homes = self._residents.homes_of([name for name in devices if name in wanted or name not in strangers])
+        new = [name for name in devices if name in wanted and name not in homes]
+        if not new:
             return homes
         self._load([own, self._residents.highest(own.gateway)])
         first = self._current[own].state
-        self._residents.assign(
-            [device for device in devices if device not in homes],
-            own.gateway,
-            {*first.alerts, *first.past, *first.holds},
-        )
-        return self._residents.homes_of(devices)
+        self._residents.assign(new, own.gateway, {*first.alerts, *first.past, *first.holds})
+        strangers.difference_update(new)
+        return {**homes, **self._residents.homes_of(new)}
+
+    def _look_up_strangers(self) -> set[str]:
+        """Return the devices that rejected lines name and that have no home.
+
+        They are looked up once for all records: where others write into the stream, every line may name another one.
+        """
+        if self._names is None:
+            batches = (decode_batch(record.data, record.arrived) for record in self._records)
+            self._names = {line.device for batch in batches for line in batch.rejected if line.device}
+        if self._strangers is None:
+            self._strangers = self._names - self._residents.homes_of(self._names).keys()
+        return self._strangers
 
     def _evaluate(self, record: Record, home: Home, heard: Heard) -> None:
         recent, via = self._recents.of(home), "" if home.gateway == record.gateway else record.gateway

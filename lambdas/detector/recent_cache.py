@@ -60,6 +60,8 @@ class RecentCache:
         #: What this environment read or wrote last. While nobody else writes, it need not be read again.
         self._written: dict[Home, WrittenRecent] = {}
         self._written_at: dict[Home, _Time] = {}
+        #: Homes of which nothing was found: keys that are no gateway's, unless a record says otherwise.
+        self._blank: set[Home] = set()
 
     def load(self, homes: Iterable[Home]) -> None:
         """Read the soft state of ``homes`` that is not in memory. Where that fails, it begins empty."""
@@ -75,8 +77,10 @@ class RecentCache:
         for home in missing:
             snapshot = written[home].snapshot if home in written else Snapshot()
             self._known[home] = Recent(snapshot)
-            if home in written:
+            if home in written and written[home].version:
                 self._note(home, snapshot, written[home].version)
+            else:
+                self._blank.add(home)
             # Spread over the minute: otherwise one invocation a minute writes all homes of a cold start.
             ago = self._chance() * RECENT_EVERY.total_seconds()
             self._written_at[home] = _Time(now.unix - ago, now.monotonic - ago)
@@ -96,6 +100,7 @@ class RecentCache:
 
         Return the number of homes whose windows do not fit into an item: they are not written.
         """
+        self._forget_blank()
         now, without_windows = self._now(), 0
         due = [home for home in self._known if self._is_due(home, now)]
         if not due:
@@ -109,6 +114,13 @@ class RecentCache:
             except (ClientError, BotoCoreError, ItemsUnavailableError) as error:
                 logger.warning("soft state cannot be written", gateway=home.gateway, reason=str(error))
         return without_windows
+
+    def _forget_blank(self) -> None:
+        """Forget the homes of which there is still nothing to know: memory holds no key that is only foreign."""
+        for home in self._blank:
+            if not self._known[home].unwritten:
+                del self._known[home], self._written_at[home]
+        self._blank.clear()
 
     def _is_due(self, home: Home, now: _Time) -> bool:
         return self._known[home].unwritten and now.is_minute_after(self._written_at[home])

@@ -14,6 +14,7 @@ Item = dict[str, Any]
 
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_ITEM_BYTES = 400 * 1024
+MAX_KEY_BYTES = 2_048
 
 
 class DynamoDB:
@@ -104,7 +105,10 @@ class DynamoDB:
         return _DuePages(self, self._faults)
 
     def _key(self, table: str, item: Mapping[str, Any]) -> Key:
-        return tuple([item[name]["S"] for name in self._keys[table]])
+        key = tuple([item[name]["S"] for name in self._keys[table]])
+        if not 0 < len(key[0].encode()) <= MAX_KEY_BYTES:
+            raise client_error("ValidationException", "Key")
+        return key
 
     def _source(self, table: str, request: Mapping[str, Any]) -> dict[Key, Item]:
         return (self.tables if request.get("ConsistentRead") else self._before)[table]

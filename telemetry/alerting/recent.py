@@ -84,6 +84,11 @@ class Recent:
         return bool(self._arrivals or self._heard or self._retired)
 
     @property
+    def _is_known(self) -> bool:
+        """Whether anything was ever accepted here."""
+        return bool(self._heard or self._all.arrived or self._all.devices)
+
+    @property
     def heard(self) -> dict[str, float]:
         """Return the arrival of the newest record since the snapshot by gateway; empty for the home's own."""
         return self._heard
@@ -164,6 +169,9 @@ class Recent:
         """Keep what the record on trial brought; ``via`` is the gateway it was heard through if not the home's own."""
         heard = self._trial
         if heard is None:
+            return
+        if not heard.site and not heard.rejected and not self._is_known:
+            self._clear()  # anybody's record, under a key that is no gateway's: it is not watched for silence
             return
         newest, written = self._newest, self._all.devices
         for device, reading in heard.last.items():  # every reading of the stream comes by here

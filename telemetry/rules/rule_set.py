@@ -152,6 +152,7 @@ class RuleSet:
         self.gateway_rules = tuple(rule for rule in self.rules if rule.no_data == "gateway")
         #: Whether any rule is about silence.
         self.watches_silence = any(rule.no_data for rule in self.rules)
+        self._rejected_rules = tuple(rule for rule in self.rules if isinstance(rule.when, Rejected))
         has_windows = any(rule.windows for rule in self.rules)
         self._device_rules = tuple(rule for rule in self.rules if rule.no_data != "gateway")
         #: Selects the devices with a reading that is not quiet by the rules of all devices; None where windows are.
@@ -177,6 +178,13 @@ class RuleSet:
                 self._watch_of_rules.clear()
             found = self._watch_of_device[device, site] = self._watch(device, site)
         return found
+
+    def refuse(self, device: str, site: str, reason: str) -> bool:
+        """Return whether a line of a device that is rejected for this reason may begin an alert."""
+        return any(
+            rule.rejects(reason) and rule.matches(device, site, self.registry.attributes_of(device))
+            for rule in self._rejected_rules
+        )
 
     def _watch(self, device: str, site: str) -> Watch:
         attributes = self.registry.attributes_of(device)

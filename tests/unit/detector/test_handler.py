@@ -106,26 +106,52 @@ def test_should_fail_the_whole_batch_when_a_state_cannot_be_read(handler) -> Non
         handler({"Records": [record(1, line(1, 41))]}, CONTEXT)
 
 
-def test_should_retry_only_the_failed_gateway(environ: dict[str, str]) -> None:
-    class RefusingQueue:
-        """Refuses one gateway's transitions."""
+class RefusingQueue:
+    """Refuses one gateway's transitions."""
 
-        def send_message_batch(self, *, Entries: list[dict[str, str]], **_: str) -> dict[str, Any]:  # noqa: N803
-            if any('"gateway":"bad"' in entry["MessageBody"] for entry in Entries):
-                raise ConnectionError("refused")
-            return {"Successful": []}
+    def send_message_batch(self, *, Entries: list[dict[str, str]], **_: str) -> dict[str, Any]:  # noqa: N803
+        if any('"gateway":"bad"' in entry["MessageBody"] for entry in Entries):
+            raise ConnectionError("refused")
+        return {"Successful": []}
 
+
+def refusing(environ: dict[str, str]) -> Handler:
     def client(service: str) -> Any:
         return RefusingQueue() if service == "sqs" else LAMBDA.client(service)
 
-    handler = wired(environ, LAMBDA._replace(client=client))
+    return wired(environ, LAMBDA._replace(client=client))
+
+
+def test_should_retry_only_the_failed_gateway(environ: dict[str, str]) -> None:
     records = [
         record(1, line(1, 41)),
         record(2, line(1, 41, "e"), gateway="bad"),
         record(3, line(2, 20, "e"), gateway="bad"),
     ]
-    response = handler({"Records": records}, CONTEXT)
+    response = refusing(environ)({"Records": records}, CONTEXT)
     assert response == {"batchItemFailures": [{"itemIdentifier": "2"}, {"itemIdentifier": "3"}]}
+
+
+def test_should_retry_only_the_failed_gateway_of_each_partition(environ: dict[str, str]) -> None:
+    """The failed gateway's later record waits for the first; other gateways and partitions go on."""
+
+    def kafka(offset: int, gateway: str, *lines: str) -> dict[str, Any]:
+        key, value = (base64.b64encode(text.encode()).decode() for text in (gateway, "\n".join(lines)))
+        stamp = {"timestamp": int(time.time() * 1000), "timestampType": "LOG_APPEND_TIME"}
+        return {"topic": "t", "offset": offset, **stamp, "key": key, "value": value, "headers": []}
+
+    records = {
+        "t-0": [kafka(7, "bad", line(1, 41, "e")), kafka(8, "gw", line(1, 41)), kafka(9, "bad", line(2, 20, "e"))],
+        "t-1": [kafka(0, "gw-2", line(1, 41, "f")), kafka(1, "gw-2", line(2, 20, "f"))],
+    }
+    response = refusing(environ)({"eventSource": "aws:kafka", "records": records}, CONTEXT)
+    assert response == {
+        "batchItemFailures": [
+            {"itemIdentifier": {"partition": "t-0", "offset": 7}},
+            {"itemIdentifier": {"partition": "t-0", "offset": 9}},
+        ]
+    }
+    assert json.loads(json.dumps(response)) == response
 
 
 def test_should_say_that_the_rules_are_broken(handler, capsys: pytest.CaptureFixture[str]) -> None:

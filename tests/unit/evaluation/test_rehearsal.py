@@ -20,6 +20,7 @@ from telemetry.reading.codec import encode_batch
 from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
 from tests.eventsource import Record as StreamRecord
+from tests.eventsource import Settings
 from tests.unit.delivery.deployed import NOW, Deployed, bundled
 
 SECOND = dt.timedelta(seconds=1)
@@ -74,7 +75,7 @@ class Driven(Deployed):
             now = dt.datetime.fromtimestamp(each.at, dt.UTC)
             minute = self._pass(minute, now)
             self.clock.now = now
-            self.detector({"Records": [StreamRecord(number, each.gateway, each.payload, now).event()]})
+            self.detector(Settings().event([StreamRecord(number, each.gateway, each.payload, now)]))
             self._deliver_messages()
         self._pass(minute, until)
 
