@@ -159,10 +159,14 @@ class Deployed:
         self._sqs.put_back(again, VISIBILITY)
 
     def _invoke(self, function: str, event: dict[str, Any]) -> Any:
-        """One invocation, in a warm environment if one is left."""
+        """One invocation, in a warm environment if one is left. An error leaves the environment as it is."""
         handler = self._environments.pop(function, None) or self._cold_start(function)
         self._faults.overtake = lambda: self._overtake(function, event)
-        response = handler(event, CONTEXT)
+        try:
+            response = handler(event, CONTEXT)
+        except Exception:
+            self._environments[function] = handler
+            raise
         self._environments[function] = handler
         # The answer travels too: Lambda may never hear that an invocation went well.
         return self._faults.call("respond", lambda: response)

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.reading.codec import encode_batch
 from telemetry.reading.model import Reading
-from tests.eventsource import Record
+from tests.eventsource import Record, Settings, Stream
 from tests.unit.delivery.deployed import Deployed, bundled
+from tests.unit.delivery.test_delivery_promise import examples, on_each_stream
 
 RULES = b"""
 defaults: {group_wait: 5s, group_interval: 30s}
@@ -67,8 +68,9 @@ def record(minute: int, key: str, devices: Mapping[str, float], arrived: dt.date
 class Run:
     """A fleet whose gateways a and b send each minute, and what is wrong with the clocks."""
 
-    def __init__(self, found: list[Jump]) -> None:
+    def __init__(self, found: list[Jump], stream: Stream) -> None:
         self.jumps = found
+        self.settings = Settings(shards=2, stream=stream)
         self.deployed = Deployed(RULES)
 
     def minute(self, minute: int) -> None:
@@ -81,7 +83,7 @@ class Run:
         if minute <= LEAVES:
             devices["gone"] = 50.0 if minute == LEAVES else 20.0
         records = [record(minute, "a", devices, arrived), record(minute, "b", {"other": 20.0}, arrived)]
-        self.deployed.detector({"Records": [each.event() for each in records]})
+        self.deployed.detector(self.settings.event(records))
         self.assert_nothing_heard_is_silent(devices)
         self.deployed.pass_minute()
 
@@ -90,10 +92,11 @@ class Run:
         assert silent <= {("a", "gone")} - {("a", device) for device in devices}
 
 
+@on_each_stream
 @given(found=st.lists(jumps, max_size=3))
-@settings(max_examples=40, deadline=None)
-def test_should_keep_its_promises_while_clocks_jump(found: list[Jump]) -> None:
-    run = Run(found)
+@examples(40)
+def test_should_keep_its_promises_while_clocks_jump(found: list[Jump], stream: Stream) -> None:
+    run = Run(found, stream)
     told_at: dict[tuple[str, str], int] = {}
     for minute in range(MINUTES):
         run.minute(minute)

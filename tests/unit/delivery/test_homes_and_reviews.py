@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from local.memory_aws.faults import Fault, Killed
@@ -17,13 +17,15 @@ from telemetry.alerting.state import Home
 from telemetry.reading.codec import encode_batch
 from telemetry.reading.model import Reading
 from telemetry.rules.parse import parse_rules
-from tests.eventsource import Record, Settings
+from tests.eventsource import Record, Settings, Stream
 from tests.unit.delivery.deployed import NOW, Deployed, bundled
 from tests.unit.delivery.test_delivery_promise import (
     KEEPS_MEMORY,
     RULES,
     Way,
     assert_same_outcome,
+    examples,
+    on_each_stream,
     run,
     streams,
     ways,
@@ -69,12 +71,14 @@ def wanderings(draw: st.DrawFn) -> tuple[list[Record], dict[str, float]]:
     return records, last
 
 
+@on_each_stream
 @given(wandering=wanderings(), way=ways_with(KEEPS_MEMORY, parallel=False))
-@settings(max_examples=80)
+@examples(80)
 def test_should_keep_one_alert_of_a_device_wherever_it_is_heard(
-    wandering: tuple[list[Record], dict[str, float]], way: Way
+    wandering: tuple[list[Record], dict[str, float]], way: Way, stream: Stream
 ) -> None:
     records, last = wandering
+    way = way.on(stream)
     deployed = run(Deployed(HOT, way.faults), records, way.settings, way.turns)
     assert (deployed.given_up, deployed.outboxes) == ([], [])
     active = Counter(device for _, device, *_ in deployed.active)
@@ -105,11 +109,13 @@ def edited(deployed: Deployed, records: list[Record], way: Way, planned: dict[in
     return deployed
 
 
+@on_each_stream
 @given(records=streams(), way=ways, planned=st.dictionaries(st.integers(0, 30), st.sampled_from(Fault), max_size=5))
-@settings(max_examples=60)
+@examples(60)
 def test_should_end_what_is_gone_after_an_edit_whatever_fails(
-    records: list[Record], way: Way, planned: dict[int, Fault]
+    records: list[Record], way: Way, planned: dict[int, Fault], stream: Stream
 ) -> None:
+    way = way.on(stream)
     expected = edited(Deployed(RULES), records, way._replace(faults={}), {})
     deployed = edited(Deployed(RULES, way.faults), records, way, planned)
     assert_same_outcome(deployed, expected)
@@ -134,11 +140,13 @@ def ordered(deployed: Deployed, records: list[Record], way: Way, planned: dict[i
     return deployed
 
 
+@on_each_stream
 @given(records=streams(), way=ways, planned=st.dictionaries(st.integers(0, 20), st.sampled_from(Fault), max_size=5))
-@settings(max_examples=40)
+@examples(40)
 def test_should_keep_what_operators_closed_and_retired_whatever_fails(
-    records: list[Record], way: Way, planned: dict[int, Fault]
+    records: list[Record], way: Way, planned: dict[int, Fault], stream: Stream
 ) -> None:
+    way = way.on(stream)
     expected = ordered(Deployed(RULES), records, way._replace(faults={}), {})
     deployed = ordered(Deployed(RULES, way.faults), records, way, planned)
     assert_same_outcome(deployed, expected)
@@ -146,10 +154,14 @@ def test_should_keep_what_operators_closed_and_retired_whatever_fails(
     assert "ad1" not in deployed.snapshots
 
 
+@on_each_stream
 @given(records=streams(), way=ways)
-@settings(max_examples=40)
-def test_should_tell_the_same_when_changes_are_written_one_by_one(records: list[Record], way: Way) -> None:
-    expected = run(Deployed(AT_ONCE), records, Settings())
+@examples(40)
+def test_should_tell_the_same_when_changes_are_written_one_by_one(
+    records: list[Record], way: Way, stream: Stream
+) -> None:
+    way = way.on(stream)
+    expected = run(Deployed(AT_ONCE), records, Settings(stream=stream))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lambdas.detector.detect._READINGS_PER_COMMIT", 1)
         patch.setattr("lambdas.watchdog.commits._MOST", 1)

@@ -31,32 +31,32 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publis
 TOGETHER = 5
 
 
-def notifications(records: Iterable[Record], until: dt.datetime) -> list[Received]:
+def notifications(records: Iterable[Record], until: dt.datetime, stream: eventsource.Stream) -> list[Received]:
     """What the functions publish of records that arrive when they are sent."""
     deployed = Deployed(RULES)
     deployed.clock.now = START
     numbers = itertools.count()
     for number, together in itertools.groupby(records, lambda record: int(record.at) // TOGETHER):
         deployed.wait(dt.datetime.fromtimestamp((number + 1) * TOGETHER, dt.UTC))
-        events = [
-            eventsource.Record(
-                next(numbers), each.gateway, each.payload, dt.datetime.fromtimestamp(each.at, dt.UTC)
-            ).event()
+        arrived = [
+            eventsource.Record(next(numbers), each.gateway, each.payload, dt.datetime.fromtimestamp(each.at, dt.UTC))
             for each in together
         ]
-        deployed.detector({"Records": events})
+        deployed.detector(eventsource.Settings(shards=4, stream=stream).event(arrived))
     deployed.wait(until)
     found = [msgspec.convert(each, Notification, strict=False) for each in deployed.inbox]
     return [Received(each, each.published_at) for each in found]
 
 
-@pytest.mark.parametrize("name", ["wandering-devices", "bad-clocks"])
-def test_should_tell_by_the_functions_what_a_rehearsal_tells(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "stream"), [("wandering-devices", "kinesis"), ("bad-clocks", "kafka")])
+def test_should_tell_by_the_functions_what_a_rehearsal_tells(
+    name: str, stream: eventsource.Stream, tmp_path: Path
+) -> None:
     scenario = load(name).resized(80)
     until = START + dt.timedelta(seconds=scenario.duration)
     records = list(simulation.records(scenario, START))
     with bundled(tmp_path, RULES):
-        received = notifications(records, until)
+        received = notifications(records, until, stream)
     rehearsed = rehearse(records, parse_rules(RULES), until).received
     assert {(each.rule, each.device, each.gateway, each.resolved_at is None) for each in told(received)} == {
         (each.rule, each.device, each.gateway, each.resolved_at is None) for each in told(rehearsed)
