@@ -56,7 +56,7 @@ KafkaProperty = Annotated[
         rich_help_panel=SINK_PANEL,
     ),
 ]
-Batch = Annotated[int, typer.Option(min=1, help="The most lines in a record.", rich_help_panel=SINK_PANEL)]
+Batch = Annotated[int, typer.Option(min=1, metavar="N", help="The most lines in a record.", rich_help_panel=SINK_PANEL)]
 NoPace = Annotated[bool, typer.Option("--no-pace", help="As fast as possible.", rich_help_panel=TIME_PANEL)]
 RegistryFile = Annotated[
     Path | None,
