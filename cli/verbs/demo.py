@@ -133,7 +133,10 @@ def demo(
     Starts from an empty local AWS: the data of an earlier one is deleted.
     """
     ingesting.check(ingest, broker)
-    chosen = ingest or ("msk" if kafka.running() else "kinesis")
+    beside = kafka.running()
+    chosen = ingest or ("msk" if beside else "kinesis")
+    if beside and not beside.own:
+        broker = broker or beside.bootstrap
     raise typer.Exit(0 if run(out, ingest=chosen, broker=broker, started_at=started_at) else 1)
 
 
@@ -155,12 +158,12 @@ def run(
     try:
         instance = emulator.start(home=home)
         emulator.reset(home)
+        session = endpoint.enter(instance.endpoint)
+        console.print(f"[bold]Local AWS[/] at {instance.endpoint}")
         kafka.stop(home)
         if ingest == "msk":
             topic = kafka.start(instance.endpoint, broker, home)
             console.print(f"[bold]Kafka[/] at {topic.bootstrap}")
-        session = endpoint.enter(instance.endpoint)
-        console.print(f"[bold]Local AWS[/] at {instance.endpoint}")
         with _timed(seconds, "deploy"):
             deploy_stacks(session, STAGE, console, home=home)
         deployed = deployment.find(session, STAGE)

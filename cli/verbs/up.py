@@ -25,8 +25,9 @@ def up(
 ) -> None:
     """Start the local AWS. It runs until "iot down"; its data lives as long as it runs.
 
-    With "--ingest msk" readings go through a topic of Apache Kafka: a broker of its own is started, and a bridge that
-    brings its records to the detector and to the raw zone. "iot deploy" then deploys that.
+    With "--ingest msk" the readings come by a Kafka topic: a broker is started, and
+    a bridge that brings its records to the detector and to the raw zone. "iot
+    deploy" then deploys that.
     """
     ingesting.check(ingest, broker)
     instance = emulator.start(port)
