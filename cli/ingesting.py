@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from local.endpoint import require_broker
+from local.kafka import instance as kafka
 from pipeline.errors import PipelineError
 from pipeline.names import Ingest
 
@@ -35,10 +36,12 @@ KafkaBroker = Annotated[
 
 
 def check(ingest: Ingest | None, broker: str) -> None:
-    """Raise for options that do not go together, a broker elsewhere, or an extra that is not installed."""
+    """Raise for options that do not go together, a broker elsewhere, or what is not installed."""
     if broker and ingest != "msk":
         raise PipelineError("--kafka is the broker of --ingest msk: write both")
     if broker:
         require_broker(broker)
     if ingest == "msk" and not importlib.util.find_spec("confluent_kafka"):
         raise ModuleNotFoundError(name="confluent_kafka")
+    if ingest == "msk" and not broker:
+        kafka.require_installed()

@@ -53,13 +53,19 @@ def start(endpoint: str, bootstrap: str = "", home: Path = HOME) -> Instance:
         raise LocalError(f"the bridge already runs, to {instance.bootstrap}: stop it with 'iot down' first")
     if instance:
         return instance
-    if not bootstrap and (reason := missing()):
-        raise LocalError(f"a Kafka broker cannot run here ({reason}): {_remedy(reason)}")
+    if not bootstrap:
+        require_installed()
     home.mkdir(parents=True, exist_ok=True)
     with try_lock(_file(home)) as lock:
         if lock is None:
             raise LocalError("Kafka is being started by another command: wait for its end and try again")
         return _launch(lock, endpoint, bootstrap, home)
+
+
+def require_installed() -> None:
+    """Raise :class:`LocalError` with what to do if no broker can run here."""
+    if reason := missing():
+        raise LocalError(f"a Kafka broker cannot run here ({reason}): {_remedy(reason)}")
 
 
 def running(home: Path = HOME) -> Instance | None:

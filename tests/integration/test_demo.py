@@ -17,6 +17,8 @@ from rich.console import Console
 
 from cli.verbs import demo
 from local import emulator
+from local.kafka import instance as kafka
+from local.kafka.broker import missing
 from simulator.faults.truth import decode_injected_faults
 from tests.waiting import wait_for
 
@@ -30,6 +32,7 @@ SUMMARY_KEYS = [
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
+    kafka.stop(tmp_path)
     emulator.stop(tmp_path)
 
 
@@ -81,15 +84,21 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from cli.verbs import demo
-demo.run(Console(force_terminal=False), home=Path(sys.argv[1]))
+demo.run(Console(force_terminal=False), ingest=sys.argv[2], home=Path(sys.argv[1]))
 """
 
 
-@pytest.mark.parametrize("moment", ["deploying", "simulating"])
-def test_should_leave_no_process_when_interrupted(moment: str, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("moment", "ingest"),
+    [
+        ("deploying", "kinesis"),
+        pytest.param("simulating", "msk", marks=pytest.mark.skipif(bool(missing()), reason=missing())),
+    ],
+)
+def test_should_leave_no_process_when_interrupted(moment: str, ingest: str, home: Path) -> None:
     output = home / "output"
     with output.open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-c", RUN, str(home)], stdout=file, stderr=file)
+        process = subprocess.Popen([sys.executable, "-c", RUN, str(home), ingest], stdout=file, stderr=file)
     try:
         if moment == "deploying":
             wait_for((home / "deploy.log").exists, "the deployment")
@@ -101,6 +110,7 @@ def test_should_leave_no_process_when_interrupted(moment: str, home: Path) -> No
         process.kill()
     assert "KeyboardInterrupt" in output.read_text()
     assert emulator.running(home) is None
+    assert kafka.running(home) is None, "its processes hold a lock as long as one of them lives"
     wait_for(lambda: not processes_of(home), "the end of every process")
 
 

@@ -36,6 +36,15 @@ def test_should_take_a_broker_on_this_machine_only(verb: str, monkeypatch: pytes
     assert "on this machine only, not to '10.0.0.1:9092'" in str(result.exception)
 
 
+@pytest.mark.parametrize("verb", ["up", "demo"])
+def test_should_start_nothing_where_no_broker_can_run(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(emulator, "start")
+    monkeypatch.setattr(kafka, "missing", lambda: "no Java")
+    result = CliRunner().invoke(main.app, [verb, "--ingest", "msk"])
+    assert isinstance(result.exception, LocalError)
+    assert "install Java 17 or newer" in str(result.exception)
+
+
 class Started:
     """A local AWS and Kafka that only note what is done with them."""
 
@@ -44,6 +53,7 @@ class Started:
         self.kafka: kafka.Instance | None = None
         monkeypatch.setattr(emulator, "start", lambda _port: emulator.Instance(1, 4566))
         monkeypatch.setattr(emulator, "stop", lambda: self._note("emulator stopped"))
+        monkeypatch.setattr(kafka, "missing", lambda: "")
         monkeypatch.setattr(kafka, "start", self._start)
         monkeypatch.setattr(kafka, "stop", self._stop)
         monkeypatch.setattr(kafka, "running", lambda *_: self.kafka)
