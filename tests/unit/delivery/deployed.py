@@ -250,6 +250,14 @@ class Deployed:
         }
 
     @property
+    def states(self) -> dict[tuple[str, int], GatewayState]:
+        """The hard states by home, without the places of records in their streams."""
+        return {
+            state.home: msgspec.structs.replace(state, position=None, positions={})
+            for state in sorted(self._states, key=lambda state: state.home)
+        }
+
+    @property
     def _states(self) -> list[GatewayState]:
         items = self._dynamodb.tables["state_table"].items()
         written = [zlib.decompress(item["state"]["B"]) for (_, part), item in items if part.startswith("alerts")]
