@@ -19,6 +19,11 @@ class Contender(NamedTuple):
 
 
 OURS, OURS_WITH_WINDOWS, FLOOR = "ours", "ours_with_windows", "floor"
+OURS_BY_KAFKA, KINESIS_DECODER, KAFKA_DECODER = "ours_by_kafka", "decoder of Kinesis", "decoder of Kafka"
+DECODERS = (KINESIS_DECODER, KAFKA_DECODER)
+
+#: Those that get the same records in events of Kafka.
+BY_KAFKA = (OURS_BY_KAFKA, KAFKA_DECODER)
 
 #: The environment of the detector on Lambda.
 LAMBDA_ENVIRONMENT = {
@@ -42,7 +47,10 @@ PEERS = ("json.loads", "json.loads, ten rules", "powertools + pydantic")
 #: Where each is made. Only the one that runs is imported: its memory is measured.
 _MAKERS = {
     OURS: "ours:ten_rules",
+    OURS_BY_KAFKA: "ours:ten_rules",
     OURS_WITH_WINDOWS: "ours:with_windows",
+    KINESIS_DECODER: "streams:decoder",
+    KAFKA_DECODER: "streams:decoder",
     PEERS[0]: "json_loads:one_threshold",
     PEERS[1]: "json_loads:ten_rules",
     PEERS[2]: "powertools_pydantic:one_threshold",

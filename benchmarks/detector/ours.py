@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.detector.contenders import LAMBDA_ENVIRONMENT, Contender, Event
+from benchmarks.detector.streams import last_arrival
 from lambdas.bootstrap import Runtime, bootstrap
 from lambdas.detector.function import DetectorFunction, Settings
 from local.memory_aws.dynamodb import DynamoDB
@@ -76,7 +77,7 @@ def _handler(rules: bytes) -> Contender:
 
     def handle(event: Event) -> None:
         nonlocal now
-        now = dt.datetime.fromtimestamp(event["Records"][-1]["kinesis"]["approximateArrivalTimestamp"], dt.UTC)
+        now = dt.datetime.fromtimestamp(last_arrival(event), dt.UTC)
         if (response := handler(event, _CONTEXT)) != {"batchItemFailures": []}:
             raise RuntimeError(f"the detector did not accept the whole event: {response}")
 

@@ -85,7 +85,8 @@ def _curate() -> curate.Report:
 def _detector() -> detector.Report:
     ratios = _names(*detection.PEERS, detection.FLOOR)
     return detector.Report(
-        benchmark="detector", unit="readings/s", rows=1_000, ours=4e5, ours_with_windows=2e5,
+        benchmark="detector", unit="readings/s", rows=1_000, ours=4e5, ours_with_windows=2e5, ours_by_kafka=4e5,
+        decoders=dict.fromkeys(detection.DECODERS, 4e6), ratio_by_kafka=RATIO, ratio_of_decoders=RATIO,
         peers=dict.fromkeys(detection.PEERS, 1e5), floor=2e6, ratios=ratios, ratios_with_windows=ratios,
         transitions=7, aws_share=0.1, peak_memory_mb=_memory(*detection.NAMES), cold_import_seconds={"handler": 0.5},
         versions={"a": "1"},

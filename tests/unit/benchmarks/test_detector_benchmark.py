@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.detector import json_loads, powertools_pydantic
-from benchmarks.detector.contenders import FLOOR, NAMES, OURS, PEERS, Contender
+from benchmarks.detector.contenders import DECODERS, FLOOR, NAMES, OURS, PEERS, Contender
 from benchmarks.detector.report import report, table
 from benchmarks.detector.trial import Outcome
 from telemetry.reading.codec import encode_batch
@@ -40,7 +40,9 @@ def test_should_print_one_json_object() -> None:
     assert "higher is better" in printed["unit"]
     assert printed["rows"] == 2_000
     assert printed["peers"].keys() == set(PEERS)
-    rates = [printed["ours"], printed["ours_with_windows"], printed["floor"], *printed["peers"].values()]
+    assert printed["decoders"].keys() == set(DECODERS)
+    rates = [printed[name] for name in ("ours", "ours_with_windows", "ours_by_kafka", "floor")]
+    rates += [*printed["peers"].values(), *printed["decoders"].values()]
     assert all(rate > 0 for rate in rates)
     assert printed["transitions"] > 0
     assert printed["peak_memory_mb"].keys() == set(NAMES)
@@ -68,6 +70,7 @@ def test_should_take_ratios_within_a_round() -> None:
     assert measured.floor == 50
     assert (measured.ratios[FLOOR].median, measured.ratios[FLOOR].best) == (3, 4)
     assert measured.ratios_with_windows[FLOOR].median == 1
+    assert (measured.ratio_by_kafka.median, measured.ratio_of_decoders.median) == (1 / 3, 1)
 
 
 def test_should_tell_what_share_of_our_time_the_aws_in_memory_took() -> None:

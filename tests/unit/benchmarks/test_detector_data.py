@@ -13,8 +13,12 @@ import pytest
 
 from benchmarks.detector.data import events
 from benchmarks.detector.shape import Shape, shape
+from benchmarks.detector.streams import last_arrival, of_kafka
+from lambdas.detector.records import decode_event
 from telemetry.reading.codec import decode_batch
 from telemetry.reading.model import Reading
+
+NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
 
 def decoded(event: dict[str, Any]) -> list[Reading]:
@@ -73,3 +77,12 @@ def test_should_have_two_percent_of_the_devices_alerting_and_change_which() -> N
     assert 0.015 < sum(map(len, alerting)) / len(alerting) / devices < 0.025
     came = sum(len(later - earlier) for earlier, later in pairwise(alerting))
     assert came > devices * 0.04
+
+
+def test_should_have_the_same_records_in_events_of_kafka() -> None:
+    (event, _) = events(Shape(events=1, records=6))
+    by_kinesis, by_kafka = (decode_event(each, lambda: NOW) for each in (event, of_kafka(event)))
+    assert sorted(record.gateway for record in by_kafka) == sorted(record.gateway for record in by_kinesis)
+    assert {record.data for record in by_kafka} == {record.data for record in by_kinesis}
+    assert len({record.position.shard for record in by_kafka}) == 4
+    assert last_arrival(of_kafka(event)) == max(record.arrived.timestamp() for record in by_kafka)
