@@ -95,11 +95,15 @@ class Reader:
         if not new:
             return
         try:
-            self._consumer.commit(offsets=new, asynchronous=False)
+            committed = self._consumer.commit(offsets=new, asynchronous=False) or ()
         except KafkaException as error:
             self._note(error.args[0])
-        else:
-            self._committed |= offsets
+            return
+        for each in committed:  # some may have failed, and are committed again by the next call
+            if each.error is None:
+                self._committed[each.partition] = each.offset
+            else:
+                self._note(each.error)
 
     def _consume(self, most: int, seconds: float) -> None:
         for message in self._consumer.consume(most, seconds):
