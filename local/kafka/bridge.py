@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args
 
 import boto3
 from botocore.config import Config
@@ -32,6 +32,10 @@ from pipeline import deployment
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
 from pipeline.names import Names, Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 _POLL_SECONDS = 1.0
 
@@ -72,11 +76,15 @@ class Running:
     def __init__(self, session: boto3.Session, found: Found, settings: Settings) -> None:
         self.found = found
         self._stopped = threading.Event()
+        # Created here and not by the threads: they may share clients, but not a session.
+        lambda_client = session.client("lambda", config=_CLIENTS)
+        sqs = session.client("sqs", config=_CLIENTS)
+        s3 = session.client("s3", config=_CLIENTS)
         self._threads = [
             threading.Thread(target=self._work, args=(make,), daemon=True)
             for make in (
-                functools.partial(_event_source, session, found.deployed, settings),
-                functools.partial(_channel, session, found.deployed),
+                functools.partial(_event_source, lambda_client, sqs, found.deployed, settings),
+                functools.partial(_channel, s3, found.deployed),
             )
         ]
         for thread in self._threads:
@@ -101,7 +109,7 @@ class Running:
                 self._stopped.wait(_RESTART_SECONDS)
 
 
-def _event_source(session: boto3.Session, deployed: Deployment, settings: Settings) -> EventSource:
+def _event_source(lambda_client: Any, sqs: SQSClient, deployed: Deployment, settings: Settings) -> EventSource:
     name = deployed.detector_function_name
     arn = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/{deployed.topic_name}/local"
     source = Source(deployed.topic_name, deployed.kafka_bootstrap, arn)
@@ -109,17 +117,17 @@ def _event_source(session: boto3.Session, deployed: Deployment, settings: Settin
     return EventSource(
         source,
         functools.partial(Reader, deployed.kafka_bootstrap, deployed.consumer_group, deployed.topic_name),
-        LambdaFunction(session.client("lambda", config=_CLIENTS), name),
-        FailureQueue(session.client("sqs", config=_CLIENTS), deployed.failure_queue_url, function_arn, source),
+        LambdaFunction(lambda_client, name),
+        FailureQueue(sqs, deployed.failure_queue_url, function_arn, source),
         settings=settings._replace(max_age=min(settings.max_age, dt.timedelta(hours=deployed.stream_retention_hours))),
     )
 
 
-def _channel(session: boto3.Session, deployed: Deployment) -> Channel:
+def _channel(s3: S3Client, deployed: Deployment) -> Channel:
     return Channel(
         deployed.channel_name,
         functools.partial(Reader, deployed.kafka_bootstrap, deployed.channel_name, deployed.topic_name),
-        session.client("s3", config=_CLIENTS),
+        s3,
         deployed.raw_bucket_name,
     )
 
@@ -134,10 +142,10 @@ class Bridge:
         self._running: dict[Stage, Running] = {}
 
     def poll(self) -> None:
-        """Start what is deployed, and end what is gone: a reset of the emulator takes all stacks."""
+        """Start what is deployed, and end what is gone: a reset of the emulator deletes all stacks."""
         stacks = self._stacks()
         for stage in get_args(Stage):
-            self._update(stage, self._find(stage, stacks))
+            self._update(stage, stacks.get(Names(stage).stack("ingest")))
 
     def close(self) -> None:
         """End all workers; the topics stay, for other bridges."""
@@ -148,31 +156,40 @@ class Bridge:
         pages = self._cloudformation.get_paginator("describe_stacks").paginate()
         return {stack["StackName"]: stack["StackId"] for page in pages for stack in page["Stacks"]}
 
-    def _find(self, stage: Stage, stacks: dict[str, str]) -> Found | None:
-        stack_id = stacks.get(Names(stage).stack("ingest"))
+    def _update(self, stage: Stage, stack_id: str | None) -> None:
+        running = self._running.get(stage)
+        if running and running.found.stack_id != stack_id:
+            self._end(stage)
         if stack_id is None:
-            return None
+            return
         try:
             deployed = deployment.find(self._session, stage)
         except PipelineError:
-            return None  # it is being deployed
-        return Found(stack_id, deployed) if deployed.ingest == "msk" else None
+            return  # The stage is being deployed. What runs goes on: its topic has records that nobody has read.
+        if deployed.ingest == "msk":
+            self._run(stage, Found(stack_id, deployed))
+        elif stage in self._running:
+            self._end(stage)
 
-    def _update(self, stage: Stage, found: Found | None) -> None:
+    def _run(self, stage: Stage, found: Found) -> None:
+        """Start the workers of a deployment, or start them again if it has changed."""
         running = self._running.get(stage)
         if running and running.found == found:
             return
         if running:
             running.stop()
-            before = running.found
-            if not found or (before.stack_id, before.topic.name) != (found.stack_id, found.topic.name):
-                groups = [before.deployed.consumer_group, before.deployed.channel_name]
-                Topics(before.deployed.kafka_bootstrap).delete(before.topic.name, groups)
             del self._running[stage]
-        if found:
-            Topics(require_broker(found.deployed.kafka_bootstrap)).ensure(found.topic)
-            self._running[stage] = Running(self._session, found, self._settings)
-            logger.warning("%s at %s is bridged", found.topic.name, found.deployed.kafka_bootstrap)
+        Topics(require_broker(found.deployed.kafka_bootstrap)).ensure(found.topic)
+        self._running[stage] = Running(self._session, found, self._settings)
+        logger.warning("%s at %s is bridged", found.topic.name, found.deployed.kafka_bootstrap)
+
+    def _end(self, stage: Stage) -> None:
+        """End the workers of a deployment that is gone, and delete its topic and groups."""
+        running = self._running[stage]
+        running.stop()
+        deployed = running.found.deployed
+        Topics(deployed.kafka_bootstrap).delete(deployed.topic_name, [deployed.consumer_group, deployed.channel_name])
+        del self._running[stage]
 
 
 def main() -> None:
