@@ -20,14 +20,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import KafkaException
 
-from local.endpoint import ACCOUNT, REGION, LocalError, require_broker, require_loopback
+from local.endpoint import ACCOUNT, REGION, LocalError, require_loopback
 from local.kafka.batches import Settings
 from local.kafka.channel import Channel
 from local.kafka.event_source import EventSource
 from local.kafka.function import FailureQueue, LambdaFunction
 from local.kafka.reader import Reader
 from local.kafka.records import Source
-from local.kafka.topic import Topic, Topics
+from local.kafka.topic import Topic, Topics, require_local_brokers
 from pipeline import deployment
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
@@ -179,7 +179,7 @@ class Bridge:
         if running:
             running.stop()
             del self._running[stage]
-        Topics(require_broker(found.deployed.kafka_bootstrap)).ensure(found.topic)
+        Topics(require_local_brokers(found.deployed.kafka_bootstrap)).ensure(found.topic)
         self._running[stage] = Running(self._session, found, self._settings)
         logger.warning("%s at %s is bridged", found.topic.name, found.deployed.kafka_bootstrap)
 

@@ -138,10 +138,11 @@ def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: fl
 
 def _clean(bootstrap: str) -> None:
     """Delete what deployments had at a broker that goes on running: their data lives as long as the instance."""
-    from local.kafka.topic import Topics, answers  # noqa: PLC0415  # needs the extra
+    from local.kafka.topic import Topics, answers, require_local_brokers  # noqa: PLC0415  # needs the extra
 
     if not answers(bootstrap):
         raise LocalError(f"no Kafka broker answers at {bootstrap}: start it, or leave --kafka out for one of our own")
+    require_local_brokers(bootstrap)
     for stage in get_args(Stage):
         names = Names(stage)
         Topics(bootstrap).delete(names.topic, [names.consumer_group, names.channel])

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from local.endpoint import LocalError
+from local.endpoint import LocalError, require_broker
 
 _REQUEST_SECONDS = 10.0
 _RESULT_SECONDS = 30.0  # longer than the request, which says why it failed
@@ -102,6 +102,25 @@ def answers(bootstrap: str) -> bool:
         return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=1).brokers)
     except KafkaException:
         return False
+
+
+def require_local_brokers(bootstrap: str) -> str:
+    """Return ``HOST:PORT`` of a broker if it and all brokers that it names are on this machine, else raise LocalError.
+
+    Clients connect to the brokers that the first one names: a port on this machine may be a tunnel to a cluster
+    elsewhere. Raises KafkaException if no broker answers.
+    """
+    admin = AdminClient({"bootstrap.servers": require_broker(bootstrap), "log_level": 0})
+    for broker in admin.list_topics(timeout=_REQUEST_SECONDS).brokers.values():
+        named = f"{broker.host}:{broker.port}"
+        try:
+            require_broker(named)
+        except LocalError as error:
+            raise LocalError(
+                f"the Kafka broker at {bootstrap} sends its clients to {named}, which is not on this machine; "
+                "local commands need a broker whose advertised.listeners are, such as localhost:9092"
+            ) from error
+    return bootstrap
 
 
 def wait_for_topic(bootstrap: str, topic: Topic) -> None:
