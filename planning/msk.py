@@ -69,7 +69,7 @@ def kafka(fleet: Fleet, flow: Flow) -> Kafka:
 
 
 def poller_units(pollers: int, read: float) -> int:
-    """Return how many units are billed for pollers that read so many bytes a second."""
+    """Return the number of units that are billed for pollers that read ``read`` bytes per second."""
     return math.ceil(max(pollers / prices.POLLER_UNIT_POLLERS, read / prices.POLLER_UNIT_BYTES))
 
 

@@ -68,7 +68,7 @@ def map_topic(
         "Readings",
         event_source_arn=source.cluster_arn,
         kafka_topic=source.topic,
-        # Named, so that a mapping that is made anew goes on where the one before stopped.
+        # Named, so that a mapping that is created again goes on where the one before stopped.
         kafka_consumer_group_id=source.consumer_group,
         # Where the group has no offsets: from the beginning, as with Kinesis.
         starting_position=lambda_.StartingPosition.TRIM_HORIZON,

@@ -27,7 +27,7 @@ _BILLED = ("SUCCEEDED", "CANCELLED")
 
 
 class Capacity(NamedTuple):
-    """What of the stream is billed by the hour, since when (UTC).
+    """Capacity of the stream that is billed by the hour, and when the stream was created (UTC).
 
     A stream on demand has 0 ``shards``; only a topic has ``large_brokers``, in brokers of express.m7g.large.
     """

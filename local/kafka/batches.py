@@ -79,7 +79,7 @@ class Discarded(NamedTuple):
 
 
 class Pending:
-    """The records that were read and are not done with, in the order of their invocations."""
+    """The records that were read and are still to be delivered, in the order of their invocations."""
 
     def __init__(self, source: Source, settings: Settings, clock: Callable[[], dt.datetime]) -> None:
         self._source = source
@@ -90,7 +90,7 @@ class Pending:
         self._read: dict[int, int] = {}
 
     def add(self, records: Iterable[Record]) -> list[Discarded]:
-        """Take records, in batches that fit into an event; return those that never will."""
+        """Add records, in batches that fit into an event; return the records that are too large for any event."""
         too_large: list[Discarded] = []
         names = self._settings.batch_records * (len(self._source.name(0)) + 10)  # as if each had its own partition
         room = self._settings.event_bytes - len(self._source.event([])) - names
@@ -113,7 +113,7 @@ class Pending:
         return too_large
 
     def next(self) -> tuple[Batch | None, list[Discarded]]:
-        """Return the next batch to deliver, if there is one, and records that grew too old on the way to it."""
+        """Return the next batch to deliver, if there is one, and the records before it that are too old."""
         discarded: list[Discarded] = []
         while self._batches:
             batch = self._batches[0]
@@ -128,7 +128,7 @@ class Pending:
         return None, discarded
 
     def settle(self, batch: Batch, outcome: Outcome) -> list[Discarded]:
-        """Take the outcome of the invocation with the batch that :meth:`next` returned; return what is given up."""
+        """Apply the outcome of the invocation with the batch that :meth:`next` returned; return what is given up."""
         if not outcome.reached:
             return []
         self._batches.popleft()
@@ -139,7 +139,7 @@ class Pending:
         return self._again(tried._replace(items=failed), outcome) if failed else []
 
     def forget(self, partitions: Collection[int]) -> None:
-        """Drop the records of partitions that were taken away: whoever has them now reads them again."""
+        """Drop the records of lost partitions: the member that has these now reads the records again."""
         for partition in partitions:
             self._read.pop(partition, None)
         kept: deque[Batch] = deque()

@@ -1,6 +1,6 @@
 """The bridge: plays for each deployment on a topic what the emulator lacks, its event source mapping and its channel.
 
-Runs beside the broker as ``python -m local.kafka.bridge``. It finds deployments by the outputs of their stacks. More
+Runs next to the broker as ``python -m local.kafka.bridge``. It finds deployments by the outputs of their stacks. More
 than one may run: the members of a consumer group share the partitions.
 """
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 1.0
 
-#: After an error that nobody expected, before the worker starts anew.
+#: How long to wait after an unexpected error before the worker starts again.
 _RESTART_SECONDS = 1.0
 
 #: Longer than the function's timeout, and with no retries but the mapping's own.
@@ -49,14 +49,14 @@ logger = logging.getLogger("kafka bridge")
 
 
 class Found(NamedTuple):
-    """A deployment with a topic; ``stack_id`` tells it from one before it that had the same names."""
+    """A deployment with a topic; ``stack_id`` differs from that of an earlier deployment with the same names."""
 
     stack_id: str
     deployed: Deployment
 
     @property
     def topic(self) -> Topic:
-        """The topic that it wants."""
+        """The topic of the deployment."""
         return Topic(self.deployed.topic_name, self.deployed.kafka_partitions, self.deployed.stream_retention_hours)
 
 
@@ -91,7 +91,7 @@ class Running:
             thread.start()
 
     def stop(self) -> None:
-        """End the workers; those of a function that is running end with it."""
+        """End the workers. One that waits for the function ends after its answer."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -104,8 +104,8 @@ class Running:
                     worker.run(self._stopped.is_set)
                 finally:
                     worker.close()
-            except Exception:  # whatever it is, records wait
-                logger.exception("a worker of %s starts anew", self.found.deployed.topic_name)
+            except Exception:  # whatever it is, the records stay in the topic
+                logger.exception("a worker of %s starts again", self.found.deployed.topic_name)
                 self._stopped.wait(_RESTART_SECONDS)
 
 
@@ -203,11 +203,11 @@ def main() -> None:
             bridge.poll()
             problem = ""
         except (BotoCoreError, ClientError, KafkaException, LocalError) as error:
-            if str(error) != problem:  # said once
+            if str(error) != problem:  # logged once
                 problem = str(error)
                 logger.warning("%s", problem)
         except Exception:  # whatever it is, the workers go on
-            logger.exception("deployments are not looked at")
+            logger.exception("cannot look for deployments")
         time.sleep(_POLL_SECONDS)
 
 

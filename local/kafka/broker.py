@@ -16,12 +16,12 @@ HOST = "127.0.0.1"
 
 _CLUSTER = "4L6g3nShT-eMCtK--X86sw"  # any UUID in base64
 
-# Small, and quick to start: what goes through it on one machine is little.
+# Small and quick to start: one machine sends little through it.
 _JAVA = ("java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JARS}/*")
 
 
 class Listener(NamedTuple):
-    """A port that the broker listens on, and the one that it tells its clients to connect to."""
+    """The port that the broker listens on, and the port that it advertises to its clients."""
 
     port: int
     advertised: int
@@ -58,7 +58,7 @@ class Broker:
         return self._home / "kafka.log"
 
     def format(self) -> None:
-        """Write the settings, and make the storage anew; raises CalledProcessError."""
+        """Write the settings, and format empty storage; raises CalledProcessError."""
         shutil.rmtree(self._home / "data", ignore_errors=True)
         self._home.mkdir(parents=True, exist_ok=True)
         (self._home / "server.properties").write_text(

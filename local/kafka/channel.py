@@ -1,7 +1,7 @@
-"""The channel: delivers a topic to the raw zone, as MSK does on AWS, in gzip objects foldered by arrival.
+"""The channel: delivers a topic to the raw zone, as MSK does on AWS, in gzip objects in a folder per hour.
 
-Records stand in an object as they are, one after the other. An object of a record without a value is one empty line, so
-that the curation says "empty" of it.
+Records stand in an object as they are, one after the other. A record without a value is an object with one empty
+line, so that curation puts it in quarantine as ``empty``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ logger = logging.getLogger("kafka bridge")
 
 
 class Channel:
-    """A member of the channel's consumer group: collects records, puts them, and commits their offsets then."""
+    """A member of the channel's consumer group: collects records, puts them, then commits their offsets."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Channel:
         self._reader.close()
 
     def turn(self) -> None:
-        """Collect what comes, and put it when it is time."""
+        """Collect records, or put them when it is time."""
         left = self._since + _FLUSH_SECONDS - time.monotonic() if self._records else _IDLE_SECONDS
         if left > 0 and self._bytes < _FLUSH_BYTES:
             self._collect(self._reader.take(_MOST_RECORDS, 0, left))

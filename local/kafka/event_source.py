@@ -17,7 +17,7 @@ from local.kafka.records import Record, Source
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 1.0
 
-#: How often to look whether to stop while nothing comes.
+#: How often to check for a stop while no records come.
 _IDLE_SECONDS = 0.5
 
 logger = logging.getLogger("kafka bridge")
@@ -39,13 +39,13 @@ class Reader(Protocol):
         """Leave the group."""
 
 
-#: Makes a reader that says which partitions it lost.
+#: Creates a reader that reports the partitions that it loses.
 OpenReader = Callable[[Callable[[Collection[int]], None]], Reader]
 
 #: Calls the function with an event.
 Function = Callable[[bytes], Outcome]
 
-#: Sends a batch that is given up to the failure destination; says whether it was taken.
+#: Sends a batch that is given up to the failure destination; returns whether it was accepted.
 FailureDestination = Callable[[Discarded], bool]
 
 
@@ -104,7 +104,7 @@ class EventSource:
         self._reader.wait(wait)
 
     def _hand_over(self, given_up: Iterable[Discarded], stopped: Callable[[], bool]) -> bool:
-        """Send what is given up to the failure destination, however often it takes; return whether all is there."""
+        """Send what is given up to the failure destination until it is accepted; return False if stopped before."""
         for each in given_up:
             while not self._failures(each):
                 if stopped():

@@ -32,7 +32,7 @@ class LambdaFunction:
             answer = self._client.invoke(FunctionName=self._name, Payload=event)
             payload = answer["Payload"].read()
         except (BotoCoreError, ClientError) as error:
-            # Throttled, not there, not answering: nothing that the records could help.
+            # Throttled, missing or not answering: no fault of the records.
             return Outcome(reason=str(error))
         request_id = answer["ResponseMetadata"].get("RequestId", "")
         if kind := answer.get("FunctionError"):
@@ -54,7 +54,7 @@ class FailureQueue:
         self._source = source
 
     def __call__(self, discarded: Discarded) -> bool:
-        """Send word of a batch; return whether the queue has taken it."""
+        """Report a batch; return whether the queue has accepted it."""
         try:
             self._client.send_message(QueueUrl=self._url, MessageBody=json.dumps(self._message(discarded)))
         except (BotoCoreError, ClientError) as error:

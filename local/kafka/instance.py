@@ -1,4 +1,4 @@
-"""Starts, finds and stops Kafka beside the emulator: the bridge, and a broker unless one runs already.
+"""Start, find and stop Kafka next to the emulator: the bridge, and a broker unless one runs already.
 
 ``kafka.json`` in the emulator's home names the process and the broker: see :mod:`local.instance_file`. All processes
 are of one group and end together. The records live as long as they do.
@@ -26,7 +26,7 @@ _INSTEAD = "or start one with 'docker compose --profile kafka up --wait' and nam
 
 
 class Instance(NamedTuple):
-    """Kafka beside the emulator at ``endpoint``: its first process, which leads the group, and the broker.
+    """Kafka next to the emulator at ``endpoint``: its first process, which leads the group, and the broker.
 
     ``own`` says whether the broker is one of its processes.
     """
@@ -38,7 +38,7 @@ class Instance(NamedTuple):
 
 
 def start(endpoint: str, bootstrap: str = "", home: Path = HOME) -> Instance:
-    """Start Kafka beside the emulator at ``endpoint`` unless it runs, and return it once the broker answers.
+    """Start Kafka next to the emulator at ``endpoint`` unless it runs, and return it once the broker answers.
 
     ``bootstrap`` is a broker that runs already; what an earlier deployment left there is deleted. Without one, the
     instance has its own. Raises :class:`LocalError` where that is not possible; no process is left then.
@@ -58,7 +58,7 @@ def start(endpoint: str, bootstrap: str = "", home: Path = HOME) -> Instance:
     home.mkdir(parents=True, exist_ok=True)
     with try_lock(_file(home)) as lock:
         if lock is None:
-            raise LocalError("Kafka is being started by another command: wait for its end and try again")
+            raise LocalError("another command is starting Kafka: wait until it has ended, then try again")
         return _launch(lock, endpoint, bootstrap, home)
 
 

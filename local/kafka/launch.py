@@ -28,7 +28,7 @@ def main() -> NoReturn:
         "own": bool(home),
     }
     os.pwrite(lock, json.dumps(instance).encode(), 0)
-    # As a whole, whoever ends first. By SIGKILL, because there is nothing to save.
+    # If one process ends, all end. By SIGKILL, because there is nothing to save.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: os.killpg(0, signal.SIGKILL))
     try:
@@ -40,7 +40,7 @@ def main() -> NoReturn:
             broker.start(pass_fds=[lock])
         subprocess.Popen([sys.executable, "-m", "local.kafka.bridge"], pass_fds=[lock])
         os.wait()
-        sys.stderr.write("the broker or the bridge has ended, and so does the other\n")
+        sys.stderr.write("the broker or the bridge has ended, so the other is ended too\n")
         sys.stderr.flush()
     finally:
         os.killpg(0, signal.SIGKILL)

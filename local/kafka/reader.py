@@ -1,4 +1,4 @@
-"""A member of a consumer group that reads one topic from its beginning, and commits only what it is told to."""
+"""A member of a consumer group that reads one topic from its beginning and commits the offsets that it is given."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ logger = logging.getLogger("kafka bridge")
 
 
 class Reader:
-    """Reads a topic; ``forget`` hears of partitions that were taken away, as one more member joins the group.
+    """A member of a group that reads a topic. It calls ``forget`` with the partitions that it loses.
 
-    It is called while the reader takes or waits, never in between.
+    It loses partitions when one more member joins the group, and only during :meth:`take`, :meth:`wait` or
+    :meth:`close`.
     """
 
     def __init__(self, bootstrap: str, group: str, topic: str, forget: Callable[[Collection[int]], None]) -> None:
@@ -55,7 +56,7 @@ class Reader:
                 # A new partition, and a broker that is there again, are seen within a second.
                 "topic.metadata.refresh.interval.ms": 1000,
                 "reconnect.backoff.max.ms": 1000,
-                # The shortest that a broker allows by default: what a killed member had comes to another soon.
+                # The shortest that a broker allows by default: others soon get the partitions of a killed member.
                 "session.timeout.ms": 6000,
                 "heartbeat.interval.ms": 500,
                 "error_cb": self._note,

@@ -29,14 +29,14 @@ class Record(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The topic that events say they come from."""
+    """The topic that events name as their source."""
 
     topic: str
     bootstrap: str
     arn: str
 
     def name(self, partition: int) -> str:
-        """Return what events call a partition."""
+        """Return the name of a partition in events."""
         return f"{self.topic}-{partition}"
 
     def entry(self, record: Record) -> msgspec.Raw:

@@ -22,17 +22,17 @@ from local.endpoint import LocalError, require_broker
 _REQUEST_SECONDS = 10.0
 _RESULT_SECONDS = 30.0  # longer than the request, which says why it failed
 
-#: A broker deletes a topic after it has answered; it is made anew only then.
+#: A broker answers before it has deleted a topic, and the topic can be created again only afterwards.
 _DELETE_SECONDS = 30.0
 
-#: How long a deployment's topic may take: the bridge looks once a second.
+#: How long the bridge has to create a topic. It looks for deployments once a second.
 _CREATE_SECONDS = 60.0
 
 _HOUR_MS = 3_600_000
 
 
 class Topic(NamedTuple):
-    """A topic as a deployment wants it."""
+    """Name, partitions and retention of a deployment's topic."""
 
     name: str
     partitions: int
@@ -40,7 +40,7 @@ class Topic(NamedTuple):
 
     @property
     def settings(self) -> dict[str, str]:
-        """The broker's settings of it: the time of a record is that of its arrival, as on AWS."""
+        """The topic's settings at the broker. The time of a record is that of its arrival, as on AWS."""
         return {
             "message.timestamp.type": "LogAppendTime",
             "retention.ms": str(self.retention_hours * _HOUR_MS),
@@ -54,7 +54,7 @@ class Topics:
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def partitions(self, name: str) -> int:
-        """Return how many partitions a topic has; none if it does not exist."""
+        """Return the number of partitions of a topic; 0 if it does not exist."""
         topics = self._admin.list_topics(timeout=_REQUEST_SECONDS).topics
         return len(topics[name].partitions) if name in topics else 0
 
@@ -63,7 +63,7 @@ class Topics:
         existing = self.partitions(topic.name)
         if not existing:
             new = NewTopic(topic.name, topic.partitions, replication_factor=1, config=topic.settings)
-            with _ignoring(KafkaError.TOPIC_ALREADY_EXISTS):  # another bridge was quicker
+            with _ignoring(KafkaError.TOPIC_ALREADY_EXISTS):  # by another bridge
                 self._admin.create_topics([new], request_timeout=_REQUEST_SECONDS)[topic.name].result(_RESULT_SECONDS)
             return
         if existing < topic.partitions:
@@ -124,7 +124,7 @@ def require_local_brokers(bootstrap: str) -> str:
 
 
 def wait_for_topic(bootstrap: str, topic: Topic) -> None:
-    """Wait until the bridge has made a deployment's topic. Raises :class:`LocalError` if it does not."""
+    """Wait until the bridge has created a deployment's topic. Raises :class:`LocalError` if it does not."""
     deadline = time.monotonic() + _CREATE_SECONDS
     topics = Topics(bootstrap)
     while time.monotonic() < deadline:
@@ -132,7 +132,7 @@ def wait_for_topic(bootstrap: str, topic: Topic) -> None:
             if topics.partitions(topic.name) >= topic.partitions:
                 return
         time.sleep(0.1)
-    raise LocalError(f"the topic {topic.name} was not made at {bootstrap}: see bridge.log in build/local")
+    raise LocalError(f"the topic {topic.name} was not created at {bootstrap}: see bridge.log in build/local")
 
 
 @contextlib.contextmanager
