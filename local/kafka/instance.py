@@ -11,14 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, NamedTuple, get_args
+from typing import IO, NamedTuple
 
 from local.emulator import HOME, ROOT, free_port, require_free
 from local.endpoint import LocalError, local_environment, require_broker
 from local.instance_file import content, last_lines, try_lock
 from local.kafka.broker import HOST, missing
 from local.processes import end_group
-from pipeline.names import Names, Stage
 
 _START_SECONDS = 60.0
 
@@ -100,10 +99,10 @@ def _file(home: Path) -> Path:
 
 def _launch(lock: IO[bytes], endpoint: str, bootstrap: str, home: Path) -> Instance:
     """Start a process that takes over the lock, and wait until the broker answers."""
-    from local.kafka.topic import answers  # noqa: PLC0415  # needs the extra
+    from local.kafka.topic import answers, clean  # noqa: PLC0415  # needs the extra
 
     if bootstrap:
-        _clean(bootstrap)
+        clean(bootstrap)
     address = bootstrap or f"{HOST}:{_former_port(home) or free_port()}"
     lock.truncate(0)
     with log_file(home).open("wb") as log:
@@ -134,18 +133,6 @@ def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: fl
         raise LocalError(f"Kafka ended while starting:\n{last_lines(log_file(home))}")
     if time.monotonic() > deadline:
         raise LocalError(f"Kafka did not answer in {_START_SECONDS:.0f} s:\n{last_lines(log_file(home))}")
-
-
-def _clean(bootstrap: str) -> None:
-    """Delete what deployments had at a broker that goes on running: their data lives as long as the instance."""
-    from local.kafka.topic import Topics, answers, require_local_brokers  # noqa: PLC0415  # needs the extra
-
-    if not answers(bootstrap):
-        raise LocalError(f"no Kafka broker answers at {bootstrap}: start it, or leave --kafka out for one of our own")
-    require_local_brokers(bootstrap)
-    for stage in get_args(Stage):
-        names = Names(stage)
-        Topics(bootstrap).delete(names.topic, [names.consumer_group, names.channel])
 
 
 def _former_port(home: Path) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from local.endpoint import LocalError, require_broker
+from pipeline.names import Names, Stage
 
 _REQUEST_SECONDS = 10.0
 _RESULT_SECONDS = 30.0  # longer than the request, which says why it failed
@@ -121,6 +122,26 @@ def require_local_brokers(bootstrap: str) -> str:
                 "local commands need a broker whose advertised.listeners are, such as localhost:9092"
             ) from error
     return bootstrap
+
+
+def clean(bootstrap: str) -> None:
+    """Delete what deployments had at a broker that goes on running: their data lives as long as the bridge.
+
+    Raises :class:`LocalError` if that is not possible.
+    """
+    if not answers(bootstrap):
+        raise LocalError(f"no Kafka broker answers at {bootstrap}: start it, or leave --kafka out for one of our own")
+    try:
+        require_local_brokers(bootstrap)
+        for stage in get_args(Stage):
+            names = Names(stage)
+            Topics(bootstrap).delete(names.topic, [names.consumer_group, names.channel])
+    except KafkaException as error:
+        why = error.args[0]
+        raise LocalError(
+            f"the pipeline's topics at the Kafka broker {bootstrap} cannot be deleted ({why.name()}: {why.str()}): "
+            "delete them yourself, or leave --kafka out for a broker of our own"
+        ) from error
 
 
 def wait_for_topic(bootstrap: str, topic: Topic) -> None:

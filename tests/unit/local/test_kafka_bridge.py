@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from local.endpoint import LocalError
 from local.kafka import bridge as bridge_module
-from local.kafka import topic as topic_module
 from local.kafka.bridge import Bridge, Found
-from local.kafka.topic import Topic, require_local_brokers
+from local.kafka.topic import Topic
 from pipeline import deployment
 from pipeline.deployment import Deployment
 from pipeline.errors import PipelineError
@@ -106,13 +104,3 @@ def test_should_delete_the_topic_of_a_deployment_that_is_gone(world: World, chan
     change(world)
     world.bridge.poll()
     assert (world.topics, world.running) == ({}, [])
-
-
-def test_should_refuse_a_broker_that_sends_its_clients_to_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    brokers = {1: SimpleNamespace(host="127.0.0.1", port=9092), 2: SimpleNamespace(host="192.0.2.7", port=9093)}
-    admin = SimpleNamespace(list_topics=lambda timeout: SimpleNamespace(brokers=brokers))  # noqa: ARG005
-    monkeypatch.setattr(topic_module, "AdminClient", lambda _settings: admin)
-    with pytest.raises(LocalError, match=r"at 127\.0\.0\.1:9092 sends its clients to 192\.0\.2\.7:9093, which is not"):
-        require_local_brokers("127.0.0.1:9092")
-    del brokers[2]
-    assert require_local_brokers("127.0.0.1:9092") == "127.0.0.1:9092"
