@@ -81,7 +81,11 @@ def _group(item: pytest.Item) -> str:
     fixtures = getattr(item, "fixturenames", ())
     if path.parts[0] == "integration" and {"deployed", "kafka"} & set(fixtures):
         return "deployed"
-    if (path.parts[0] == "infra" and "app" in fixtures) or hasattr(getattr(item, "module", None), "app_for"):
+    if path.parts[0] == "integration" and "secured" in fixtures:
+        return "integration/secured"
+    if (path.parts[0] == "infra" and {"app", "kafka_templates"} & set(fixtures)) or hasattr(
+        getattr(item, "module", None), "app_for"
+    ):
         return "synthesis"
     return path.as_posix()
 

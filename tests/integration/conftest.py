@@ -20,6 +20,7 @@ from local.endpoint import local_environment
 from local.kafka.broker import missing
 from pipeline.deployment import Deployment, find
 from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.secured_broker import SecuredBroker
 
 STAGE = "dev"
 
@@ -54,6 +55,20 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     if reason := missing():
         pytest.skip(reason)
     broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """A Kafka broker with log-ins, one for all tests that need one."""
+    if reason := missing():
+        pytest.skip(reason)
+    passwords = {"writer": "w-secret", "reader": "r-secret", "stranger": "s-secret"}
+    broker = SecuredBroker(tmp_path_factory.mktemp("secured"), passwords)
     try:
         broker.start()
         yield broker

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
 
-from local.kafka.broker import missing
 from simulator.sinks import kafka_client
 from simulator.sinks.kafka_access import Access
 from simulator.sinks.kafka_producer import open_kafka
@@ -16,22 +14,13 @@ from simulator.sinks.record import Record
 from simulator.sinks.sink import SinkError
 from tests.integration.secured_broker import SecuredBroker
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
-
-PASSWORDS = {"writer": "w-secret", "reader": "r-secret", "stranger": "s-secret"}
-
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    broker = SecuredBroker(tmp_path_factory.mktemp("kafka"), PASSWORDS)
-    try:
-        broker.start()
-        broker.create_topic("guarded", 2)
-        broker.allow("writer", ResourceType.TOPIC, "guarded", AclOperation.DESCRIBE, AclOperation.WRITE)
-        broker.allow("reader", ResourceType.TOPIC, "guarded", AclOperation.DESCRIBE)
-        yield broker
-    finally:
-        broker.close()
+def broker(secured: SecuredBroker) -> SecuredBroker:
+    secured.create_topic("guarded", 2)
+    secured.allow("writer", ResourceType.TOPIC, "guarded", AclOperation.DESCRIBE, AclOperation.WRITE)
+    secured.allow("reader", ResourceType.TOPIC, "guarded", AclOperation.DESCRIBE)
+    return secured
 
 
 def refusal(access: Access, topic: str = "guarded") -> str:

@@ -22,8 +22,7 @@ from cli.verbs.quarantine import app as quarantine_app
 from cli.verbs.replay import replay
 from cli.verbs.simulate import simulate
 from cli.verbs.status import status
-from local.kafka.broker import missing
-from pipeline import deployment
+from pipeline import deployment, kafka
 from pipeline.deployment import Deployment
 from simulator.run.manifest import Manifest
 from simulator.sinks.msk import region_of
@@ -31,19 +30,12 @@ from telemetry.reading.codec import decode_batch
 from tests.deployments import named_deployment
 from tests.integration.secured_broker import SecuredBroker
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
-
 CLUSTER = "arn:aws:kafka:eu-west-1:123456789012:cluster/iot-dev/0b2f1c3d-4e5f-6a7b-8c9d-0e1f2a3b4c5d-2"
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    broker = SecuredBroker(tmp_path_factory.mktemp("kafka"), {"writer": "hunter2"})
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.close()
+@pytest.fixture
+def broker(secured: SecuredBroker) -> SecuredBroker:
+    return secured
 
 
 @pytest.fixture
@@ -92,21 +84,21 @@ def test_should_simulate_into_the_deployments_topic_from_several_processes(
 
 
 def test_should_log_in_by_properties_and_keep_the_password_to_itself(broker: SecuredBroker, tmp_path: Path) -> None:
-    broker.create_topic("guarded", 1)
+    broker.create_topic("entrusted", 1)
     manifest = tmp_path / "run.json"
     login = [("--kafka-property", f"{name}={value}") for name, value in broker.access("writer").properties]
     words = [
-        "--count", 20, "--no-pace", "--sink", f"kafka://{broker.relayed_address}/guarded", "--manifest", manifest,
+        "--count", 20, "--no-pace", "--sink", f"kafka://{broker.relayed_address}/entrusted", "--manifest", manifest,
         *(word for option in login for word in option),
     ]  # fmt: skip
     refused = iot(simulate, *words)
     assert refused.exit_code == 1
-    assert "not allowed to use the Kafka topic 'guarded'" in refused.stderr
-    broker.allow("writer", ResourceType.TOPIC, "guarded", AclOperation.DESCRIBE, AclOperation.WRITE)
+    assert "not allowed to use the Kafka topic 'entrusted'" in refused.stderr
+    broker.allow("writer", ResourceType.TOPIC, "entrusted", AclOperation.DESCRIBE, AclOperation.WRITE)
     ran = iot(simulate, *words)
     assert ran.exit_code == 0, ran.stderr
-    assert lines_by_gateway(broker, "guarded").total() == 20
-    assert "hunter2" not in refused.stderr + ran.stderr + ran.stdout + manifest.read_text()
+    assert lines_by_gateway(broker, "entrusted").total() == 20
+    assert "w-secret" not in refused.stderr + ran.stderr + ran.stdout + manifest.read_text()
 
 
 def test_should_replay_a_data_set_into_the_deployments_topic(
@@ -197,7 +189,10 @@ def test_should_ask_amazon_msk_for_the_brokers_in_each_process(
 
 
 @pytest.mark.usefixtures("msk")
-def test_should_show_the_deployment_whose_brokers_cannot_be_asked(deploy: Callable[..., Deployment]) -> None:
+def test_should_show_the_deployment_whose_brokers_cannot_be_asked(
+    deploy: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "ANSWER_SECONDS", 1.0)
     deploy("simulated", CLUSTER)
     shown = iot(status)
     assert shown.exit_code == 0
