@@ -119,7 +119,7 @@ def _launch(lock: IO[bytes], endpoint: str, bootstrap: str, home: Path) -> Insta
     deadline = time.monotonic() + _START_SECONDS
     try:
         while not (running(home) and answers(address)):
-            _require_starting(process, home, deadline)
+            _require_starting(process, home, deadline, own=not bootstrap)
             time.sleep(0.05)
     except BaseException:
         lock.close()
@@ -128,11 +128,15 @@ def _launch(lock: IO[bytes], endpoint: str, bootstrap: str, home: Path) -> Insta
     return Instance(process.pid, address, endpoint, not bootstrap)
 
 
-def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: float) -> None:
+def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: float, *, own: bool) -> None:
     if process.poll() is not None:
-        raise LocalError(f"Kafka ended while starting:\n{last_lines(log_file(home))}")
-    if time.monotonic() > deadline:
-        raise LocalError(f"Kafka did not answer in {_START_SECONDS:.0f} s:\n{last_lines(log_file(home))}")
+        why = "ended while starting"
+    elif time.monotonic() > deadline:
+        why = f"did not answer in {_START_SECONDS:.0f} s"
+    else:
+        return
+    logs = [log_file(home), *([home / "kafka" / "kafka.log"] if own else [])]
+    raise LocalError("\n".join([f"Kafka {why}:", *(last_lines(log) for log in logs if log.exists())]))
 
 
 def _former_port(home: Path) -> int | None:

@@ -7,6 +7,7 @@ broker of its own there, which listens on that address.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -42,6 +43,8 @@ def main() -> NoReturn:
         os.wait()
         sys.stderr.write("the broker or the bridge has ended, so the other is ended too\n")
         sys.stderr.flush()
+    except Exception:
+        logging.exception("Kafka cannot start")  # here, as nothing is printed after the end of the group
     finally:
         os.killpg(0, signal.SIGKILL)
     raise AssertionError("unreachable: this process is in the group")

@@ -87,6 +87,18 @@ def test_should_say_what_to_install_for_a_broker(
     assert "\n" not in str(error.value)
 
 
+def test_should_show_why_the_broker_does_not_start(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = home / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho this Java is too old\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(java.parent), prepend=os.pathsep)
+    monkeypatch.setattr(instance, "missing", lambda: "")
+    with pytest.raises(LocalError, match=r"(?s)Kafka ended while starting:.*StorageTool.*this Java is too old"):
+        instance.start(NOWHERE, home=home)
+    assert instance.running(home) is None
+
+
 def test_should_empty_the_pipelines_topics_of_a_broker_that_goes_on_running(home: Path, kafka: KafkaBroker) -> None:
     topics = Topics(kafka.address)
     topics.ensure(Topic(NAMES.topic, 1, 24))
