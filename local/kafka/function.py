@@ -16,6 +16,9 @@ from local.kafka.records import Source
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
+#: An answer of a function with ``ReportBatchItemFailures``: an object, or nothing.
+_Answer = dict[str, Any] | None
+
 logger = logging.getLogger("kafka bridge")
 
 
@@ -38,7 +41,12 @@ class LambdaFunction:
         if kind := answer.get("FunctionError"):
             logger.warning("%s failed: %s: %.500s", self._name, kind, payload.decode(errors="replace"))
             return Outcome(error=kind, request_id=request_id)
-        return Outcome(answer=msgspec.json.decode(payload or b"null"), request_id=request_id)
+        try:
+            return Outcome(answer=msgspec.json.decode(payload or b"null", type=_Answer), request_id=request_id)
+        except msgspec.MsgspecError as error:
+            # "Lambda treats all other results as a complete failure", says the page about Kinesis.
+            logger.warning("%s gave an invalid answer: %s: %.500s", self._name, error, payload.decode(errors="replace"))
+            return Outcome(error="InvalidAnswer", request_id=request_id)
 
 
 class FailureQueue:
