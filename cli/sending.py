@@ -21,7 +21,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from cli import target
-from pipeline import deployment
 from simulator.run.manifest import Manifest
 from simulator.run.sender import Counts
 from simulator.sinks.destination import Destination
@@ -109,7 +108,7 @@ def destination(context: typer.Context, found: Destination) -> Destination:
         return found
     chosen: target.Choice = context.obj
     session = target.connect(aws=chosen.aws)
-    return found.completed(lambda: deployment.find(session, chosen.stage))
+    return found.completed(lambda: target.find(session, chosen))
 
 
 @contextlib.contextmanager

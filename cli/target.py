@@ -25,7 +25,19 @@ def deployed(context: typer.Context) -> tuple[boto3.Session, Deployment]:
     """Return a session with the chosen target, and the chosen deployment there."""
     choice: Choice = context.obj
     session = connect(aws=choice.aws)
-    return session, deployment.find(session, choice.stage)
+    return session, find(session, choice)
+
+
+def find(session: boto3.Session, choice: Choice) -> Deployment:
+    """Return the chosen deployment.
+
+    Raises :class:`PipelineError` if there is none, or :class:`~local.endpoint.LocalError` if one in the local AWS names
+    a Kafka broker that is not on this machine.
+    """
+    found = deployment.find(session, choice.stage)
+    if found.ingest == "msk" and not choice.aws:
+        endpoint.require_broker(found.kafka_bootstrap)
+    return found
 
 
 def connect(*, aws: bool) -> boto3.Session:
