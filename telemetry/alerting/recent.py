@@ -84,11 +84,6 @@ class Recent:
         return bool(self._arrivals or self._heard or self._retired)
 
     @property
-    def _is_known(self) -> bool:
-        """Whether anything was ever accepted here."""
-        return bool(self._heard or self._all.arrived or self._all.devices)
-
-    @property
     def heard(self) -> dict[str, float]:
         """Return the arrival of the newest record since the snapshot by gateway; empty for the home's own."""
         return self._heard
@@ -170,8 +165,8 @@ class Recent:
         heard = self._trial
         if heard is None:
             return
-        if not heard.site and not heard.rejected and not self._is_known:
-            self._clear()  # anybody's record, under a key that is no gateway's: it is not watched for silence
+        if not via and not heard.site and not heard.rejected and not self.arrived:
+            self._clear()  # the key may be anybody's: without an accepted reading it is not a gateway to watch
             return
         newest, written = self._newest, self._all.devices
         for device, reading in heard.last.items():  # every reading of the stream comes by here

@@ -95,7 +95,9 @@ class Story(Alert):
     def record_of_gateway(self, event: RecordArrives, rule: Rule | None) -> None:
         if event.readings:
             self.heard.site = event.readings[-1].site
-        self.heard.at = max(event.arrived, self.heard.at or event.arrived)
+        # Reading of the text: what names no device is no sign of a gateway of which nothing was ever accepted.
+        if event.readings or event.refused or self.heard.at:
+            self.heard.at = max(event.arrived, self.heard.at or event.arrived)
         if rule is not None and is_about_gateway(rule):
             self.live(event.arrived, rule)
         else:
