@@ -162,7 +162,7 @@ class Detection:
             self._recents.load(missing)
 
     def _process(self, record: Record) -> None:
-        batch = decode_batch(record.data, record.arrived)
+        batch = decode_batch(record.data, record.arrived, keep_lines=False)
         for home, heard in self._by_home(record, batch).items():
             self._evaluate(record, home, heard)
         self.tally.records += 1
@@ -219,7 +219,7 @@ class Detection:
         They are looked up once for all records: where others write into the stream, every line may name another one.
         """
         if self._names is None:
-            batches = (decode_batch(record.data, record.arrived) for record in self._records)
+            batches = (decode_batch(record.data, record.arrived, keep_lines=False) for record in self._records)
             self._names = {line.device for batch in batches for line in batch.rejected if line.device}
         if self._strangers is None:
             self._strangers = self._names - self._residents.homes_of(self._names).keys()

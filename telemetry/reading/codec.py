@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, Optional
+from typing import Any, Literal, NamedTuple, Optional, get_args
 
 import msgspec
 
@@ -70,16 +70,19 @@ def encode_batch(readings: Iterable[Reading]) -> bytes:
     return _encoder.encode_lines(readings)
 
 
-def decode_batch(data: bytes, arrived: Optional[dt.datetime] = None) -> Batch:
+def decode_batch(data: bytes, arrived: Optional[dt.datetime] = None, *, keep_lines: bool = True) -> Batch:
     """Split ``data`` into readings and rejected lines; never raises, whatever the bytes.
 
     With ``arrived`` (UTC), a reading whose event time lies more than ``MAX_CLOCK_SKEW`` after it or more
     than ``MAX_LATENESS`` before it is rejected too. A record without a line is one rejected empty line.
+
+    Without ``keep_lines``, a rejected line that names no device is its reason alone, so that a record of millions of
+    lines, which others may write into the stream, takes a quarter of the memory.
     """
     readings = _decode_whole(data)
     if readings is not None and (arrived is None or _all_timely(readings, arrived)):
         return Batch(readings, [])
-    return _decode_line_by_line(data, arrived)
+    return _decode_line_by_line(data, arrived, keep_lines=keep_lines)
 
 
 def _decode_whole(data: bytes) -> Optional[list[Reading]]:
@@ -107,7 +110,7 @@ def _all_timely(readings: list[Reading], arrived: dt.datetime) -> bool:
     return True
 
 
-def _decode_line_by_line(data: bytes, arrived: Optional[dt.datetime]) -> Batch:
+def _decode_line_by_line(data: bytes, arrived: Optional[dt.datetime], *, keep_lines: bool) -> Batch:
     readings: list[Reading] = []
     rejected: list[Rejected] = []
     lines = [line for line in data.split(b"\n") if not is_blank(line)]
@@ -118,12 +121,15 @@ def _decode_line_by_line(data: bytes, arrived: Optional[dt.datetime]) -> Batch:
     checked = is_utf8(data)
     for line in lines:
         if not checked and not is_utf8(line):
-            rejected.append(Rejected(line, "not_utf8", "the line is not valid UTF-8"))
+            rejected.append(
+                Rejected(line, "not_utf8", "the line is not valid UTF-8") if keep_lines else _ANY["not_utf8"]
+            )
             continue
         try:
             reading = _decoder.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
-            rejected.append(Rejected(line, _reason(error), str(error), *_names(line)))
+            reason, names = _reason(error), _names(line)
+            rejected.append(Rejected(line, reason, str(error), *names) if keep_lines or names[0] else _ANY[reason])
             continue
         untimely = arrived and _untimely(reading.ts, arrived)
         if untimely:
@@ -132,6 +138,10 @@ def _decode_line_by_line(data: bytes, arrived: Optional[dt.datetime]) -> Batch:
         else:
             readings.append(reading)
     return Batch(readings, rejected)
+
+
+#: What is left of a rejected line that names no device, where lines are not kept.
+_ANY: dict[Reason, Rejected] = {reason: Rejected(b"", reason, "") for reason in get_args(Reason)}
 
 
 def is_blank(data: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -175,6 +176,19 @@ def test_should_watch_a_gateway_from_its_first_reading_on(stream: Stream) -> Non
     for _ in range(8):
         counted.pass_minute()
     assert {rule for *_, rule, _, _, _, _, _ in counted.active} == {"silent", "gateway-silent"}
+
+
+def test_should_count_a_record_of_many_short_lines_in_little_memory(stream: Stream, tallies: list[Tally]) -> None:
+    lines = 200_000
+    record = Record(0, "measurements.csv", b"x\n" * lines, NOW)
+    event = Settings(stream=stream).event([record])
+    counted = Counted()
+    tracemalloc.start()
+    counted.detector(event)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert tallies[-1].rejected == Counter(not_json=lines)
+    assert peak < lines * 100, "bytes, of which the lines themselves are half"
 
 
 @given(st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=60)), min_size=1, max_size=10))

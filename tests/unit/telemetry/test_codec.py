@@ -56,7 +56,7 @@ one_reading = readings.map(lambda reading: encode_batch([reading]))
 @settings(max_examples=300)
 def test_should_judge_a_whole_batch_as_line_by_line(data: bytes, timely: bool) -> None:
     arrived = ARRIVED if timely else None
-    assert decode_batch(data, arrived) == _decode_line_by_line(data, arrived)
+    assert decode_batch(data, arrived) == _decode_line_by_line(data, arrived, keep_lines=True)
 
 
 @pytest.mark.parametrize(
