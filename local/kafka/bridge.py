@@ -140,12 +140,23 @@ class Bridge:
         self._settings = settings
         self._cloudformation = session.client("cloudformation", config=_CLIENTS)
         self._running: dict[Stage, Running] = {}
+        self._problems: dict[Stage, str] = {}
 
     def poll(self) -> None:
-        """Start what is deployed, and end what is gone: a reset of the emulator deletes all stacks."""
+        """Start what is deployed, and end what is gone: a reset of the emulator deletes all stacks.
+
+        A stage whose broker cannot be used is logged once, and the others go on.
+        """
         stacks = self._stacks()
         for stage in get_args(Stage):
-            self._update(stage, stacks.get(Names(stage).stack("ingest")))
+            try:
+                self._update(stage, stacks.get(Names(stage).stack("ingest")))
+            except (KafkaException, LocalError) as error:
+                if self._problems.get(stage) != str(error):
+                    logger.warning("%s: %s", stage, error)
+                self._problems[stage] = str(error)
+            else:
+                self._problems.pop(stage, None)
 
     def close(self) -> None:
         """End all workers; the topics stay, for other bridges."""
@@ -202,7 +213,7 @@ def main() -> None:
         try:
             bridge.poll()
             problem = ""
-        except (BotoCoreError, ClientError, KafkaException, LocalError) as error:
+        except (BotoCoreError, ClientError) as error:
             if str(error) != problem:  # logged once
                 problem = str(error)
                 logger.warning("%s", problem)

@@ -20,6 +20,7 @@ from local.kafka.broker import HOST, missing
 from local.processes import end_group
 
 _START_SECONDS = 60.0
+_LOCK_SECONDS = 1.0
 
 _INSTEAD = "or start one with 'docker compose --profile kafka up --wait' and name it with --kafka localhost:9092"
 
@@ -55,10 +56,13 @@ def start(endpoint: str, bootstrap: str = "", home: Path = HOME) -> Instance:
     if not bootstrap:
         require_installed()
     home.mkdir(parents=True, exist_ok=True)
-    with try_lock(_file(home)) as lock:
-        if lock is None:
-            raise LocalError("another command is starting Kafka: wait until it has ended, then try again")
-        return _launch(lock, endpoint, bootstrap, home)
+    deadline = time.monotonic() + _LOCK_SECONDS  # who looks whether it runs holds the lock for a moment
+    while time.monotonic() < deadline:
+        with try_lock(_file(home)) as lock:
+            if lock:
+                return _launch(lock, endpoint, bootstrap, home)
+        time.sleep(0.05)
+    raise LocalError("another command is starting Kafka: wait until it has ended, then try again")
 
 
 def require_installed() -> None:

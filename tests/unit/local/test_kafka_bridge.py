@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.endpoint import LocalError
 from local.kafka import bridge as bridge_module
 from local.kafka.bridge import Bridge, Found
 from local.kafka.topic import Topic
@@ -104,3 +105,27 @@ def test_should_delete_the_topic_of_a_deployment_that_is_gone(world: World, chan
     change(world)
     world.bridge.poll()
     assert (world.topics, world.running) == ({}, [])
+
+
+def test_should_serve_the_other_stages_when_the_broker_of_one_cannot_be_used(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.deploy("first")
+    world.stacks[Names("prod").stack("ingest")] = "another"
+
+    def find(_session: object, stage: str) -> Deployment:
+        return named_deployment(ingest="msk", topic_name=stage, kafka_bootstrap=stage, kafka_partitions=1)
+
+    def require_local_brokers(bootstrap: str) -> str:
+        if bootstrap == "dev":
+            raise LocalError("the broker is somewhere else")
+        return bootstrap
+
+    monkeypatch.setattr(deployment, "find", find)
+    monkeypatch.setattr(bridge_module, "require_local_brokers", require_local_brokers)
+    world.bridge.poll()
+    world.bridge.poll()
+    assert list(world.topics) == ["prod"]
+    assert [record.message for record in caplog.records if "somewhere else" in record.message] == [
+        "dev: the broker is somewhere else"
+    ]
