@@ -8,10 +8,11 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk.constructs import kafka_mapping, kinesis_mapping
+from cdk.constructs import kinesis_mapping
 from cdk.constructs.alert_table import AlertTable
 from cdk.constructs.function import Function, Shared
-from cdk.constructs.kafka_source import KafkaSource
+from cdk.constructs.kafka import mapping as kafka_mapping
+from cdk.constructs.kafka.source import KafkaSource
 from cdk.constructs.roles import allow
 
 #: A batch takes tens of milliseconds; this leaves room for a throttled DynamoDB or SQS to be tried again.

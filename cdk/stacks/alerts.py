@@ -14,7 +14,7 @@ from cdk.constructs.delivery import Delivery
 from cdk.constructs.detector import Detector
 from cdk.constructs.failure_queue import FailureQueue
 from cdk.constructs.function import Shared
-from cdk.constructs.kafka_source import KafkaSource
+from cdk.constructs.kafka.source import KafkaSource
 from cdk.constructs.notifications import NotificationsKey, NotificationTopic
 from cdk.constructs.notifier import Notifier
 from cdk.constructs.storage import AccessLogs, Bucket

@@ -7,13 +7,13 @@ from aws_cdk import aws_kinesis as kinesis
 from constructs import Construct
 
 from cdk.constructs.delivery import Delivery
-from cdk.constructs.kafka_cluster import KafkaCluster
-from cdk.constructs.kafka_network import KafkaNetwork
-from cdk.constructs.kafka_source import KafkaSource
+from cdk.constructs.kafka.cluster import KafkaCluster
+from cdk.constructs.kafka.network import KafkaNetwork
+from cdk.constructs.kafka.raw_channel import RawChannel
+from cdk.constructs.kafka.readings_topic import ReadingsTopic
+from cdk.constructs.kafka.source import KafkaSource
 from cdk.constructs.lifecycle import raw_lifecycle
-from cdk.constructs.raw_channel import RawChannel
 from cdk.constructs.readings_stream import ReadingsStream
-from cdk.constructs.readings_topic import ReadingsTopic
 from cdk.constructs.storage import AccessLogs, Bucket
 from cdk.limits import has_msk
 from cdk.settings import Settings

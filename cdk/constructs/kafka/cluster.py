@@ -6,7 +6,7 @@ from aws_cdk import RemovalPolicy
 from aws_cdk import aws_msk as msk
 from constructs import Construct
 
-from cdk.constructs.kafka_network import KafkaNetwork
+from cdk.constructs.kafka.network import KafkaNetwork
 from cdk.constructs.service_log import ServiceLog
 from cdk.settings import Settings
 

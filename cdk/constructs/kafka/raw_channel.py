@@ -7,7 +7,7 @@ from aws_cdk import aws_msk as msk
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk.constructs.kafka_source import KafkaSource
+from cdk.constructs.kafka.source import KafkaSource
 from cdk.constructs.roles import ServiceRole, allow
 from cdk.constructs.service_log import ServiceLog
 from pipeline.names import RAW_ERRORS_PREFIX, RAW_PREFIX

@@ -13,7 +13,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk.constructs.kafka_source import KafkaSource
+from cdk.constructs.kafka.source import KafkaSource
 from cdk.constructs.roles import allow
 from pipeline import event_source
 

@@ -1,0 +1,1 @@
+"""Constructs of a Kafka topic on Amazon MSK."""
