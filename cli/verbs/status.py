@@ -107,8 +107,12 @@ def _stream(deployed: Deployment) -> dict[str, str]:
 
 def _topic(deployed: Deployment, lag: ConsumerLag | str | None) -> dict[str, str]:
     known = f"{lag.behind:,} records behind" if lag and not isinstance(lag, str) else f"unknown: {lag}"
-    if isinstance(lag, str) and deployed.kafka_cluster_arn:
-        known += f"; the dashboard {deployed.dashboard_name} in CloudWatch has it from anywhere"
+    if isinstance(lag, str):
+        known += (
+            f"; the dashboard {deployed.dashboard_name} in CloudWatch has it from anywhere"
+            if deployed.kafka_cluster_arn
+            else "; if Kafka has died, 'iot up' starts it again with its records"
+        )
     return {
         "topic": (
             f"{deployed.topic_name} (Kafka): {deployed.kafka_partitions} partitions, "

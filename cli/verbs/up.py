@@ -11,6 +11,7 @@ from cli.ingesting import Ingesting, KafkaBroker
 from cli.options import Json
 from local import emulator
 from local.kafka import instance as kafka
+from pipeline.errors import PipelineError
 
 
 def up(
@@ -27,14 +28,20 @@ def up(
 
     With "--ingest msk" the readings come by a Kafka topic: a broker is started, and
     a bridge that brings its records to the detector and to the raw zone. "iot
-    deploy" then deploys that.
+    deploy" then deploys that. If Kafka has died since, it is started again with
+    its records.
     """
     ingesting.check(ingest, broker)
     instance = emulator.start(port)
-    if ingest == "msk":
+    if ingest == "kinesis" and kafka.running():
+        raise PipelineError(
+            "Kafka runs next to the local AWS, and what is deployed may read from it: 'iot down' ends both"
+        )
+    lost = kafka.died() if ingest is None else None
+    if lost:
+        kafka.start(instance.endpoint, "" if lost.own else lost.bootstrap)
+    elif ingest == "msk":
         kafka.start(instance.endpoint, broker)
-    elif ingest == "kinesis":
-        kafka.stop()
     topic = kafka.running()
     if as_json:
         found = {"endpoint": instance.endpoint, "pid": instance.pid}

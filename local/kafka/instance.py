@@ -1,7 +1,7 @@
 """Start, find and stop Kafka next to the emulator: the bridge, and a broker unless one runs already.
 
 ``kafka.json`` in the emulator's home names the process and the broker: see :mod:`local.instance_file`. All processes
-are of one group and end together. The records live as long as they do.
+are of one group and end together. The records live as long as the emulator: a broker that has died starts with them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from local import emulator
 from local.emulator import HOME, ROOT, free_port, require_free
 from local.endpoint import LocalError, local_environment, require_broker
 from local.instance_file import content, last_lines, try_lock
@@ -28,13 +29,14 @@ _INSTEAD = "or start one with 'docker compose --profile kafka up --wait' and nam
 class Instance(NamedTuple):
     """Kafka next to the emulator at ``endpoint``: its first process, which leads the group, and the broker.
 
-    ``own`` says whether the broker is one of its processes.
+    ``own`` says whether the broker is one of its processes. ``emulator`` is the emulator's process, 0 after a stop.
     """
 
     pid: int
     bootstrap: str
     endpoint: str
     own: bool
+    emulator: int
 
 
 def start(endpoint: str, bootstrap: str = "", home: Path = HOME) -> Instance:
@@ -77,13 +79,39 @@ def running(home: Path = HOME) -> Instance | None:
     return Instance(**found) if found else None
 
 
+def died(home: Path = HOME) -> Instance | None:
+    """Return the instance that ran next to the emulator that still runs, and ended without :func:`stop`."""
+    found = _last(home)
+    return found if found and found.emulator == _emulator(home) != 0 and not running(home) else None
+
+
 def stop(home: Path = HOME) -> bool:
     """End the instance of ``home``; False if there was none."""
     instance = running(home)
-    if instance is None:
-        return False
-    _end(instance.pid, home)
-    return True
+    if instance:
+        _end(instance.pid, home)
+    _forget(home)  # one that has died, too
+    return instance is not None
+
+
+def _last(home: Path) -> Instance | None:
+    """Return the instance that the file names, whether it runs or not."""
+    try:
+        return Instance(**json.loads(_file(home).read_text()))
+    except (OSError, ValueError, TypeError):  # none, or one of an earlier version
+        return None
+
+
+def _forget(home: Path) -> None:
+    """Have the next instance begin with no records."""
+    if last := _last(home):
+        _file(home).write_text(json.dumps(last._replace(emulator=0)._asdict()))
+
+
+def _emulator(home: Path) -> int:
+    """Return the process of the emulator of ``home``, 0 if it does not run."""
+    found = emulator.running(home)
+    return found.pid if found else 0
 
 
 def log_file(home: Path = HOME) -> Path:
@@ -105,13 +133,16 @@ def _launch(lock: IO[bytes], endpoint: str, bootstrap: str, home: Path) -> Insta
     """Start a process that takes over the lock, and wait until the broker answers."""
     from local.kafka.topic import answers, clean  # noqa: PLC0415  # needs the extra
 
-    if bootstrap:
+    before, beside = _last(home), _emulator(home)
+    address = bootstrap or f"{HOST}:{_free_port_of(before) or free_port()}"
+    keep = before is not None and before.bootstrap == address and before.emulator == beside != 0
+    if bootstrap and not keep:
         clean(bootstrap)
-    address = bootstrap or f"{HOST}:{_former_port(home) or free_port()}"
+    arguments = [str(lock.fileno()), address, str(beside), "" if bootstrap else str(home), "keep" if keep else ""]
     lock.truncate(0)
-    with log_file(home).open("wb") as log:
+    with log_file(home).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.kafka.launch", str(lock.fileno()), address, "" if bootstrap else str(home)],
+            [sys.executable, "-m", "local.kafka.launch", *arguments],
             cwd=ROOT,
             env=local_environment(endpoint),
             stdin=subprocess.DEVNULL,
@@ -128,8 +159,9 @@ def _launch(lock: IO[bytes], endpoint: str, bootstrap: str, home: Path) -> Insta
     except BaseException:
         lock.close()
         _end(process.pid, home)
+        _forget(home)
         raise
-    return Instance(process.pid, address, endpoint, not bootstrap)
+    return Instance(process.pid, address, endpoint, not bootstrap, beside)
 
 
 def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: float, *, own: bool) -> None:
@@ -143,15 +175,16 @@ def _require_starting(process: subprocess.Popen[bytes], home: Path, deadline: fl
     raise LocalError("\n".join([f"Kafka {why}:", *(last_lines(log) for log in logs if log.exists())]))
 
 
-def _former_port(home: Path) -> int | None:
-    """Return the port of the broker before this one, if it is free: what is deployed names it."""
+def _free_port_of(before: Instance | None) -> int:
+    """Return the port of the broker before this one, if it is free, else 0: what is deployed names it."""
+    if before is None or not before.own:
+        return 0
+    port = int(before.bootstrap.rpartition(":")[2])
     try:
-        found = json.loads(_file(home).read_text())
-        port = int(found["bootstrap"].rpartition(":")[2]) if found["own"] else 0
         require_free(port)
-    except (LocalError, ValueError, KeyError):
-        return None
-    return port or None
+    except LocalError:
+        return 0
+    return port
 
 
 def _end(group: int, home: Path) -> None:

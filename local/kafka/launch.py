@@ -1,7 +1,7 @@
 """Kafka's first process: runs the broker and the bridge, and ends both when one of them ends.
 
-Run as ``python -m local.kafka.launch LOCK_FD HOST:PORT [HOME]``, as the leader of a new session; with a home it has a
-broker of its own there, which listens on that address.
+Run as ``python -m local.kafka.launch LOCK_FD HOST:PORT EMULATOR_PID HOME KEEP``, as the leader of a new session. With a
+home it has a broker of its own there, which listens on that address and keeps its data if ``KEEP`` is not empty.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from local.kafka.broker import Broker, Listener
 
 def main() -> NoReturn:
     """Record this instance in the locked file, start its processes and watch over them."""
-    lock, address, home = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+    lock, address, emulator, home, keep = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:]
     instance = {
         "pid": os.getpid(),
         "bootstrap": address,
         "endpoint": os.environ["AWS_ENDPOINT_URL"],
         "own": bool(home),
+        "emulator": emulator,
     }
     os.pwrite(lock, json.dumps(instance).encode(), 0)
     # If one process ends, all end. By SIGKILL, because there is nothing to save.
@@ -37,7 +38,8 @@ def main() -> NoReturn:
         if home:
             port = int(address.rpartition(":")[2])
             broker = Broker(Path(home) / "kafka", free_port(), {"LOCAL": Listener(port, port)})
-            broker.format()
+            if not keep:
+                broker.format()
             broker.start(pass_fds=[lock])
         subprocess.Popen([sys.executable, "-m", "local.kafka.bridge"], pass_fds=[lock])
         os.wait()

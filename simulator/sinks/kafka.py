@@ -58,8 +58,8 @@ class KafkaTopic(Destination):
             raise ValueError(f"the parameter 'auth' can only be {_MSK_IAM}")
         if not url.authority and not url.path:
             return cls(msk_iam=auth == _MSK_IAM)
-        if not all(broker.strip() for broker in url.authority.split(",")):
-            raise ValueError("a broker is missing")
+        for broker in url.authority.split(","):
+            _check_broker(broker.strip())
         if not url.path:
             raise ValueError("the topic is missing")
         return cls(url.authority, url.path, auth == _MSK_IAM)
@@ -97,3 +97,12 @@ class KafkaTopic(Destination):
             brokers, region = find_brokers(self.cluster_arn), region_of(self.cluster_arn)
             return Access(brokers, self.msk_iam, region, self.properties)
         return Access(self.brokers, self.msk_iam, None, self.properties)
+
+
+def _check_broker(broker: str) -> None:
+    """Raise ValueError unless ``broker`` is ``HOST:PORT`` or ``HOST``; librdkafka takes any number for a port."""
+    if not broker:
+        raise ValueError("a broker is missing")
+    host, colon, port = broker.rpartition(":")
+    if colon and not broker.endswith("]") and (not host or not port.isdecimal() or not 0 < int(port) < 2**16):
+        raise ValueError(f"invalid port {port!r} of a broker")

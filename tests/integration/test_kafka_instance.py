@@ -12,7 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from local import emulator
@@ -37,6 +37,15 @@ def home(tmp_path: Path) -> Iterator[Path]:
     emulator.stop(tmp_path)
 
 
+@contextlib.contextmanager
+def closing_consumer(bootstrap: str) -> Iterator[Consumer]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test"})
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
 def processes_of(home: Path) -> list[int]:
     """The living processes that work in this folder."""
     found = []
@@ -51,19 +60,40 @@ def processes_of(home: Path) -> list[int]:
 @pytest.mark.usefixtures("kafka")  # for its group of tests: not one broker more at a time
 def test_should_run_a_broker_of_its_own_and_end_as_a_whole(home: Path) -> None:
     assert instance.running(home) is None
-    first = instance.start(NOWHERE, home=home)
+    endpoint = emulator.start(home=home).endpoint
+    first = instance.start(endpoint, home=home)
     assert answers(first.bootstrap)
-    assert first == instance.running(home) == instance.start(NOWHERE, home=home)
+    assert first == instance.running(home) == instance.start(endpoint, home=home)
     Topics(first.bootstrap).ensure(Topic("left", 1, 24))
+    producer = Producer({"bootstrap.servers": first.bootstrap})
+    producer.produce("left", b"1\n", b"gw-1")
+    assert producer.flush(30) == 0
     (java,) = [pid for pid in processes_of(home / "kafka") if pid != first.pid]
     os.kill(java, signal.SIGKILL)
+    wait_for(lambda: instance.running(home) is None, "the end of all processes")
+    assert instance.died(home) == first
+    second = instance.start(endpoint, home=home)
+    assert second.bootstrap == first.bootstrap
+    assert instance.died(home) is None
+    with closing_consumer(second.bootstrap) as consumer:
+        assert consumer.get_watermark_offsets(TopicPartition("left", 0), timeout=30) == (0, 1), "what was acknowledged"
+    assert instance.stop(home)
+    assert not instance.stop(home)
+    assert instance.died(home) is None, "it was stopped"
+    emulator.stop(home)
+    assert not processes_of(home)
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.usefixtures("kafka")
+def test_should_begin_without_the_records_of_an_earlier_emulator(home: Path) -> None:
+    first = instance.start(NOWHERE, home=home)
+    Topics(first.bootstrap).ensure(Topic("left", 1, 24))
+    os.killpg(first.pid, signal.SIGKILL)
     wait_for(lambda: instance.running(home) is None, "the end of all processes")
     second = instance.start(NOWHERE, home=home)
     assert second.bootstrap == first.bootstrap
     assert Topics(second.bootstrap).partitions("left") == 0
-    assert instance.stop(home)
-    assert not instance.stop(home)
-    assert not processes_of(home)
 
 
 def test_should_refuse_a_broker_that_is_not_on_this_machine_or_not_there(home: Path) -> None:

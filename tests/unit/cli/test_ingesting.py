@@ -51,19 +51,21 @@ class Started:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.happened: list[str] = []
         self.kafka: kafka.Instance | None = None
+        self.died: kafka.Instance | None = None
         monkeypatch.setattr(emulator, "start", lambda _port: emulator.Instance(1, 4566))
         monkeypatch.setattr(emulator, "stop", lambda: self._note("emulator stopped"))
         monkeypatch.setattr(kafka, "missing", lambda: "")
         monkeypatch.setattr(kafka, "start", self._start)
         monkeypatch.setattr(kafka, "stop", self._stop)
         monkeypatch.setattr(kafka, "running", lambda *_: self.kafka)
+        monkeypatch.setattr(kafka, "died", lambda: self.died)
 
     def _note(self, what: str) -> bool:
         self.happened.append(what)
         return True
 
     def _start(self, endpoint: str, broker: str) -> None:
-        self.kafka = kafka.Instance(2, broker or "127.0.0.1:9999", endpoint, own=not broker)
+        self.kafka = kafka.Instance(2, broker or "127.0.0.1:9999", endpoint, own=not broker, emulator=1)
 
     def _stop(self) -> bool:
         self.kafka = None
@@ -88,13 +90,27 @@ def test_should_start_kafka_beside_the_local_aws_and_leave_it_when_asked_again(s
     assert "Kafka" in said("up")
     assert json.loads(said("up", "--json"))["kafka_bootstrap"] == "127.0.0.1:9999"
     assert started.happened == []
-    assert said("up", "--ingest", "kinesis") == f"{up}; next: iot deploy"
-    assert started.happened == ["kafka stopped"]
+
+
+def test_should_not_take_kafka_away_from_what_is_deployed(started: Started) -> None:
+    said("up", "--ingest", "msk")
+    result = CliRunner().invoke(main.app, ["up", "--ingest", "kinesis"])
+    assert isinstance(result.exception, PipelineError)
+    assert str(result.exception).endswith("'iot down' ends both")
+    assert started.happened == []
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_should_start_kafka_again_that_has_died(started: Started, *, own: bool) -> None:
+    broker = "127.0.0.1:9999" if own else "127.0.0.1:9092"
+    started.died = kafka.Instance(2, broker, "http://127.0.0.1:4566", own=own, emulator=1)
+    assert f"with a Kafka broker at {broker}" in said("up")
+    assert started.kafka == started.died
 
 
 def test_should_use_a_broker_that_runs(started: Started) -> None:
     assert "at 127.0.0.1:9092" in said("up", "--ingest", "msk", "--kafka", "127.0.0.1:9092")
-    assert started.kafka == kafka.Instance(2, "127.0.0.1:9092", "http://127.0.0.1:4566", own=False)
+    assert started.kafka == kafka.Instance(2, "127.0.0.1:9092", "http://127.0.0.1:4566", own=False, emulator=1)
 
 
 def test_should_end_all_of_it(started: Started) -> None:

@@ -44,6 +44,7 @@ ON_A_BROKER = named_deployment(
         ("kafka", KafkaTopic()),
         ("kafka:?auth=msk-iam", KafkaTopic(msk_iam=True)),
         ("kafka://localhost:9092/readings", KafkaTopic("localhost:9092", "readings")),
+        ("kafka://[::1]:9092,[::1],b-1/readings", KafkaTopic("[::1]:9092,[::1],b-1", "readings")),
         ("kafka://b-1:9098,b-2:9098/readings?auth=msk-iam", KafkaTopic("b-1:9098,b-2:9098", "readings", msk_iam=True)),
         ("mqtt://localhost/readings/", MqttBroker(host="localhost", prefix="readings", port=1883, tls=False)),
         (
@@ -79,6 +80,8 @@ def test_should_read_a_url_to_plain_values_for_another_process(url: str, meant: 
         ("kafka://b-1:9092", "--sink kafka: the topic is missing; write kafka or kafka://HOST:PORT/TOPIC"),
         ("kafka:///readings", "a broker is missing"),
         ("kafka://b-1:9092,/readings", "a broker is missing"),
+        ("kafka://b-1:99999/readings", "invalid port '99999' of a broker"),
+        ("kafka://b-1:x/readings", "invalid port 'x' of a broker"),
         ("kafka://b-1:9092/readings?auth=scram", "the parameter 'auth' can only be msk-iam"),
         ("kafka://b-1:9092/readings?auth=", "the parameter 'auth' has no value"),
         ("mqtts:///readings", "the broker is missing"),
