@@ -105,7 +105,11 @@ def _last(home: Path) -> Instance | None:
 def _forget(home: Path) -> None:
     """Have the next instance begin with no records."""
     if last := _last(home):
-        _file(home).write_text(json.dumps(last._replace(emulator=0)._asdict()))
+        _write(last._replace(emulator=0), home)
+
+
+def _write(instance: Instance, home: Path) -> None:
+    _file(home).write_text(json.dumps(instance._asdict()))
 
 
 def _emulator(home: Path) -> int:
@@ -135,10 +139,10 @@ def _launch(lock: IO[bytes], endpoint: str, bootstrap: str, home: Path) -> Insta
 
     before, beside = _last(home), _emulator(home)
     address = bootstrap or f"{HOST}:{_free_port_of(before) or free_port()}"
-    keep = before is not None and before.bootstrap == address and before.emulator == beside != 0
-    if bootstrap and not keep:
+    kept = before if before and before.bootstrap == address and before.emulator == beside != 0 else None
+    if bootstrap and not kept:
         clean(bootstrap)
-    arguments = [str(lock.fileno()), address, str(beside), "" if bootstrap else str(home), "keep" if keep else ""]
+    arguments = [str(lock.fileno()), address, str(beside), "" if bootstrap else str(home), "keep" if kept else ""]
     lock.truncate(0)
     with log_file(home).open("ab") as log:
         process = subprocess.Popen(
@@ -159,7 +163,10 @@ def _launch(lock: IO[bytes], endpoint: str, bootstrap: str, home: Path) -> Insta
     except BaseException:
         lock.close()
         _end(process.pid, home)
-        _forget(home)
+        if kept:  # its records are there for the next try
+            _write(kept, home)
+        else:
+            _forget(home)
         raise
     return Instance(process.pid, address, endpoint, not bootstrap, beside)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,12 @@ def closing_consumer(bootstrap: str) -> Iterator[Consumer]:
         consumer.close()
 
 
+def controller_port(home: Path) -> int:
+    found = re.search(r"CONTROLLER://127\.0\.0\.1:(\d+)", (home / "kafka" / "server.properties").read_text())
+    assert found
+    return int(found[1])
+
+
 def processes_of(home: Path) -> list[int]:
     """The living processes that work in this folder."""
     found = []
@@ -72,6 +80,9 @@ def test_should_run_a_broker_of_its_own_and_end_as_a_whole(home: Path) -> None:
     os.kill(java, signal.SIGKILL)
     wait_for(lambda: instance.running(home) is None, "the end of all processes")
     assert instance.died(home) == first
+    with socket.create_server(("127.0.0.1", controller_port(home))), pytest.raises(LocalError, match="ended while"):
+        instance.start(endpoint, home=home)
+    assert instance.died(home) == first, "a start that failed forgets nothing"
     second = instance.start(endpoint, home=home)
     assert second.bootstrap == first.bootstrap
     assert instance.died(home) is None
