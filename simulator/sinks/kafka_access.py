@@ -1,4 +1,4 @@
-"""How to reach a Kafka cluster: brokers, log-in, and the properties of librdkafka that a person adds.
+"""Access to a Kafka cluster: brokers, log-in, and the properties of librdkafka that a person adds.
 
 https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md lists the properties.
 """
