@@ -43,6 +43,11 @@ RULES_KEY = "rules.yaml"
 REGISTRY_KEY = "registry/devices.csv"
 
 
+def cluster_name(cluster_arn: str) -> str:
+    """Return the name in the ARN of a Kafka cluster, ``arn:…:cluster/NAME/ID``; empty for no ARN."""
+    return cluster_arn.partition(":cluster/")[2].partition("/")[0]
+
+
 class Names(NamedTuple):
     """The names of one stage's resources, so that stages can share an account and region."""
 

@@ -19,7 +19,7 @@ from cdk.limits import has_msk
 from cdk.settings import Settings
 from cdk.target import Target
 from dashboards.metrics import KafkaTopic
-from pipeline.names import RAW_ERRORS_PREFIX, RAW_PREFIX, Names
+from pipeline.names import RAW_ERRORS_PREFIX, RAW_PREFIX, Names, cluster_name
 
 
 class IngestStack(Stack):
@@ -129,4 +129,4 @@ class IngestStack(Stack):
 
 
 def _cluster_name(settings: Settings, names: Names) -> str:
-    return settings.kafka_cluster_arn.split("/")[1] if settings.kafka_cluster_arn else names.kafka_cluster
+    return cluster_name(settings.kafka_cluster_arn) if settings.kafka_cluster_arn else names.kafka_cluster

@@ -10,6 +10,7 @@ import pandas as pd
 from dashboards.app.measures import Measure
 from lambdas.store.items import DUE_INDEX
 from pipeline.errors import PipelineError
+from pipeline.names import cluster_name
 from planning import msk
 from planning.parameters import MEMORY_GB
 from planning.plan import Usage
@@ -57,7 +58,7 @@ def service(deployed: Deployment) -> tuple[Measure, ...]:
 
 def _topic_service(deployed: Deployment) -> tuple[Measure, ...]:
     group = (
-        ("Cluster Name", _cluster(deployed)),
+        ("Cluster Name", cluster_name(deployed.kafka_cluster_arn)),
         ("Consumer Group", deployed.consumer_group),
         ("Topic", deployed.topic_name),
     )
@@ -117,7 +118,13 @@ def _arrived(deployed: Deployment) -> tuple[Measure, ...]:
     return (
         Measure("records", _MSK, "DeliveryToS3.RecordCount", "Sum", _channel(deployed)),
         Measure("bytes", _MSK, "DeliveryToS3.BytesIn", "Sum", _channel(deployed)),
-        Measure("stored_bytes", _MSK, "StorageUsed", "Average", (("Cluster Name", _cluster(deployed)),)),
+        Measure(
+            "stored_bytes",
+            _MSK,
+            "StorageUsed",
+            "Average",
+            (("Cluster Name", cluster_name(deployed.kafka_cluster_arn)),),
+        ),
     )
 
 
@@ -128,14 +135,9 @@ def _queries(deployed: Deployment, state: str) -> tuple[tuple[str, str], ...]:
 def _channel(deployed: Deployment) -> tuple[tuple[str, str], ...]:
     return (
         ("ChannelName", deployed.channel_name),
-        ("ClusterName", _cluster(deployed)),
+        ("ClusterName", cluster_name(deployed.kafka_cluster_arn)),
         ("Topic", deployed.topic_name),
     )
-
-
-def _cluster(deployed: Deployment) -> str:
-    """Return the name in the ARN of a cluster, ``arn:…:cluster/NAME/ID``."""
-    return deployed.kafka_cluster_arn.partition(":cluster/")[2].partition("/")[0]
 
 
 def usage(counted: pd.DataFrame, hours: float, capacity: Capacity) -> Usage:

@@ -113,7 +113,6 @@ class Detection:
         self._current: dict[Home, VersionedState] = {}
         self._failed: set[str] = set()
         self._records: Sequence[Record] = ()
-        self._names: set[str] | None = None
         self._strangers: set[str] | None = None
         self.tally = Tally()
         self._load(map(Home, gateways))
@@ -218,11 +217,10 @@ class Detection:
 
         They are looked up once for all records: where others write into the stream, every line may name another one.
         """
-        if self._names is None:
-            batches = (decode_batch(record.data, record.arrived, keep_lines=False) for record in self._records)
-            self._names = {line.device for batch in batches for line in batch.rejected if line.device}
         if self._strangers is None:
-            self._strangers = self._names - self._residents.homes_of(self._names).keys()
+            batches = (decode_batch(record.data, record.arrived, keep_lines=False) for record in self._records)
+            names = {line.device for batch in batches for line in batch.rejected if line.device}
+            self._strangers = names - self._residents.homes_of(names).keys()
         return self._strangers
 
     def _evaluate(self, record: Record, home: Home, heard: Heard) -> None:
